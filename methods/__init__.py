@@ -1,0 +1,1 @@
+"""The methods that come with thbench; imported as `thbench_methods`."""
