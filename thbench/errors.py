@@ -50,7 +50,9 @@ class MissingExtraError(UsageError):
     """An optional dependency is not installed."""
 
     def __init__(self, package: str, extra: str, purpose: str) -> None:
-        super().__init__(f"{purpose} needs the package {package!r}, which is not installed; run: pip install 'thbench[{extra}]'")
+        super().__init__(
+            f"{purpose} needs the package {package!r}, which is not installed; run: pip install 'thbench[{extra}]'"
+        )
 
 
 class MissingWeightsError(ThbenchError):

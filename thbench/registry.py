@@ -67,15 +67,21 @@ def read_specs(points: Iterable[EntryPoint], spec_type: type[SpecT], noun: str) 
     specs: dict[str, SpecT] = {}
     origin: dict[str, str] = {}
     for point in sorted(set(points), key=lambda p: (p.name, p.value)):
-        where = f"entry point {point.name!r} = {point.value!r}" + (f" of package {point.dist.name!r}" if point.dist else "")
+        where = f"entry point {point.name!r} = {point.value!r}" + (
+            f" of package {point.dist.name!r}" if point.dist else ""
+        )
         try:
             found = point.load()
         except (ImportError, AttributeError) as error:
-            raise UsageError(f"the {noun} at {where} cannot be read: {error}; reinstall or remove that package") from error
+            raise UsageError(
+                f"the {noun} at {where} cannot be read: {error}; reinstall or remove that package"
+            ) from error
         several = found if isinstance(found, tuple) else (found,)
         for spec in several:
             if not isinstance(spec, spec_type):
-                raise UsageError(f"{where} gives a {type(spec).__name__}; a {noun} is described by a {spec_type.__name__}")
+                raise UsageError(
+                    f"{where} gives a {type(spec).__name__}; a {noun} is described by a {spec_type.__name__}"
+                )
             name = cast("str", getattr(spec, "name"))  # noqa: B009 - SpecT is any Document with a name
             if not isinstance(found, tuple) and name != point.name:
                 raise UsageError(f"{where} gives a {noun} called {name!r}; the two names must be equal")

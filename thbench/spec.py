@@ -152,7 +152,9 @@ def load(target: str, *, purpose: str) -> Any:
     try:
         return getattr(module, attribute)
     except AttributeError:
-        raise UsageError(f"{purpose}: module {module_name!r} has no name {attribute!r}; correct it in the spec") from None
+        raise UsageError(
+            f"{purpose}: module {module_name!r} has no name {attribute!r}; correct it in the spec"
+        ) from None
 
 
 EXTRA_OF_PACKAGE: Mapping[str, str] = {
