@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Generic, TypeVar, cast
 
 from thbench.errors import UsageError, did_you_mean
-from thbench.spec import DatasetSpec, MethodSpec, MetricSpec
+from thbench.spec import AccelerationSpec, DatasetSpec, MethodSpec, MetricSpec
 from thbench.types import Document
 
 SpecT = TypeVar("SpecT", bound=Document)
@@ -94,4 +94,5 @@ def read_specs(points: Iterable[EntryPoint], spec_type: type[SpecT], noun: str) 
 
 METHODS: Registry[MethodSpec] = Registry("thbench.methods", MethodSpec, "method")
 METRICS: Registry[MetricSpec] = Registry("thbench.metrics", MetricSpec, "metric")
+ACCELERATIONS: Registry[AccelerationSpec] = Registry("thbench.accelerations", AccelerationSpec, "acceleration")
 DATASETS: Registry[DatasetSpec] = Registry("thbench.datasets", DatasetSpec, "dataset")

@@ -113,6 +113,19 @@ class MethodSpec(Document):
         return presets
 
 
+class AccelerationSpec(Document):
+    """A named change to how a denoiser is sampled."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
+    """Registry name."""
+    title: str
+    """A few words for people."""
+    source: str
+    """Paper or public repository that defines it."""
+    factory: str
+    """`module:callable` that builds its sampling plan."""
+
+
 class DatasetSpec(Document):
     """What is known of a dataset without touching its files."""
 
