@@ -142,3 +142,5 @@ class Record(Document):
     """Generated video relative to the run folder, or as given to `thbench eval`."""
     attempt: int = 0
     """Which start of the run wrote it; times are never pooled across attempts without it."""
+    created: str = ""
+    """When it was written, ISO 8601, UTC."""

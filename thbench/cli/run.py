@@ -1,0 +1,62 @@
+"""`thbench run`: generates, evaluates, aggregates and reports a suite."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from thbench.errors import UsageError
+
+if TYPE_CHECKING:
+    import argparse
+
+    from thbench.cli import Subparsers
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    """Declare the command's arguments."""
+    from thbench.cli.running import add_running_arguments
+
+    parser = subparsers.add_parser("run", help="generate, evaluate, aggregate and report a suite")
+    parser.add_argument("suite", metavar="SUITE", help="name of a suite (see `thbench list suites`) or a TOML file")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="folder of the dataset's clips")
+    parser.add_argument("--only", metavar="GLOB", help="only the variants that match")
+    add_running_arguments(parser, default_out="runs/SUITE")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the suite."""
+    from thbench.cli.running import finish, prepare_folder, workforce_of
+    from thbench.evaluate.engine import Settings
+    from thbench.metrics.available import select
+    from thbench.registry import DATASETS
+    from thbench.run.planning import suite_jobs
+    from thbench.run.provenance import recipe_of
+    from thbench.run.suite import read_suite, select_variants
+    from thbench.spec import load
+
+    suite = read_suite(args.suite)
+    workforce = workforce_of(args)
+    variants = select_variants(suite, args.only)
+    selection = select(suite.metrics)
+    settings = Settings(fps=suite.fps, missing_face=suite.missing_face)
+    recipe = recipe_of(selection, settings)
+    data = args.data or (Path(suite.data) if suite.data else None)
+    if data is None:
+        raise UsageError(f"suite {suite.name!r} names no data; give its folder of clips with --data DIR")
+    dataset = DATASETS[suite.dataset]
+    clips = load(dataset.factory, purpose=f"dataset {dataset.name!r}")(data)[: suite.max_clips]
+    folder = prepare_folder(args.out or Path("runs") / suite.name)
+    jobs = suite_jobs(clips, variants, suite, recipe=recipe.key)
+    return finish(
+        args,
+        folder=folder,
+        jobs=jobs,
+        selection=selection,
+        settings=settings,
+        recipe=recipe,
+        suite={"command": "run", **suite.model_dump(mode="json")},
+        workforce=workforce,
+        controls=suite.controls,
+    )

@@ -1,0 +1,250 @@
+"""Scores all generated videos of one clip against their reference in one pass.
+
+The reference and every generated video advance in step, instant by instant; each is decoded once and its faces are found
+once, and every observer sees every moment.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from thbench.errors import MediaError
+from thbench.evaluate.stream import VideoStream
+from thbench.metrics.observer import ClipFacts, Missing, Moment, Observer, View
+from thbench.spec import MetricSpec, load
+from thbench.types import Document
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from thbench.faces import FaceTracker
+    from thbench.metrics.available import Selection
+    from thbench.metrics.sound import Sound
+
+MissingFace = Literal["skip", "fail", "hold"]
+"""What to do in a frame without a face: leave it out, give up the clip's face metrics, or take the last face."""
+
+
+class Settings(Document):
+    """Choices of the pass that every number depends on."""
+
+    fps: float = 25.0
+    """Instants per second; every video is brought to this rate by its timestamps."""
+    missing_face: MissingFace = "skip"
+    """Policy for frames without a face."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """What one generated video scored."""
+
+    values: Mapping[str, float] = field(default_factory=dict)
+    """Metric name to value."""
+    missing: Mapping[str, str] = field(default_factory=dict)
+    """Metric name to the reason why it has no value."""
+    counts: Mapping[str, int] = field(default_factory=dict)
+    """What was seen."""
+    warnings: tuple[str, ...] = ()
+    """What a reader of the numbers should know."""
+    error: str | None = None
+    """Why the video could not be scored at all."""
+
+
+class _Track:
+    """One generated video on its way through the pass."""
+
+    def __init__(self, stream: VideoStream, observers: list[Observer]) -> None:
+        self.stream = stream
+        self.observers = observers
+        self.ended = False
+
+
+def evaluate_clip(
+    generated: Mapping[str, Path],
+    reference: Path | None,
+    *,
+    selection: Selection,
+    settings: Settings,
+    new_tracker: Callable[[], FaceTracker] | None,
+    other_sounds: Callable[[], tuple[Sound, ...]] = tuple,
+    seed: int = 0,
+    on_instant: Callable[[int], None] | None = None,
+) -> dict[str, Scores]:
+    """Score the generated videos of one clip.
+
+    Args:
+        generated: Name to video file. A file that is the reference itself (the ground-truth row) is not read twice.
+        reference: The reference video; None scores only what needs none.
+        selection: The metrics.
+        settings: Choices of the pass.
+        new_tracker: Gives a fresh face tracker for each video; None when faces cannot or need not be found.
+        other_sounds: Gives the sound of other clips, for chance levels.
+        seed: Seed of everything drawn at random.
+        on_instant: Called with the number of instants done.
+
+    Returns:
+        Scores by the names of `generated`. A video that cannot be read has an `error`; the others are scored all the same.
+    """
+    with ExitStack() as closing:
+        opened = _open_all(generated, reference, selection, settings, new_tracker, closing)
+        reference_stream = opened.get(reference) if reference else None
+        tracks: dict[str, _Track] = {}
+        scores: dict[str, Scores] = {}
+        has_reference = isinstance(reference_stream, VideoStream)
+        for name, path in generated.items():
+            stream = opened[path]
+            if isinstance(stream, MediaError):
+                scores[name] = Scores(error=str(stream))
+            else:
+                tracks[name] = _Track(stream, _observers(_asked(selection, has_reference)))
+        _run(tracks, reference_stream if isinstance(reference_stream, VideoStream) else None, on_instant)
+        sounds = other_sounds() if selection.needs_audio else ()
+        for name, track in tracks.items():
+            scores[name] = _finish(track, reference_stream, selection, settings, sounds, seed)
+    return {name: scores[name] for name in generated}
+
+
+def _open_all(
+    generated: Mapping[str, Path],
+    reference: Path | None,
+    selection: Selection,
+    settings: Settings,
+    new_tracker: Callable[[], FaceTracker] | None,
+    closing: ExitStack,
+) -> dict[Path, VideoStream | MediaError]:
+    opened: dict[Path, VideoStream | MediaError] = {}
+    for path in {**dict.fromkeys([reference] if reference else []), **dict.fromkeys(generated.values())}:
+        tracker = closing.enter_context(new_tracker()) if new_tracker and selection.needs_faces else None
+        try:
+            stream = VideoStream(path, settings.fps, tracker=tracker, with_sound=selection.needs_audio)
+        except MediaError as error:
+            opened[path] = error
+            continue
+        closing.callback(stream.close)
+        opened[path] = stream
+    return opened
+
+
+def _asked(selection: Selection, has_reference: bool) -> tuple[MetricSpec, ...]:
+    return tuple(s for s in selection.computable if has_reference or "reference" not in s.needs)
+
+
+def _observers(specs: Iterable[MetricSpec]) -> list[Observer]:
+    names: dict[str, set[str]] = defaultdict(set)
+    for spec in specs:
+        names[spec.observer].add(spec.name)
+    return [load(target, purpose=f"metric {min(wanted)!r}")(frozenset(wanted)) for target, wanted in names.items()]
+
+
+def _run(
+    tracks: Mapping[str, _Track], reference: VideoStream | None, on_instant: Callable[[int], None] | None
+) -> None:
+    """Advance all streams in step until every generated video has ended."""
+    index = 0
+    reference_ended = reference is None
+    while not all(track.ended for track in tracks.values()):
+        reference_view: View | None = None
+        if reference is not None and not reference_ended:
+            reference_view = reference.next()
+            reference_ended = reference_view is None
+        for track in tracks.values():
+            if track.ended:
+                continue
+            view = reference_view if track.stream is reference else track.stream.next()
+            if view is None:
+                track.ended = True
+                continue
+            moment = Moment(index, view, reference_view)
+            for observer in track.observers:
+                observer.observe(moment)
+        index += 1
+        if on_instant:
+            on_instant(index)
+
+
+def _finish(
+    track: _Track,
+    reference: VideoStream | MediaError | None,
+    selection: Selection,
+    settings: Settings,
+    other_sounds: tuple[Sound, ...],
+    seed: int,
+) -> Scores:
+    stream = track.stream
+    if stream.error is not None:
+        return Scores(error=str(stream.error), counts={"frames": stream.seen})
+    if stream.seen == 0:
+        return Scores(error=f"{stream.path} holds no frame; give a video with at least one frame")
+    broken = reference if isinstance(reference, MediaError) else reference.error if reference else None
+    reference_stream = reference if isinstance(reference, VideoStream) and broken is None else None
+    clip = ClipFacts(
+        fps=settings.fps,
+        generated=stream.facts(),
+        reference=reference_stream.facts() if reference_stream else None,
+        other_sounds=other_sounds,
+        seed=seed,
+    )
+    found: dict[str, float | Missing] = {}
+    for observer in track.observers:
+        found.update(observer.values(clip))
+    gates = _gates(stream, reference_stream, broken, clip)
+    values: dict[str, float] = {}
+    missing: dict[str, str] = dict(selection.lacking)
+    for spec in selection.computable:
+        reason = next((gates[need] for need in sorted(spec.needs) if need in gates), None)
+        value = Missing(reason) if reason else found[spec.name]
+        if isinstance(value, Missing):
+            missing[spec.name] = value.reason
+        else:
+            values[spec.name] = float(value)
+    return Scores(values, missing, _counts(stream, reference_stream), _warnings(stream, reference_stream))
+
+
+def _gates(
+    stream: VideoStream, reference: VideoStream | None, broken: MediaError | None, clip: ClipFacts
+) -> dict[str, str]:
+    """What this clip lacks: need -> reason, for all metrics that have the need."""
+    gates: dict[str, str] = {}
+    if clip.generated.sound is None:
+        gates["audio"] = "no sound track"
+    if stream.faces_failed or (reference and reference.faces_failed):
+        gates["face"] = f"no face in {stream.faces_missing} of {stream.seen} frames (missing-face policy: fail)"
+    elif stream.seen and stream.faces_missing == stream.seen:
+        gates["face"] = "no face in any frame"
+    if reference is None:
+        gates["reference"] = f"reference unreadable: {broken}" if broken else "no reference video"
+    return gates
+
+
+def _counts(stream: VideoStream, reference: VideoStream | None) -> dict[str, int]:
+    counts = {"frames": stream.seen, "faces_missing": stream.faces_missing}
+    if reference is not None:
+        counts |= {"reference_frames": reference.seen, "reference_faces_missing": reference.faces_missing}
+    return counts
+
+
+def _warnings(stream: VideoStream, reference: VideoStream | None) -> tuple[str, ...]:
+    warnings = list(stream.info.warnings)
+    if stream.faces_missing:
+        warnings.append(f"no face in {stream.faces_missing} of {stream.seen} frames")
+    if reference is not None and reference is not stream:
+        ours, theirs = stream.info, reference.info
+        if abs(ours.duration - theirs.duration) > 0.5 / min(stream.fps, reference.fps):
+            warnings.append(
+                f"lengths differ: generated {ours.duration:.3f} s, reference {theirs.duration:.3f} s; compared up to the shorter"
+            )
+        if (ours.width, ours.height) != (theirs.width, theirs.height):
+            warnings.append(
+                f"sizes differ: generated {ours.width}x{ours.height}, reference {theirs.width}x{theirs.height}"
+            )
+        if ours.average_rate != theirs.average_rate:
+            warnings.append(
+                f"frame rates differ: generated {float(ours.average_rate):.3f}, reference {float(theirs.average_rate):.3f};"
+                f" both evaluated at {stream.fps:g} by their timestamps"
+            )
+    return tuple(warnings)
+

@@ -1,0 +1,92 @@
+"""One video, seen once: frames at the evaluation rate, their faces, and the facts at the end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from thbench.errors import MediaError
+from thbench.media import iter_audio, probe, read_frames
+from thbench.metrics.observer import VideoFacts, View
+from thbench.metrics.sound import Sound, analyse
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from pathlib import Path
+
+    from thbench.faces import FaceTracker
+
+
+class VideoStream:
+    """Frames of one video at a constant rate, in order, each with its face.
+
+    Memory does not grow with the length of the video.
+    """
+
+    def __init__(self, path: Path, fps: float, *, tracker: FaceTracker | None, with_sound: bool) -> None:
+        """Open a video.
+
+        Args:
+            path: The video file.
+            fps: Instants per second; frames are chosen by their timestamps.
+            tracker: Finds faces, fresh for this video; None when no metric reads faces.
+            with_sound: Whether to analyse the sound track.
+
+        Raises:
+            MediaError: The file cannot be read as a video.
+        """
+        self.path = path
+        self.fps = fps
+        self.info = probe(path)
+        self.sound = sound_of(path) if with_sound and self.info.audio_codec else None
+        self.seen = 0
+        self.error: MediaError | None = None
+        self._tracker = tracker
+        self._views = self._read(fps)
+
+    def _read(self, fps: float) -> Generator[View, None, None]:
+        for frame in read_frames(self.path, fps):
+            yield View(frame.rgb, self._tracker.find(frame.rgb) if self._tracker else None)
+
+    def next(self) -> View | None:
+        """Return the next view, or None at the end or after the stream broke (see `error`)."""
+        try:
+            view = next(self._views, None)
+        except MediaError as error:
+            self.error = error
+            return None
+        if view is not None:
+            self.seen += 1
+        return view
+
+    def close(self) -> None:
+        """Close the file."""
+        self._views.close()
+
+    @property
+    def faces_missing(self) -> int:
+        """Instants seen so far without a face."""
+        return self._tracker.missing if self._tracker else 0
+
+    @property
+    def faces_failed(self) -> bool:
+        """Whether the policy for missing faces fails this video."""
+        return self._tracker.failed if self._tracker else False
+
+    def facts(self) -> VideoFacts:
+        """What is known of the video; `frames` counts the instants seen so far."""
+        info = self.info
+        return VideoFacts(
+            width=info.width,
+            height=info.height,
+            frames=self.seen,
+            duration=info.duration,
+            sound=self.sound,
+            audio_start=info.audio_start or 0.0,
+            audio_duration=info.audio_duration,
+            faces_missing=self.faces_missing,
+        )
+
+
+def sound_of(path: Path) -> Sound:
+    """Analyse the sound track of a file as a stream."""
+    return analyse(iter_audio(path))

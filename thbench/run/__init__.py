@@ -1,0 +1,1 @@
+"""Runs: suites, jobs, workers, executors and the run folder."""
