@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import math
-from collections.abc import Mapping  # noqa: TC003 - pydantic reads annotations at run time
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import Field, field_validator
@@ -70,8 +70,8 @@ class MetricSpec(Document):
     weights: tuple[str, ...] = ()
     """Names of weight files that it needs beyond those of the shared face pass."""
     observer: str
-    """`module:callable`; called with the set of metric names wanted from it, returns an `Observer`. Metrics that share one
-    observer share its work."""
+    """`module:callable`; called with the set of metric names wanted from it, returns an `Observer`. Metrics that share
+    one observer share its work."""
 
     @property
     def protocol_id(self) -> str:

@@ -1,7 +1,7 @@
 """The words of thbench: Clip, Request, Generation, Record.
 
-`Clip`, `Audio`, `Request` and `Generation` live in memory and are frozen dataclasses. `Record` is written to disk and is a
-frozen pydantic model that refuses unknown fields and keeps NaN and infinities through JSON (as the strings "NaN",
+`Clip`, `Audio`, `Request` and `Generation` live in memory and are frozen dataclasses. `Record` is written to disk and
+is a frozen pydantic model that refuses unknown fields and keeps NaN and infinities through JSON (as the strings "NaN",
 "Infinity" and "-Infinity", since JSON itself has none).
 """
 
@@ -131,7 +131,7 @@ class Record(Document):
     values: dict[str, float] = {}
     """Metric name to value. Infinities are measurements (PSNR of equal frames); what has no value is in `missing`."""
     missing: dict[str, str] = {}
-    """Metric name to the reason why it has no value. A metric of the recipe is in `values` or here, never in neither."""
+    """Metric name to the reason why it has no value. Every metric of the recipe is in `values` or here."""
     counts: dict[str, int] = {}
     """What was seen: `frames`, `faces_missing`, `reference_frames`, ..."""
     warnings: tuple[str, ...] = ()

@@ -37,7 +37,9 @@ class ShuffledAudio:
             MethodError: The dataset has no other clip with sound.
         """
         if request.other_audio is None:
-            raise MethodError("shuffled-audio needs a second clip with sound in the dataset; add one or leave the method out")
+            raise MethodError(
+                "shuffled-audio needs a second clip with sound in the dataset; add one or leave the method out"
+            )
         return Generation(frames=_reference(request, "shuffled-audio"), audio=request.other_audio)
 
 

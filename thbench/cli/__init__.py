@@ -9,13 +9,13 @@ from __future__ import annotations
 import argparse
 import importlib
 import sys
-from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NoReturn
 
 from thbench._version import __version__
 from thbench.errors import ExitCode, ThbenchError, did_you_mean
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
 
 COMMANDS: Mapping[str, str] = {

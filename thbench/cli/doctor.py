@@ -7,7 +7,6 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Literal
@@ -16,6 +15,7 @@ from thbench.errors import ExitCode, ThbenchError
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterator
 
     from thbench.cli import Subparsers
 
@@ -118,12 +118,7 @@ def _codecs() -> Iterator[Finding]:
     if av is None:
         return
     wanted = {"hevc": "r", "h264": "r", "mpeg4": "r", "ffv1": "rw", "vp9": "r", "libx264": "w", "aac": "rw"}
-    lacking = [
-        f"{name} ({mode})"
-        for name, modes in wanted.items()
-        for mode in modes
-        if not _has_codec(av, name, mode)
-    ]
+    lacking = [f"{name} ({mode})" for name, modes in wanted.items() for mode in modes if not _has_codec(av, name, mode)]
     detail = "lacking " + ", ".join(lacking) if lacking else ", ".join(wanted)
     remedy = "pip install --force-reinstall av" if lacking else ""
     yield Finding("codecs", "broken" if lacking else "ok", detail, "video", remedy)

@@ -25,7 +25,10 @@ def add_parser(subparsers: Subparsers) -> None:
     )
     parser.add_argument("--generated", type=Path, required=True, metavar="DIR", help="folder of generated videos")
     parser.add_argument(
-        "--reference", type=Path, metavar="DIR", help="folder of reference videos; without it only what needs none is scored"
+        "--reference",
+        type=Path,
+        metavar="DIR",
+        help="folder of reference videos; without it only what needs none is scored",
     )
     parser.add_argument("--pairs", type=Path, metavar="CSV", help="table generated,reference, when names differ")
     parser.add_argument("--name", help="name of the row (default: name of the generated folder)")
@@ -38,7 +41,9 @@ def add_parser(subparsers: Subparsers) -> None:
         help="frames without a face: leave out, fail the clip's face metrics, or hold the last face (default: skip)",
     )
     parser.add_argument("--identities", type=Path, metavar="CSV", help="table clip,identity, for the intervals")
-    parser.add_argument("--identity", metavar="REGEX", help="its first group, searched in the clip name, is the identity")
+    parser.add_argument(
+        "--identity", metavar="REGEX", help="its first group, searched in the clip name, is the identity"
+    )
     parser.add_argument("--seed", type=int, default=0, help="seed of everything drawn at random (default: 0)")
     add_running_arguments(parser, default_out="runs/eval-NAME")
     parser.set_defaults(run=run)
@@ -48,8 +53,8 @@ def run(args: argparse.Namespace) -> int:
     """Score the folder."""
     from thbench.cli.running import finish, prepare_folder, workforce_of
     from thbench.data.folder import identities_of
-    from thbench.evaluate.engine import Settings
     from thbench.evaluate.pairs import pair_folders
+    from thbench.evaluate.settings import Settings
     from thbench.metrics.available import select
     from thbench.run.planning import eval_jobs
     from thbench.run.provenance import recipe_of
@@ -67,5 +72,12 @@ def run(args: argparse.Namespace) -> int:
     jobs = eval_jobs(pairs, identities, row=row, recipe=recipe.key, seed=args.seed)
     suite = {"command": "eval", "row": row, "seed": args.seed}
     return finish(
-        args, folder=folder, jobs=jobs, selection=selection, settings=settings, recipe=recipe, suite=suite, workforce=workforce
+        args,
+        folder=folder,
+        jobs=jobs,
+        selection=selection,
+        settings=settings,
+        recipe=recipe,
+        suite=suite,
+        workforce=workforce,
     )

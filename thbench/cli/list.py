@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from thbench.errors import ExitCode
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable, Mapping
 
     from thbench.cli import Subparsers
 
@@ -19,7 +19,9 @@ Row = dict[str, Any]
 
 def add_parser(subparsers: Subparsers) -> None:
     """Declare the command's arguments."""
-    parser = subparsers.add_parser("list", help="names of methods, metrics, accelerations, datasets, suites and weights")
+    parser = subparsers.add_parser(
+        "list", help="names of methods, metrics, accelerations, datasets, suites and weights"
+    )
     parser.add_argument("what", choices=sorted(LISTINGS), help="what to list")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=run)

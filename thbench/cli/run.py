@@ -28,7 +28,7 @@ def add_parser(subparsers: Subparsers) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the suite."""
     from thbench.cli.running import finish, prepare_folder, workforce_of
-    from thbench.evaluate.engine import Settings
+    from thbench.evaluate.settings import Settings
     from thbench.metrics.available import select
     from thbench.registry import DATASETS
     from thbench.run.planning import suite_jobs

@@ -6,16 +6,20 @@ and blinks; everything follows from the seed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from thbench.media import write_video
 from thbench.types import Audio
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
 
 FPS = 25
 RATE = 16000
@@ -119,7 +123,7 @@ def _draw(look: Look, size: int, opening: float, lid: float, sway: float, nod: f
 
     def at(x: float, y: float) -> tuple[int, int]:
         """From head coordinates (face centre 0, face half-width about 0.2) to pixels."""
-        rotated = centre + [x * np.cos(turn) - y * np.sin(turn), x * np.sin(turn) + y * np.cos(turn)]
+        rotated = [*centre, x * np.cos(turn) - y * np.sin(turn), x * np.sin(turn) + y * np.cos(turn)]
         return int(rotated[0] * side), int(rotated[1] * side)
 
     def disc(x: float, y: float, rx: float, ry: float, colour: tuple[int, ...], tilt: float = 0.0) -> None:

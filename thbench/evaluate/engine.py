@@ -7,35 +7,23 @@ once, and every observer sees every moment.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from thbench.errors import MediaError
 from thbench.evaluate.stream import VideoStream
 from thbench.metrics.observer import ClipFacts, Missing, Moment, Observer, View
 from thbench.spec import MetricSpec, load
-from thbench.types import Document
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
+    from thbench.evaluate.settings import Settings
     from thbench.faces import FaceTracker
     from thbench.metrics.available import Selection
     from thbench.metrics.sound import Sound
-
-MissingFace = Literal["skip", "fail", "hold"]
-"""What to do in a frame without a face: leave it out, give up the clip's face metrics, or take the last face."""
-
-
-class Settings(Document):
-    """Choices of the pass that every number depends on."""
-
-    fps: float = 25.0
-    """Instants per second; every video is brought to this rate by its timestamps."""
-    missing_face: MissingFace = "skip"
-    """Policy for frames without a face."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,9 +128,7 @@ def _observers(specs: Iterable[MetricSpec]) -> list[Observer]:
     return [load(target, purpose=f"metric {min(wanted)!r}")(frozenset(wanted)) for target, wanted in names.items()]
 
 
-def _run(
-    tracks: Mapping[str, _Track], reference: VideoStream | None, on_instant: Callable[[int], None] | None
-) -> None:
+def _run(tracks: Mapping[str, _Track], reference: VideoStream | None, on_instant: Callable[[int], None] | None) -> None:
     """Advance all streams in step until every generated video has ended."""
     index = 0
     reference_ended = reference is None
@@ -247,4 +233,3 @@ def _warnings(stream: VideoStream, reference: VideoStream | None) -> tuple[str, 
                 f" both evaluated at {stream.fps:g} by their timestamps"
             )
     return tuple(warnings)
-

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from thbench.backbones.weights import find
 from thbench.errors import UsageError, did_you_mean
 from thbench.registry import METRICS
-from thbench.spec import MetricSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from thbench.spec import MetricSpec
 
 FACE_WEIGHTS = "face-landmarker"
 """Weight file that the shared face pass needs."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,8 @@ from thbench.media import NoAudioError, probe, read_audio, read_frames, remux, w
 from thbench.types import Request
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
     from numpy.typing import NDArray
 
     from thbench.spec import MethodSpec
@@ -103,9 +104,7 @@ def generate_video(
     return target, {"generate": time.perf_counter() - start, **generation.seconds}
 
 
-def _checked(
-    frames: Any, request: Request, on_progress: Callable[[int], None] | None
-) -> Iterator[NDArray[np.uint8]]:
+def _checked(frames: Any, request: Request, on_progress: Callable[[int], None] | None) -> Iterator[NDArray[np.uint8]]:
     """Pass frames on, refusing wrong ones and a wrong number of them."""
     count = 0
     for frame in itertools.islice(frames, request.frames + 1):

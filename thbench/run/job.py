@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from thbench.run.suite import Variant
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from thbench.run.suite import Variant
 
 OTHER_CLIPS = 10
 """How many other clips lend their sound for chance levels."""
@@ -52,7 +54,9 @@ class ClipJob:
     """Length of the clip, for progress."""
 
 
-def others_of(clip: str, identities: Mapping[str, str], paths: Mapping[str, T], most: int = OTHER_CLIPS) -> tuple[T, ...]:
+def others_of(
+    clip: str, identities: Mapping[str, str], paths: Mapping[str, T], most: int = OTHER_CLIPS
+) -> tuple[T, ...]:
     """Other clips for `clip`: those that follow it in order of names, around the end, other identities first.
 
     Args:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from thbench.errors import MediaError
@@ -15,15 +13,16 @@ from thbench.run.job import ClipJob, Task, others_of
 from thbench.types import GROUND_TRUTH, Clip
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
     from thbench.evaluate.pairs import Pair
     from thbench.run.suite import Suite, Variant
 
 Planned = tuple[ClipJob, ...]
 
 
-def eval_jobs(
-    pairs: Sequence[Pair], identities: Mapping[str, str], *, row: str, recipe: str, seed: int = 0
-) -> Planned:
+def eval_jobs(pairs: Sequence[Pair], identities: Mapping[str, str], *, row: str, recipe: str, seed: int = 0) -> Planned:
     """Jobs that score finished videos, with the ground-truth row beside them.
 
     Args:
@@ -103,9 +102,7 @@ def suite_jobs(clips: Sequence[Clip], variants: Sequence[Variant], suite: Suite,
             for variant in variants
             for seed in suite.seeds
         )
-        jobs.append(
-            ClipJob(clip.id, clip.identity, clip.path, tasks, others, seconds=length_of(clip.path))
-        )
+        jobs.append(ClipJob(clip.id, clip.identity, clip.path, tasks, others, seconds=length_of(clip.path)))
     return tuple(jobs)
 
 

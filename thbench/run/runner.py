@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Literal, Protocol
@@ -12,6 +11,8 @@ from thbench.run.executors import Progressed, WorkerFailure, run_jobs
 from thbench.run.worker import ClipWorker, WorkerPlan, failed_records
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from thbench.run.job import ClipJob
     from thbench.run.store import RunStore
     from thbench.types import Record
@@ -44,9 +45,7 @@ class Workforce:
     """A worker that is silent for so long is taken for hung."""
 
 
-def execute(
-    jobs: Sequence[ClipJob], plan: WorkerPlan, store: RunStore, workforce: Workforce, watcher: Watcher
-) -> None:
+def execute(jobs: Sequence[ClipJob], plan: WorkerPlan, store: RunStore, workforce: Workforce, watcher: Watcher) -> None:
     """Run all jobs; each record is on disk before the next event is looked at.
 
     A kill at any point loses at most the clips in hand.

@@ -7,14 +7,17 @@ import re
 import tomllib
 from importlib.resources import files
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import Field, ValidationError
 
 from thbench.errors import UsageError, did_you_mean
-from thbench.evaluate.engine import MissingFace  # noqa: TC001 - pydantic reads annotations at run time
+from thbench.evaluate.settings import MissingFace
 from thbench.registry import ACCELERATIONS, METHODS
-from thbench.spec import MethodSpec
 from thbench.types import Document
+
+if TYPE_CHECKING:
+    from thbench.spec import MethodSpec
 
 
 class Variant(Document):
@@ -116,7 +119,9 @@ def select_variants(suite: Suite, only: str | None) -> tuple[Variant, ...]:
     """
     chosen = [text for text in suite.variants if only is None or fnmatch.fnmatchcase(text, only)]
     if not chosen:
-        raise UsageError(f"--only {only!r} matches no variant of suite {suite.name!r}; it has: {', '.join(suite.variants)}")
+        raise UsageError(
+            f"--only {only!r} matches no variant of suite {suite.name!r}; it has: {', '.join(suite.variants)}"
+        )
     return tuple(parse_variant(text) for text in chosen)
 
 

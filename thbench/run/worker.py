@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache, partial
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from thbench.errors import MethodError, ThbenchError
-from thbench.evaluate.engine import Scores, Settings, evaluate_clip
+from thbench.evaluate.engine import Scores, evaluate_clip
 from thbench.evaluate.stream import sound_of
 from thbench.metrics.available import select
 from thbench.registry import METHODS
@@ -22,6 +21,9 @@ from thbench.spec import load
 from thbench.types import Method, Record
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from thbench.evaluate.settings import Settings
     from thbench.faces import FaceTracker
     from thbench.metrics.sound import Sound
     from thbench.run.executors import Beat
@@ -85,7 +87,7 @@ class ClipWorker:
         )
 
     def _guarded(self, work: Callable[[], Any]) -> Any:
-        """The single place where a clip's failure becomes text for its record: whatever one clip raises, the run goes on."""
+        """The single place where a clip's failure becomes text for its record; the run goes on."""
         try:
             return work()
         except ThbenchError as error:

@@ -1,0 +1,58 @@
+"""Listing, reading, reporting and comparing need neither torch nor a codec, and answer at once."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+
+import pytest
+
+HEAVY = ("torch", "av", "cv2", "mediapipe", "soxr", "scipy", "matplotlib", "ray")
+BLOCK = f"""
+import sys
+class Block:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition('.')[0] in {HEAVY!r}:
+            raise ModuleNotFoundError(f'{{name}} is blocked', name=name)
+sys.meta_path.insert(0, Block())
+"""
+
+
+def python(code: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
+
+
+@pytest.mark.parametrize("what", ["methods", "metrics", "accelerations", "datasets", "suites", "weights"])
+def test_lists_need_nothing_heavy(what: str) -> None:
+    done = python(BLOCK + f"from thbench.cli import main; sys.exit(main(['list', '{what}']))")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip()
+
+
+def test_reading_and_reporting_need_nothing_heavy() -> None:
+    done = python(BLOCK + "import thbench.report, thbench.run.store, thbench.stats, thbench.types, thbench.spec")
+    assert done.returncode == 0, done.stderr
+
+
+def test_evaluating_without_its_extra_names_the_extra() -> None:
+    done = python(
+        BLOCK + "from thbench.cli import main; sys.exit(main(['eval', '--generated', '.', '--reference', '.']))"
+    )
+    assert done.returncode == 3
+    assert "pip install 'thbench[eval]'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [["list", "metrics"], ["--help"]])
+def test_answers_come_at_once(arguments: list[str]) -> None:
+    """The bar is 0.3 s on a quiet machine; the best of several, against Python's own start on this machine now."""
+    bare = min(seconds([sys.executable, "-c", "pass"]) for _ in range(5))
+    ours = min(seconds([sys.executable, "-m", "thbench", *arguments]) for _ in range(5))
+    assert ours - bare < 0.3 * max(1.0, bare / 0.02)
+
+
+def seconds(command: list[str]) -> float:
+    start = time.perf_counter()
+    subprocess.run(command, capture_output=True, check=True, timeout=60)
+    return time.perf_counter() - start
