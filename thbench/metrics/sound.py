@@ -153,7 +153,7 @@ class _Flux:
 
 
 def _frames(blocks: Iterable[NDArray[np.float32]], hop: int, window: int) -> Iterator[NDArray[np.float32]]:
-    """Batches (batch, window) of overlapping frames, the k-th centred on sample k * hop, with zeros beyond both ends."""
+    """Batches (batch, window) of overlapping frames, the k-th centred on sample k * hop, with zeros beyond the ends."""
     need = (_BATCH - 1) * hop + window
     pending = [np.zeros(window // 2, np.float32)]
     held = len(pending[0])
