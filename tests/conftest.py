@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -30,3 +31,17 @@ def shared() -> Path:
     if not (folder / "real").is_dir():
         pytest.skip(f"real clips are absent (looked in {folder})")
     return folder
+
+
+@pytest.fixture(scope="session")
+def weights() -> str:
+    """Folder of the face landmarker; face tests are skipped where it is absent."""
+    beside = ROOT.parent / "shared" / "weights"
+    if "THBENCH_WEIGHTS" not in os.environ and (beside / "face_landmarker.task").is_file():
+        os.environ["THBENCH_WEIGHTS"] = str(beside)
+    from thbench.backbones.weights import find
+
+    path = find("face-landmarker")
+    if path is None:
+        pytest.skip("the face landmarker is absent: thbench weights get face-landmarker")
+    return str(path.parent)

@@ -70,7 +70,15 @@ def run(args: argparse.Namespace) -> int:
     identities = identities_of((p.clip for p in pairs), table=args.identities, pattern=args.identity)
     folder = prepare_folder(args.out or Path("runs") / f"eval-{row}")
     jobs = eval_jobs(pairs, identities, row=row, recipe=recipe.key, seed=args.seed)
-    suite = {"command": "eval", "row": row, "seed": args.seed}
+    suite = {
+        "command": "eval",
+        "row": row,
+        "generated": str(args.generated),
+        "reference": str(args.reference) if args.reference else None,
+        "metrics": list(selection.specs),
+        "seed": args.seed,
+        **settings.model_dump(mode="json"),
+    }
     return finish(
         args,
         folder=folder,

@@ -111,7 +111,7 @@ def finish(
             attempt=session.attempt,
             controls=controls or {},
         )
-        left = without(jobs, session.store.finished_keys())
+        left = without(jobs, session.store.finished_keys(retry_failed=args.retry_failed))
         with RunProgress([job.seconds for job in left], settings.fps, quiet=args.quiet) as progress:
             execute(left, plan, session.store, workforce, progress)
         leaderboard = write_report(session.store)

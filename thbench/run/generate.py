@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from thbench.errors import MediaError, MethodError, did_you_mean
-from thbench.media import NoAudioError, probe, read_audio, read_frames, remux, write_video
+from thbench.media import HiddenFramesError, NoAudioError, probe, read_audio, read_frames, remux, write_video
 from thbench.types import Request
 
 if TYPE_CHECKING:
@@ -93,15 +93,24 @@ def generate_video(
     if isinstance(generation.frames, Path):
         if generation.audio is None:
             return generation.frames, {"generate": time.perf_counter() - start, **generation.seconds}
-        target = folder / f"{name}{LOSSLESS_ENDING}"
-        target.parent.mkdir(parents=True, exist_ok=True)
-        remux(generation.frames, target, generation.audio)
+        folder.mkdir(parents=True, exist_ok=True)
+        target = _with_sound(generation.frames, folder / name, generation.audio, request.fps)
         return target, {"generate": time.perf_counter() - start, **generation.seconds}
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / f"{name}{LOSSLESS_ENDING}"
     checked = _checked(generation.frames, request, on_progress)
     write_video(target, checked, request.fps, quality="lossless", audio=generation.audio or request.audio)
     return target, {"generate": time.perf_counter() - start, **generation.seconds}
+
+
+def _with_sound(video: Path, stem: Path, audio: Audio, fps: float) -> Path:
+    """The video with other sound: its packets copied, or its frames written again where a copy would show others."""
+    try:
+        return remux(video, stem, audio)
+    except HiddenFramesError:
+        target = stem.with_name(stem.name + LOSSLESS_ENDING)
+        write_video(target, (frame.rgb for frame in read_frames(video, fps)), fps, quality="lossless", audio=audio)
+        return target
 
 
 def _checked(frames: Any, request: Request, on_progress: Callable[[int], None] | None) -> Iterator[NDArray[np.uint8]]:
