@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from thbench.errors import UsageError
 from thbench.parity import find_fixtures, read_fixture
 from thbench.parity.fixture import FixtureError, build_input, cut
-from thbench.parity.recipe import tensor, uniform
+from thbench.parity.recipe import state_dict, tensor, uniform
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,9 +62,10 @@ def test_slices_equal_the_reference_readers(reference: ModuleType) -> None:
 
 
 def test_values_do_not_depend_on_anything_but_name_shape_and_salt() -> None:
-    np.testing.assert_array_equal(
-        tensor("a.weight", (3, 4), "s"), tensor("b.weight", (3, 4), "s") * 0 + tensor("a.weight", (3, 4), "s")
-    )
+    shapes = {"a.weight": (3, 4), "b.bias": (5,)}
+    backwards = state_dict(dict(reversed(shapes.items())), "s")
+    for key, values in state_dict(shapes, "s").items():
+        np.testing.assert_array_equal(values, backwards[key])
     assert not np.array_equal(tensor("a.weight", (3, 4), "s"), tensor("a.weight", (3, 4), "t"))
     assert not np.array_equal(tensor("a.weight", (3, 4), "s"), tensor("b.weight", (3, 4), "s"))
 

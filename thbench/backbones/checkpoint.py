@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pickle
 import zipfile
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, TypeVar
 
 import torch
@@ -87,6 +87,29 @@ def read_torchscript(path: Path) -> torch.jit.ScriptModule:
     except (RuntimeError, ValueError, OSError) as error:
         raise _damaged(path, error) from error
     return module.eval()
+
+
+def build(
+    factory: Callable[[], ModuleT],
+    state: Mapping[str, torch.Tensor],
+    *,
+    source: str,
+    kept: Collection[str] = frozenset(),
+) -> ModuleT:
+    """Make a network without spending time on random weights, fill it strictly, and put it into evaluation mode.
+
+    Args:
+        factory: Makes the network; it must keep all its numbers in parameters and persistent buffers.
+        state: Key to tensor.
+        source: What the state dict is, for errors.
+        kept: See `fill`; only for networks that compute nothing themselves may it be left out.
+
+    Raises:
+        WeightsMismatchError: A key is missing or unexpected, or a shape differs.
+    """
+    with torch.device("meta"):
+        module = factory()
+    return fill(module.to_empty(device="cpu"), state, source=source, kept=kept).eval()
 
 
 def fill(

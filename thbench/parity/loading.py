@@ -1,4 +1,4 @@
-"""Fills torch modules with the weights of a fixture, strictly."""
+"""Builds torch networks with the weights of a fixture, strictly."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 
-from thbench.backbones.checkpoint import fill
+from thbench.backbones.checkpoint import build
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
 
@@ -18,19 +18,19 @@ if TYPE_CHECKING:
 ModuleT = TypeVar("ModuleT", bound=torch.nn.Module)
 
 
-def fill_from(fixture: Fixture, module: ModuleT, weights: Mapping[str, NDArray[Any]] | None = None) -> ModuleT:
-    """Load recipe weights into a module and put it into evaluation mode.
+def tensors(weights: Mapping[str, NDArray[Any]]) -> dict[str, torch.Tensor]:
+    """Return arrays as tensors."""
+    return {key: torch.from_numpy(value) for key, value in weights.items()}
+
+
+def network(fixture: Fixture, factory: Callable[[], ModuleT]) -> ModuleT:
+    """Build a network and fill it with the recipe's weights, in evaluation mode.
 
     Args:
-        fixture: The fixture; its `kept` keys may be absent on either side.
-        module: The network, in the published key names.
-        weights: Tensors by key; `fixture.weights()` by default.
-
-    Returns:
-        The module itself.
+        fixture: The fixture; every key must fit, as `thbench.backbones.checkpoint.fill` asks.
+        factory: Makes the network, in the published key names.
 
     Raises:
         WeightsMismatchError: A key is missing or unexpected, or a shape differs.
     """
-    tensors = {key: torch.from_numpy(value) for key, value in (weights or fixture.weights()).items()}
-    return fill(module, tensors, source=fixture.target, kept=fixture.kept).eval()
+    return build(factory, tensors(fixture.weights()), source=fixture.target)

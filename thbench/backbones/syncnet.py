@@ -1,0 +1,99 @@
+"""SyncNet v2: lips and speech in one space of 1024 numbers.
+
+Key names are those of `syncnet_v2.model`. Embeddings are not normalised. Source: joonson/syncnet_python,
+SyncNetModel.py; Chung and Zisserman, "Out of time: automated lip sync in the wild", ACCV-W 2016.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+WINDOW = 5
+"""Video frames that one lip embedding sees."""
+MFCC_WINDOW = 20
+"""MFCC columns that one audio embedding sees: 0.2 s."""
+
+
+class SyncNet(nn.Module):
+    """A lip tower over five frames and an audio tower over 0.2 s."""
+
+    def __init__(self, embedding: int = 1024) -> None:
+        super().__init__()
+        self.netcnnaud = nn.Sequential(*_audio_layers())
+        self.netfcaud = _head(embedding)
+        self.netfclip = _head(embedding)
+        self.netcnnlip = nn.Sequential(*_lip_layers())
+
+    def audio(self, mfcc: Tensor) -> Tensor:
+        """Embed speech.
+
+        Args:
+            mfcc: Shape (N, 1, 13, 20): coefficients by time of unscaled int16 samples.
+
+        Returns:
+            Shape (N, 1024).
+        """
+        embedding: Tensor = self.netfcaud(self.netcnnaud(mfcc).flatten(1))
+        return embedding
+
+    def lips(self, windows: Tensor) -> Tensor:
+        """Embed windows of lips.
+
+        Args:
+            windows: Shape (N, 3, 5, 224, 224), BGR, range [0, 255].
+
+        Returns:
+            Shape (N, 1024).
+        """
+        embedding: Tensor = self.netfclip(self.netcnnlip(windows).flatten(1))
+        return embedding
+
+    def lips_of_clip(self, frames: Tensor) -> Tensor:
+        """Embed every window of a clip in one pass.
+
+        Only the first layer looks along time, and without padding, so one pass over T frames gives the same as T - 4
+        windows up to the order of summation.
+
+        Args:
+            frames: Shape (3, T, 224, 224), BGR, range [0, 255].
+
+        Returns:
+            Shape (T - 4, 1024).
+        """
+        features = self.netcnnlip(frames[None])[0, :, :, 0, 0]
+        embedding: Tensor = self.netfclip(features.T)
+        return embedding
+
+
+def _head(embedding: int) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(512, 512), nn.BatchNorm1d(512), nn.ReLU(), nn.Linear(512, embedding))
+
+
+def _audio_layers() -> Iterator[nn.Module]:
+    yield from (nn.Conv2d(1, 64, 3, padding=1), nn.BatchNorm2d(64), nn.ReLU(inplace=True))
+    yield nn.MaxPool2d(kernel_size=1, stride=1)
+    yield from (nn.Conv2d(64, 192, 3, padding=1), nn.BatchNorm2d(192), nn.ReLU(inplace=True))
+    yield nn.MaxPool2d(kernel_size=3, stride=(1, 2))
+    yield from (nn.Conv2d(192, 384, 3, padding=1), nn.BatchNorm2d(384), nn.ReLU(inplace=True))
+    yield from (nn.Conv2d(384, 256, 3, padding=1), nn.BatchNorm2d(256), nn.ReLU(inplace=True))
+    yield from (nn.Conv2d(256, 256, 3, padding=1), nn.BatchNorm2d(256), nn.ReLU(inplace=True))
+    yield nn.MaxPool2d(kernel_size=3, stride=2)
+    yield from (nn.Conv2d(256, 512, (5, 4)), nn.BatchNorm2d(512), nn.ReLU())
+
+
+def _lip_layers() -> Iterator[nn.Module]:
+    yield from (nn.Conv3d(3, 96, (5, 7, 7), stride=(1, 2, 2)), nn.BatchNorm3d(96), nn.ReLU(inplace=True))
+    yield nn.MaxPool3d(kernel_size=(1, 3, 3), stride=(1, 2, 2))
+    yield nn.Conv3d(96, 256, (1, 5, 5), stride=(1, 2, 2), padding=(0, 1, 1))
+    yield from (nn.BatchNorm3d(256), nn.ReLU(inplace=True))
+    yield nn.MaxPool3d(kernel_size=(1, 3, 3), stride=(1, 2, 2), padding=(0, 1, 1))
+    for _ in range(3):
+        yield nn.Conv3d(256, 256, (1, 3, 3), padding=(0, 1, 1))
+        yield from (nn.BatchNorm3d(256), nn.ReLU(inplace=True))
+    yield nn.MaxPool3d(kernel_size=(1, 3, 3), stride=(1, 2, 2))
+    yield from (nn.Conv3d(256, 512, (1, 6, 6)), nn.BatchNorm3d(512), nn.ReLU(inplace=True))

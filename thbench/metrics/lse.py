@@ -1,0 +1,161 @@
+"""Lip-sync error (LSE-C, LSE-D, offset): distances between lips and speech over time shifts.
+
+Source: joonson/syncnet_python, SyncNetInstance.py (`evaluate`, `calc_pdist`); Prajwal et al., "A Lip Sync Expert Is
+All You Need", ACM MM 2020, for the names.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from thbench.backbones.mfcc import mfcc
+from thbench.backbones.syncnet import MFCC_WINDOW, WINDOW
+from thbench.errors import MediaError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from thbench.backbones.syncnet import SyncNet
+
+RATE = 16000
+"""Samples per second that the networks expect."""
+SAMPLES_PER_FRAME = RATE // 25
+"""The networks expect 25 frames per second."""
+MFCC_PER_FRAME = 4
+"""Columns of MFCC per video frame."""
+MAX_SHIFT = 15
+"""Largest shift that is tried, frames."""
+MEDIAN_WINDOW = 9
+"""Frames of the median filter of the framewise confidence."""
+
+
+@dataclass(frozen=True, slots=True)
+class SyncScore:
+    """What the distances say."""
+
+    distances: NDArray[np.float32]
+    """Shape (windows, 2 shifts + 1); column k is a shift of the sound by k - shifts frames."""
+    curve: NDArray[np.float32]
+    """Shape (2 shifts + 1,): mean distance per shift."""
+    lse_d: float
+    """Smallest mean distance; lower is better."""
+    lse_c: float
+    """Median of the curve less its minimum; higher is better."""
+    offset: int
+    """Shifts less the column of the minimum: frames by which the sound leads (positive) or lags."""
+    framewise_confidence: NDArray[np.float32]
+    """Shape (windows,): median of the curve less the distance at the best shift, median-filtered over 9 windows."""
+
+
+def window_count(frames: int, samples: int) -> int:
+    """Return how many windows a clip has: five frames fewer than the shorter of picture and sound.
+
+    Raises:
+        MediaError: There is no window.
+    """
+    length = min(frames, samples // SAMPLES_PER_FRAME)
+    if length <= WINDOW:
+        raise MediaError(
+            f"lip sync needs at least {WINDOW + 1} frames (0.24 s) of picture and sound; "
+            f"this clip has {frames} frames and {samples / RATE:.2f} s of sound"
+        )
+    return length - WINDOW
+
+
+def audio_windows(audio: NDArray[np.int16], count: int) -> torch.Tensor:
+    """Return the MFCC windows of a clip.
+
+    Args:
+        audio: Shape (samples,), 16 kHz, not scaled.
+        count: Number of windows.
+
+    Returns:
+        Shape (count, 1, 13, 20): window i is columns 4 i to 4 i + 19.
+    """
+    columns = torch.from_numpy(mfcc(audio).T.astype(np.float32))
+    windows = columns.unfold(1, MFCC_WINDOW, MFCC_PER_FRAME)[:, :count]
+    return windows.permute(1, 0, 2)[:, None].contiguous()
+
+
+def distances(video: torch.Tensor, audio: torch.Tensor, shifts: int = MAX_SHIFT) -> torch.Tensor:
+    """Return the distances of each video window to the sound at each shift.
+
+    Beyond the ends the sound's embedding is zero. The distance is Euclidean, with 1e-6 added to each difference, as
+    torch's pairwise distance does.
+
+    Args:
+        video: Shape (windows, features).
+        audio: The same shape.
+        shifts: Largest shift.
+
+    Returns:
+        Shape (windows, 2 shifts + 1).
+    """
+    padded = F.pad(audio, (0, 0, shifts, shifts)).unfold(0, 2 * shifts + 1, 1)
+    return F.pairwise_distance(video[:, None], padded.transpose(1, 2))
+
+
+def score(video: torch.Tensor, audio: torch.Tensor, shifts: int = MAX_SHIFT) -> SyncScore:
+    """Score embeddings.
+
+    Args:
+        video: Shape (windows, features): one embedding per window of five frames.
+        audio: The same shape: the sound of the same windows.
+        shifts: Largest shift, frames.
+    """
+    between = distances(video, audio, shifts)
+    curve = between.mean(dim=0)
+    best = int(curve.argmin())
+    median = curve.median()
+    confidence = (median - between[:, best]).numpy()
+    return SyncScore(
+        distances=between.numpy(),
+        curve=curve.numpy(),
+        lse_d=float(curve[best]),
+        lse_c=float(median - curve[best]),
+        offset=shifts - best,
+        framewise_confidence=median_filter(confidence, MEDIAN_WINDOW),
+    )
+
+
+def median_filter(values: NDArray[np.float32], width: int) -> NDArray[np.float32]:
+    """Return the running median over an odd number of values, with zeros beyond the ends."""
+    padded = np.pad(values, width // 2)
+    return np.median(np.lib.stride_tricks.sliding_window_view(padded, width), axis=1).astype(values.dtype)
+
+
+@torch.inference_mode()
+def clip_embeddings(
+    network: SyncNet, frames: NDArray[np.uint8], audio: NDArray[np.int16], chunk: int = 32
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Embed the windows of an already cropped clip.
+
+    Args:
+        network: SyncNet.
+        frames: Shape (T, 224, 224, 3), BGR, 25 per second.
+        audio: Shape (samples,), 16 kHz, not scaled, beginning with the first frame.
+        chunk: Windows at a time; changes the memory needed, not the result beyond rounding.
+
+    Returns:
+        Embeddings of picture and sound, each of shape (windows, 1024).
+
+    Raises:
+        MediaError: The clip is too short for a window.
+    """
+    count = window_count(len(frames), len(audio))
+    pieces = [network.lips_of_clip(piece) for piece in _pieces(frames, count, chunk)]
+    return torch.cat(pieces), network.audio(audio_windows(audio, count))
+
+
+def _pieces(frames: NDArray[np.uint8], count: int, chunk: int) -> Iterator[torch.Tensor]:
+    """Yield the frames (3, t, height, width) of `chunk` windows at a time; pieces overlap by four frames."""
+    for start in range(0, count, chunk):
+        piece = torch.from_numpy(frames[start : min(start + chunk, count) + WINDOW - 1])
+        yield piece.permute(3, 0, 1, 2).float()
