@@ -15,8 +15,8 @@ class Face:
     """Landmarks, expression and head pose of one face in one frame."""
 
     points: NDArray[np.float32]
-    """Shape (478, 3): MediaPipe face-mesh landmarks; x right and y down in pixels of the full frame, z in the same scale
-    (smaller is nearer to the camera)."""
+    """Shape (478, 3): MediaPipe face-mesh landmarks; x right and y down in pixels of the full frame, 0 at its left and
+    upper edge (so the centre of the first pixel is at 0.5), z in the same scale (smaller is nearer to the camera)."""
     blendshapes: NDArray[np.float32]
     """Shape (52,), range [0, 1], in the order of `thbench.faces.BLENDSHAPES`."""
     rotation: NDArray[np.float64]
