@@ -43,7 +43,7 @@ def drawn_clips() -> Path:
     from thbench.data.drawn_clips import write_drawn_clips
 
     folder = ROOT / "runs" / "drawn-clips"
-    print("No --data given: making three drawn test clips of 3 s. They show that everything works; they are no dataset.")
+    print("No --data given: making three drawn test clips of 3 s. They show that all works; they are no dataset.")
     write_drawn_clips(folder)
     return folder
 

@@ -1,9 +1,9 @@
 """Names to specs, through entry points, without importing what they describe.
 
 Anybody's package takes part by declaring entry points in the groups `thbench.methods`, `thbench.metrics`,
-`thbench.accelerations` and `thbench.datasets`. An entry point names either one spec, under that spec's own name, or a tuple
-of specs (the entry point's name is then free). Metrics that come with thbench are found through its own entry points, like
-anybody else's.
+`thbench.accelerations` and `thbench.datasets`. An entry point names either one spec, under that spec's own name, or a
+tuple of specs (the entry point's name is then free). Metrics that come with thbench are found through its own entry
+points, like anybody else's.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def read_specs(points: Iterable[EntryPoint], spec_type: type[SpecT], noun: str) 
         Specs by name, sorted by name.
 
     Raises:
-        UsageError: An entry point cannot be read or is of another type, or a name is taken twice (both takers are named).
+        UsageError: An entry point cannot be read or is of another type, or a name is taken twice (both are named).
     """
     specs: dict[str, SpecT] = {}
     origin: dict[str, str] = {}

@@ -101,7 +101,7 @@ def _warped(
     across = np.exp(-0.5 * (side / 0.35) ** 2).astype(np.float32)
     for amount in opening:
         gap = (amount * across).astype(np.float32)
-        # Where a pixel of the result comes from: below the gap the picture is shifted down and catches up with the chin.
+        # Where a pixel of the result comes from: below the gap the picture is pulled down and catches up with the chin.
         catch_up = np.clip(1 - (below - gap) / 1.2, 0, 1)
         shift = np.where(below > gap, gap * catch_up, np.clip(below, 0, None)) * mouth_width
         frame = cv2.remap(

@@ -85,6 +85,6 @@ def test_full_metric_set_against_faces_alone(
     cpu, wall = (median(f[i] / a[i] for f, a in zip(full, alone, strict=True)) for i in (0, 1))
     benchmark.extra_info.update(cpu_ratio=cpu, wall_ratio=wall, rows=rows)  # type: ignore[attr-defined]
     benchmark.pedantic(lambda: None, rounds=1)  # type: ignore[attr-defined]
-    print(f"\n{rows}: full set / (decode + faces) = {cpu:.2f} in CPU seconds, {wall:.2f} in wall seconds, {rounds} rounds")
+    print(f"\n{rows}: full set / (decode + faces) = {cpu:.2f} CPU, {wall:.2f} wall; median of {rounds} rounds")
     if rounds > 1:
         assert cpu < LIMIT

@@ -8,9 +8,9 @@ import subprocess
 import sys
 
 import pytest
+import thbench_methods
 
 import thbench
-import thbench_methods
 
 MODULES = sorted(
     info.name

@@ -48,7 +48,11 @@ def spoil_middle(path: Path) -> None:
 
 @pytest.mark.parametrize("spoil", [spoil_zero_bytes, spoil_text, spoil_truncate, spoil_middle])
 def test_one_bad_file_among_many_is_one_failed_record(
-    folders: tuple[Path, Path], thbench: Callable[..., object], tmp_path: Path, spoil: Callable[[Path], None], weights: str
+    folders: tuple[Path, Path],
+    thbench: Callable[..., object],
+    tmp_path: Path,
+    spoil: Callable[[Path], None],
+    weights: str,
 ) -> None:
     real, made = folders
     spoil(made / "drawn_2.mp4")

@@ -109,9 +109,7 @@ def shifted(audio: Audio, seconds: float) -> Audio:
 
 
 @pytest.mark.parametrize("frames", [5, -5])
-def test_a_shift_of_five_frames_is_found_to_within_one(
-    shared: Path, weights: str, tmp_path: Path, frames: int
-) -> None:
+def test_a_shift_of_five_frames_is_found_to_within_one(shared: Path, weights: str, tmp_path: Path, frames: int) -> None:
     real = shared / "real" / "reference"
     originals = offsets(real, tmp_path / "plain", "--metrics", "lip-audio-offset")
     moved = tmp_path / "moved"
@@ -128,13 +126,17 @@ def offsets(made: Path, out: Path, *more: str) -> dict[str, float]:
     from thbench.run.store import RunStore
 
     evaluate(made, None, out, *more)
-    return {r.clip: r.values["lip-audio-offset"] for r in RunStore.open(out).records() if "lip-audio-offset" in r.values}
+    name = "lip-audio-offset"
+    return {record.clip: record.values[name] for record in RunStore.open(out).records() if name in record.values}
 
 
-def test_shuffled_audio_scores_below_ground_truth(shared: Path, weights: str, tmp_path: Path, thbench: Callable[..., Any]) -> None:
+def test_shuffled_audio_scores_below_ground_truth(
+    shared: Path, weights: str, tmp_path: Path, thbench: Callable[..., Any]
+) -> None:
     suite = tmp_path / "sync.toml"
     suite.write_text(
-        "name = 'sync'\ntitle = 'synchrony'\nvariants = ['ground-truth', 'shuffled-audio']\nmetrics = ['lip-audio-corr']\n"
+        "name = 'sync'\ntitle = 'synchrony'\nvariants = ['ground-truth', 'shuffled-audio']\n"
+        "metrics = ['lip-audio-corr']\n"
     )
     data = tmp_path / "data"
     shutil.copytree(shared / "real" / "reference", data)

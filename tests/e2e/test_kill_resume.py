@@ -30,8 +30,8 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def command(clips: Path, out: Path) -> list[str]:
     return [
-        sys.executable, "-m", "thbench", "eval", "--generated", str(clips), "--reference", str(clips), "--out", str(out),
-        "--metrics", "psnr,ssim,flicker,lip-audio-corr", "--workers", "2", "--resume", "--quiet",
+        sys.executable, "-m", "thbench", "eval", "--generated", str(clips), "--reference", str(clips),
+        "--out", str(out), "--metrics", "psnr,ssim,flicker,lip-audio-corr", "--workers", "2", "--resume", "--quiet",
     ]  # fmt: skip
 
 

@@ -63,5 +63,5 @@ def test_a_long_video_needs_little_more_memory_than_one_of_ten_seconds(
         looped(folder / "clip.mp4", length)
         peaks[length] = peak_memory(folder, tmp_path / f"run-{length}")
     ratio = peaks[seconds] / peaks[10]
-    print(f"peak memory: {peaks[10] / 1e6:.0f} MB at 10 s, {peaks[seconds] / 1e6:.0f} MB at {seconds} s, ratio {ratio:.3f}")
+    print(f"peak memory: {peaks[10] / 1e6:.0f} MB at 10 s, {peaks[seconds] / 1e6:.0f} MB at {seconds} s: {ratio:.3f}")
     assert ratio <= limit

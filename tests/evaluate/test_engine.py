@@ -84,7 +84,9 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     return paths
 
 
-def score(generated: dict[str, Path], reference: Path | None, chosen: Selection = WITNESSES, **more: object) -> dict[str, Scores]:
+def score(
+    generated: dict[str, Path], reference: Path | None, chosen: Selection = WITNESSES, **more: object
+) -> dict[str, Scores]:
     return evaluate_clip(generated, reference, selection=chosen, settings=Settings(), new_tracker=None, **more)  # type: ignore[arg-type]
 
 
@@ -133,7 +135,6 @@ def test_a_broken_reference_costs_reference_metrics_only(clips: list[Path], tmp_
 
 
 def test_lacking_metrics_stay_in_the_result_with_their_reason(clips: list[Path]) -> None:
-    chosen = Selection(specs={"x": metric("seen"), "y": metric("y")}, lacking={"y": "needs weights y"})
     chosen = Selection(specs={"seen": metric("seen"), "y": metric("y")}, lacking={"y": "needs weights y"})
     (scores,) = score({"a": clips[0]}, None, chosen).values()
     assert scores.missing == {"y": "needs weights y"}

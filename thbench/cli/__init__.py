@@ -16,6 +16,7 @@ from thbench.errors import ExitCode, ThbenchError, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
 
 COMMANDS: Mapping[str, str] = {

@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
     """Print the findings.
 
     Returns:
-        OK if `thbench eval` can work here, FAILED otherwise; weights that are absent only take metrics away.
+        FAILED if something is broken or `thbench eval` cannot work here; what is optional may be missing.
     """
     findings = list(examine())
     if args.json:
@@ -71,7 +71,8 @@ def run(args: argparse.Namespace) -> int:
             remedy = f"\n           -> {finding.remedy}" if finding.remedy else ""
             sys.stdout.write(f"{finding.state:<8} {finding.what}: {finding.detail} ({finding.needed_for}){remedy}\n")
     required = {name for name, _, extra, _ in PACKAGES if extra in REQUIRED}
-    return ExitCode.FAILED if any(f.state != "ok" and f.what in required for f in findings) else ExitCode.OK
+    wrong = any(f.state == "broken" or (f.state == "missing" and f.what in required) for f in findings)
+    return ExitCode.FAILED if wrong else ExitCode.OK
 
 
 def examine() -> Iterator[Finding]:

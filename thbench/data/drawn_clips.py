@@ -137,7 +137,8 @@ def _draw(look: Look, size: int, opening: float, lid: float, sway: float, nod: f
     shade = tuple(int(c * 0.82) for c in look.skin)
     light = tuple(min(int(c * 1.06), 255) for c in look.skin)
     lip = (178, 92, 88)
-    cv2.ellipse(image, (int(0.5 * side), int(1.05 * side)), (int(0.4 * side), int(0.28 * side)), 0, 0, 360, look.shirt, -1)
+    shoulders = (int(0.5 * side), int(1.05 * side)), (int(0.4 * side), int(0.28 * side))
+    cv2.ellipse(image, *shoulders, 0, 0, 360, look.shirt, -1)
     disc(0, 0.22, 0.085, 0.17, shade)
     disc(0, -0.06, 0.225, 0.27, look.hair)
     jaw = 0.035 * opening

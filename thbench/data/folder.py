@@ -44,16 +44,14 @@ def videos_of(folder: Path, *, role: str) -> dict[str, Path]:
 
 
 def clips_of(folder: Path) -> tuple[Clip, ...]:
-    """Every video of a folder as a clip; identities as `identities_of` says, from `identities.csv` where there is one."""
+    """Every video of a folder as a clip; who speaks is read from its `identities.csv`, where there is one."""
     videos = videos_of(folder, role="--data")
     table = folder / "identities.csv"
     who = identities_of(videos, table=table if table.is_file() else None)
     return tuple(Clip(id=name, identity=who[name], path=path) for name, path in videos.items())
 
 
-def identities_of(
-    clips: Iterable[str], *, table: Path | None = None, pattern: str | None = None
-) -> Mapping[str, str]:
+def identities_of(clips: Iterable[str], *, table: Path | None = None, pattern: str | None = None) -> Mapping[str, str]:
     """Who speaks in which clip.
 
     Args:
@@ -77,7 +75,9 @@ def identities_of(
     except re.error as error:
         raise UsageError(f"--identity {pattern!r} is not a regular expression: {error}") from error
     if compiled.groups < 1:
-        raise UsageError(f"--identity {pattern!r} has no group; put the identity's part in parentheses, e.g. '^([^_]+)_'")
+        raise UsageError(
+            f"--identity {pattern!r} has no group; put the identity's part in parentheses, e.g. '^([^_]+)_'"
+        )
     found = {clip: compiled.search(clip) for clip in clips}
     return {clip: said.get(clip) or (match[1] if match and match[1] else clip) for clip, match in found.items()}
 

@@ -1,6 +1,6 @@
 """Scores all generated videos of one clip against their reference in one pass.
 
-The reference and every generated video advance in step, instant by instant; each is decoded once and its faces are found
+The reference and every generated video advance in step, instant by instant; each is decoded once, its faces are found
 once, and every observer sees every moment.
 """
 
@@ -75,7 +75,7 @@ def evaluate_clip(
         on_instant: Called with the number of instants done.
 
     Returns:
-        Scores by the names of `generated`. A video that cannot be read has an `error`; the others are scored all the same.
+        Scores by the names of `generated`. A video that cannot be read has an `error`; the others are scored anyway.
     """
     with ExitStack() as closing:
         opened = _open_all(generated, reference, selection, settings, new_tracker, closing)
@@ -221,7 +221,8 @@ def _warnings(stream: VideoStream, reference: VideoStream | None) -> tuple[str, 
         ours, theirs = stream.info, reference.info
         if abs(ours.duration - theirs.duration) > 0.5 / min(stream.fps, reference.fps):
             warnings.append(
-                f"lengths differ: generated {ours.duration:.3f} s, reference {theirs.duration:.3f} s; compared up to the shorter"
+                f"lengths differ: generated {ours.duration:.3f} s, reference {theirs.duration:.3f} s; "
+                "compared up to the shorter"
             )
         if (ours.width, ours.height) != (theirs.width, theirs.height):
             warnings.append(
@@ -229,7 +230,7 @@ def _warnings(stream: VideoStream, reference: VideoStream | None) -> tuple[str, 
             )
         if ours.average_rate != theirs.average_rate:
             warnings.append(
-                f"frame rates differ: generated {float(ours.average_rate):.3f}, reference {float(theirs.average_rate):.3f};"
-                f" both evaluated at {stream.fps:g} by their timestamps"
+                f"frame rates differ: generated {float(ours.average_rate):.3f}, "
+                f"reference {float(theirs.average_rate):.3f}; both evaluated at {stream.fps:g} by their timestamps"
             )
     return tuple(warnings)

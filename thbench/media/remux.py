@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import av
@@ -12,6 +11,8 @@ import numpy as np
 from thbench.errors import MediaError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from av.container import InputContainer, OutputContainer
 
     from thbench.types import Audio

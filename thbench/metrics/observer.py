@@ -1,8 +1,8 @@
 """The contract between the one-pass engine and the metrics.
 
-The engine decodes each video once, finds its faces once, and shows every moment to every observer. An observer keeps only
-what its sufficient statistics need (a few numbers per frame at most, so that memory does not grow with pixels) and ends
-with values. The mathematics lives in pure functions beside the observers.
+The engine decodes each video once, finds its faces once, and shows every moment to every observer. An observer keeps
+only what its sufficient statistics need (a few numbers per frame at most, so that memory does not grow with pixels) and
+ends with values. The mathematics lives in pure functions beside the observers.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ class Moment:
     generated: View
     """The video being scored."""
     reference: View | None
-    """Its reference at the same instant; None without reference, and beyond its end. The same object as `generated` in the
-    ground-truth row."""
+    """Its reference at the same instant; None without reference, and beyond its end. The same object as `generated` in
+    the ground-truth row."""
 
 
 @dataclass(frozen=True, slots=True)

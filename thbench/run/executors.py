@@ -1,8 +1,8 @@
 """Where jobs run: in this process, in processes of their own, or on a Ray cluster.
 
 A worker is made once where it runs, then called once per job. What it raises belongs to the worker's author; what kills
-it (a crash in a codec, an out-of-memory kill, a hang) becomes a `WorkerFailure` of the job in hand, and a fresh worker goes
-on with the next. The parent blocks on pipes and burns no core while children work.
+it (a crash in a codec, an out-of-memory kill, a hang) becomes a `WorkerFailure` of the job in hand, and a fresh worker
+goes on with the next. The parent blocks on pipes and burns no core while children work.
 """
 
 from __future__ import annotations

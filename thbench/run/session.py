@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,6 +16,7 @@ from thbench.run.store import RunStore
 from thbench.types import GROUND_TRUTH
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from thbench.metrics.available import Selection
@@ -46,7 +46,8 @@ def open_run(
 ) -> Iterator[Session]:
     """Begin a run or go on with it; on the way out, write how it ended.
 
-    The status becomes `success` when the body ends, `cancelled` on Ctrl-C, `failed` on an error; a kill leaves `started`.
+    The status becomes `success` when the body ends, `cancelled` on Ctrl-C, `failed` on an error; a kill leaves
+    `started`.
 
     Raises:
         UsageError: The folder cannot be used (see `RunStore.create`).

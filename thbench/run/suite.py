@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 import re
 import tomllib
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -61,7 +62,7 @@ class Suite(Document):
     """Policy for frames without a face."""
     max_clips: int | None = Field(default=None, ge=1)
     """Take only the first so many clips, by name."""
-    controls: dict[str, dict[str, float | int | str | bool]] = {}
+    controls: Mapping[str, Mapping[str, float | int | str | bool]] = {}
     """Method name to controls."""
 
 
