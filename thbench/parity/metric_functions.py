@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from thbench.backbones import mfcc as mfcc_function
+from thbench.metrics.frechet import frechet_distance
+from thbench.metrics.kid import JEDI_KERNEL, PROTOCOLS, Kernel, squared_mmd
+from thbench.metrics.kid import kid as kernel_distance
+from thbench.metrics.moments import moments
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
     from thbench.parity.fixture import Fixture
 
 Outputs = dict[str, Any]
@@ -43,3 +52,58 @@ def mfcc(fixture: Fixture) -> Outputs:
     outputs["filterbank"] = mfcc_function.mel_filters(settings)
     outputs["columns"] = [mfcc_function.frame_count(len(audio), settings) for audio in fixture.inputs.values()]
     return outputs
+
+
+def frechet(fixture: Fixture) -> Outputs:
+    """`metrics.frechet`: the parts of the distance of eight pairs of sets, with both divisors."""
+    outputs: Outputs = {}
+    for name, (first, second) in _frechet_sets(fixture.inputs).items():
+        for ddof in (0, 1):
+            parts = frechet_distance(moments(first), moments(second), ddof=ddof)
+            outputs[f"{name}.ddof{ddof}"] = list(parts)
+    return outputs
+
+
+def _frechet_sets(inputs: Mapping[str, NDArray[Any]]) -> dict[str, tuple[NDArray[Any], NDArray[Any]]]:
+    x = {name: array.astype(np.float64) for name, array in inputs.items()}
+    decay = 0.75 ** np.arange(x["mix"].shape[1])
+
+    def mixed(name: str) -> NDArray[Any]:
+        return x[name] @ x["mix"] * decay
+
+    return {
+        "n_below_d": (mixed("few_x"), mixed("few_y") + 0.1),
+        "n_equals_d": (mixed("eq_x"), mixed("eq_y")),
+        "n_above_d": (mixed("many_x"), 1.1 * mixed("many_y")),
+        "rank_deficient": (x["low_x"] @ x["low"], x["low_y"] @ x["low"]),
+        "large_mean": (x["far_x"], x["far_y"]),
+        "identical": (mixed("few_x"), mixed("few_x")),
+        "two_samples": (x["two_x"], x["two_y"]),
+        "wide": (x["wide_x"], x["wide_y"]),
+    }
+
+
+def kid(fixture: Fixture) -> Outputs:
+    """`metrics.kid`: fixed subsets, the draws of two tools, and JEDi's estimate."""
+    config, inputs = fixture.config, fixture.inputs
+    x, y = inputs["x"].astype(np.float64), inputs["y"].astype(np.float64)
+    first, second = (np.argsort(inputs[n], axis=1, kind="stable")[:, : config["subset_size"]] for n in ("ix", "iy"))
+    kernel = Kernel(config["degree"], None, config["coef0"])
+    each = np.array([squared_mmd(x[i], y[j], kernel) for i, j in zip(first, second, strict=True)])
+    tools = {
+        "torch-fidelity": kernel_distance(x, y, replace(PROTOCOLS["torch-fidelity"], count=10, size=50), kernel),
+        "clean-fid": kernel_distance(x, y, replace(PROTOCOLS["clean-fid"], count=10, size=50), kernel),
+    }
+    pair = x[first[0]], y[second[0]]
+    return {
+        "mmd2": each,
+        "mean": [each.mean()],
+        "std": [each.std()],
+        "torch-fidelity.seed2020": [tools["torch-fidelity"].value, tools["torch-fidelity"].std],
+        "clean-fid.seed0": [tools["clean-fid"].value],
+        "indices_x": first,
+        "indices_y": second,
+        "unbiased_full": [squared_mmd(x, y, kernel)],
+        "biased_first": [squared_mmd(*pair, kernel, unbiased=False)],
+        "jedi.quadratic": [100 * squared_mmd(*pair, JEDI_KERNEL, unbiased=False)],
+    }
