@@ -1,7 +1,7 @@
 """The run folder: one `run.json`, and Records in append-only files.
 
 `run.json` is replaced as a whole. Records go to `clips-<host>-<pid>-<counter>.jsonl`, one file for each process that
-ever wrote, each line on the disk before the next begins. A kill therefore loses at most the record in hand, and resuming
+ever wrote, each line on the disk before the next begins. A kill therefore loses at most the record in hand. Resuming
 copies nothing, so that a second kill at any moment loses no more than the first.
 
 Reading follows four rules:
@@ -57,8 +57,8 @@ class Contents:
 class RunStore:
     """One run folder.
 
-    A process may append as soon as it has the store; the record file is made by the first record, and a forked child gets
-    a file of its own. Threads of one process must take turns.
+    A process may append as soon as it has the store; the record file is made by the first record, and a forked child
+    gets a file of its own. Threads of one process must take turns.
     """
 
     def __init__(self, folder: Path, info: RunInfo) -> None:

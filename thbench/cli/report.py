@@ -1,0 +1,60 @@
+"""`thbench report`: writes the report of a run again, or one of several runs together."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from thbench.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    import argparse
+
+    from thbench.cli import Subparsers
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    """Declare the command's arguments."""
+    parser = subparsers.add_parser(
+        "report",
+        help="write the leaderboard of a run again",
+        description="Writes leaderboard.json, .csv, .md and .tex from the records of a run, finished or not. Several "
+        "runs (shards of one suite on several machines) give one report.",
+    )
+    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="run folder")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="where to write (default: the run folder)")
+    parser.add_argument("--json", action="store_true", help="print the leaderboard as JSON instead of a table")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the report, then print it.
+
+    Returns:
+        OK, or UNDECIDED if no clip gave a value.
+
+    Raises:
+        UsageError: A run cannot be read, or several are given without `--out`.
+    """
+    from rich.console import Console
+
+    from thbench.report.terminal import render_table
+    from thbench.report.write import FORMATS, leaderboard_of, to_json, write_files
+    from thbench.run.store import check_writable, merge
+
+    if len(args.runs) > 1 and args.out is None:
+        raise UsageError(f"{len(args.runs)} runs are given and no place for their report; name a folder with --out DIR")
+    folder = args.out or args.runs[0]
+    contents = merge(args.runs)
+    check_writable(folder)
+    leaderboard = leaderboard_of(contents)
+    write_files(leaderboard, folder)
+    if args.json:
+        sys.stdout.write(to_json(leaderboard))
+    else:
+        console = Console()
+        console.print(render_table(leaderboard, console.width))
+        console.print(f"Wrote {', '.join(FORMATS)} to {folder}", soft_wrap=True, highlight=False, markup=False)
+    scored = any(cell.scored for row in leaderboard.rows for cell in row.cells.values())
+    return int(ExitCode.OK if scored else ExitCode.UNDECIDED)

@@ -1,0 +1,146 @@
+"""The leaderboard as LaTeX tables for a paper; needs the package booktabs.
+
+Names outside Latin scripts need LuaLaTeX or XeLaTeX with a font that has them.
+"""
+
+from __future__ import annotations
+
+import re
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from thbench.report import prose
+from thbench.report.grid import Entry, Grid, Head, Line, clean, lay_out
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from thbench.report.leaderboard import Leaderboard
+
+MOST_COLUMNS = 6
+"""Columns that fit a page of a two-column paper beside each other, without the first."""
+COMMANDS = {
+    "\\": r"\textbackslash{}",
+    "{": r"\{",
+    "}": r"\}",
+    "$": r"\$",
+    "&": r"\&",
+    "#": r"\#",
+    "%": r"\%",
+    "_": r"\_",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    "`": r"\textasciigrave{}",
+    '"': "{''}",
+    # After a line break, LaTeX takes a star or a bracket for an argument.
+    "*": "{*}",
+    "[": "{[}",
+    "]": "{]}",
+    "↑": r"$\uparrow$",
+    "↓": r"$\downarrow$",
+    "→": r"$\rightarrow$",
+    "∞": r"$\infty$",
+    "—": r"\textemdash{}",
+}
+"""Characters that mean something to LaTeX, and those of our own that its default fonts lack."""
+
+
+def to_latex(leaderboard: Leaderboard) -> str:
+    """Write the leaderboard as `table*` environments, the notes and protocols below the last one."""
+    sheet = lay_out(leaderboard, MOST_COLUMNS)
+    parts = ["% Needs \\usepackage{booktabs}."]
+    for number, grid in enumerate(sheet.grids, start=1):
+        last = number == len(sheet.grids)
+        parts.append(
+            "\n".join(
+                [
+                    r"\begin{table*}[t]",
+                    r"\centering",
+                    rf"\caption{{{_caption(leaderboard, number)}}}",
+                    rf"\label{{tab:{_label(leaderboard.name)}-{number}}}",
+                    _tabular(grid),
+                    *([_below(leaderboard, sheet.notes)] if last else []),
+                    r"\end{table*}",
+                ]
+            )
+        )
+    return "\n\n".join(parts) + "\n"
+
+
+def escape(text: str) -> str:
+    r"""Make `text` appear as it is.
+
+    Example:
+        >>> escape("50% of a_b--c")
+        '50\\% of a\\_b-{}-c'
+    """
+    written = "".join(COMMANDS.get(c, c) for c in clean(text))
+    # Two hyphens in a row would become one longer dash.
+    return re.sub(r"-(?=-)", "-{}", written)
+
+
+def _caption(leaderboard: Leaderboard, number: int) -> str:
+    if number > 1:
+        return f"{escape(leaderboard.name)}, continued."
+    sentences = [
+        f"{escape(leaderboard.name)}. {escape(prose.interval_sentence(leaderboard))}",
+        r"\textbf{Best} and \underline{second best} of the methods.",
+    ]
+    if arrows := prose.arrow_sentence(leaderboard):
+        sentences.append(f"{escape(arrows)}.")
+    if leaderboard.status != "success" or leaderboard.failures or leaderboard.not_run:
+        sentences.append(escape(prose.state_of(leaderboard)))
+    return " ".join(sentences)
+
+
+def _label(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "run"
+
+
+def _tabular(grid: Grid) -> str:
+    groups = [list(lines) for _, lines in groupby(grid.lines, key=lambda line: line.head.kind)]
+    return "\n".join(
+        [
+            rf"\begin{{tabular}}{{l{'c' * len(grid.heads)}}}",
+            r"\toprule",
+            " & ".join(["", *(_head(head) for head in grid.heads)]) + r" \\",
+            r"\midrule",
+            "\n\\midrule\n".join("\n".join(_line(line) for line in group) for group in groups),
+            r"\bottomrule",
+            r"\end{tabular}",
+        ]
+    )
+
+
+def _line(line: Line) -> str:
+    return " & ".join([_head(line.head), *(_entry(entry) for entry in line.entries)]) + r" \\"
+
+
+def _head(head: Head) -> str:
+    return escape(" ".join(part for part in (head.name, head.arrow, f"({head.unit})" if head.unit else "") if part))
+
+
+def _entry(entry: Entry) -> str:
+    value = {0: "{}", 1: r"\textbf{{{}}}", 2: r"\underline{{{}}}"}[entry.place].format(_number(entry.value))
+    mark = rf"\textsuperscript{{{entry.mark}}}" if entry.mark else ""
+    below = " ".join(part for part in (_number(entry.interval), entry.counts) if part)
+    return rf"\shortstack{{{value}{mark}\\{{\tiny {below}}}}}" if below else f"{value}{mark}"
+
+
+def _number(text: str) -> str:
+    """A number or an interval; its hyphens are minus signs."""
+    return escape(text).replace("-", "$-$")
+
+
+def _below(leaderboard: Leaderboard, notes: Mapping[str, str]) -> str:
+    common = prose.common_context(leaderboard)
+    lines = [rf"\textsuperscript{{{mark}}} {escape(note)}." for mark, note in notes.items()]
+    lines += [rf"\textbf{{{escape(c.id)}}}: {escape(prose.protocol_of(c, common))}." for c in leaderboard.columns]
+    if common is not None:
+        lines.append(rf"All columns: {escape(common)}.")
+    return (
+        "\\par\\vspace{1ex}\\begin{minipage}{\\textwidth}\\scriptsize\n" + "\\par\n".join(lines) + "\n\\end{minipage}"
+    )

@@ -1,0 +1,120 @@
+"""The leaderboard: the numbers of a run with all that is needed to read them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from thbench.run.info import Environment, Kind, Status
+from thbench.spec import Direction
+from thbench.types import Document
+
+
+class Column(Document):
+    """A metric under one protocol and one recipe context; what differs in either is another column."""
+
+    id: str
+    """The metric's name; `name@hash` where several columns share it."""
+    metric: str
+    """The metric's name."""
+    title: str
+    """A few words for people."""
+    direction: Direction
+    """Which way is better."""
+    unit: str
+    """`1` for a pure number."""
+    version: int
+    """Version of the metric."""
+    protocol: str
+    """Every choice of the metric that the number depends on."""
+    source: str
+    """Paper, equation or repository file that defines it."""
+    context: Mapping[str, str]
+    """What stands before every metric: fps, faces, decoder, resampler, policy for missing faces."""
+
+
+class Cell(Document):
+    """One row's mean in one column."""
+
+    value: float | None
+    """Mean over the scored videos; None if there is none."""
+    low: float | None = None
+    """Lower end of the interval."""
+    high: float | None = None
+    """Upper end of the interval."""
+    method: Literal["bootstrap-t", "t"] | None = None
+    """How the interval was found; see `thbench.stats.bootstrap`."""
+    note: str | None = None
+    """Why there is a value but no interval."""
+    scored: int
+    """Videos with a value; each (variant, clip, seed) is one."""
+    total: int
+    """Videos that were to be scored, whatever became of them."""
+    identities: int
+    """Identities among the scored videos."""
+    missing: Mapping[str, int] = {}
+    """Reason to the number of videos; `total - scored` in all."""
+
+
+class Row(Document):
+    """One variant."""
+
+    variant: str
+    """Its name."""
+    kind: Kind
+    """What it stands for; only methods compete."""
+    cells: Mapping[str, Cell]
+    """Column id to cell; columns under whose recipe nothing was planned are left out."""
+
+
+class Failure(Document):
+    """One video that could not be made or scored."""
+
+    variant: str
+    """Row."""
+    clip: str
+    """Clip id."""
+    seed: int
+    """Seed of the generation."""
+    error: str
+    """Why, one sentence."""
+
+
+class Leaderboard(Document):
+    """The numbers of a run with all that is needed to read them."""
+
+    schema_version: Literal[1] = 1
+    """Version of this layout; old versions stay readable."""
+    name: str
+    """Name of the suite, or of what was evaluated."""
+    status: Status
+    """How the run ended; `started` if it still runs or was killed."""
+    level: float
+    """Nominal coverage of the intervals."""
+    columns: tuple[Column, ...]
+    """Metrics in the order of the tables."""
+    rows: tuple[Row, ...]
+    """Ground truth first, then baselines, then methods by name."""
+    failures: tuple[Failure, ...] = ()
+    """All videos that failed."""
+    not_run: int = 0
+    """Videos that were planned and have no record."""
+    warnings: tuple[str, ...] = ()
+    """What a reader of the numbers should know; warnings of videos with their number."""
+    environments: tuple[Environment, ...]
+    """On what the run was computed, the first start first."""
+    attempts: int = 0
+    """How often the run was started."""
+    seconds: float | None = None
+    """Wall seconds of all starts together; None if one of them was killed, as nobody knows its time."""
+
+    def row(self, variant: str) -> Row:
+        """The row of `variant`.
+
+        Raises:
+            KeyError: There is none.
+        """
+        for row in self.rows:
+            if row.variant == variant:
+                return row
+        raise KeyError(variant)

@@ -1,0 +1,59 @@
+"""The files of a report."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from thbench.report.aggregate import aggregate
+from thbench.report.latex import to_latex
+from thbench.report.markdown import to_markdown
+from thbench.report.tidy import to_csv
+from thbench.run.files import write_atomically
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from thbench.report.leaderboard import Leaderboard
+    from thbench.run.store import Contents, RunStore
+
+
+def to_json(leaderboard: Leaderboard) -> str:
+    """Write the leaderboard as JSON; `Leaderboard.model_validate_json` reads it back."""
+    return leaderboard.model_dump_json(indent=2) + "\n"
+
+
+FORMATS: Mapping[str, Callable[[Leaderboard], str]] = {
+    "leaderboard.json": to_json,
+    "leaderboard.csv": to_csv,
+    "leaderboard.md": to_markdown,
+    "leaderboard.tex": to_latex,
+}
+"""File name to what writes it."""
+
+
+def write_report(store: RunStore) -> Leaderboard:
+    """Aggregate a run and write its report into the run folder.
+
+    Raises:
+        UsageError: The run cannot be read.
+        WriteError: A file cannot be written.
+    """
+    leaderboard = leaderboard_of(store.read())
+    write_files(leaderboard, store.folder)
+    return leaderboard
+
+
+def leaderboard_of(contents: Contents) -> Leaderboard:
+    """The leaderboard of one or several run folders."""
+    return aggregate(contents.records, contents.info, warnings=contents.warnings)
+
+
+def write_files(leaderboard: Leaderboard, folder: Path) -> None:
+    """Write the leaderboard in all formats, each file whole or not at all.
+
+    Raises:
+        WriteError: A file cannot be written.
+    """
+    for name, write in FORMATS.items():
+        write_atomically(folder / name, write(leaderboard))

@@ -1,0 +1,323 @@
+"""Means of clips and their confidence intervals, by a bootstrap over identities.
+
+Clips of one person are alike, so an interval that counts every clip as news is too narrow. Here whole identities are
+drawn anew (Davison & Hinkley 1997, section 3.8), while each clip keeps the same weight in the mean.
+
+The plain percentile interval covers too seldom with few identities: 83 % instead of 95 % with five, 90 % with ten, in
+simulation (tests/stats/test_coverage.py). Two intervals that hold their level take its place:
+
+- **bootstrap-t** (Efron & Tibshirani 1993, section 12.5; Hall 1988) where the spread between identities is known well: at
+  least seven degrees of freedom. The studentised mean is resampled, so that skewed metrics get skewed intervals. Its
+  standard error is the cluster-robust one with the leverage correction CR2 (Bell & McCaffrey 2002).
+- **t** with the same standard error below that, and where resamples degenerate (metrics that are equal for nearly all
+  clips). Its degrees of freedom are those of Bell & McCaffrey (2002; see Imbens & Kolesár 2016), which fall below
+  `identities - 1` when some identities have far more clips than others. Bootstrap-t is too wide there to be of use.
+
+Neither can know of rare events that no clip of the sample shows: if all values are equal, the interval is that value.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
+
+import numpy as np
+
+from thbench.stats.student import student_quantile
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Key = TypeVar("Key", bound=Hashable)
+
+LEVEL = 0.95
+"""Share of intervals that are to hold the true mean."""
+RESAMPLES = 4999
+"""So that (resamples + 1) x 2.5 % is whole, and the ends of the interval move by less than 4 % of a standard error from
+seed to seed."""
+LEAST_FREEDOM = 7.0
+"""Degrees of freedom from which bootstrap-t is used. Below (fewer than eight identities), its interval is 10 % to 100 %
+wider than that of t at the same coverage."""
+BLOCK = 2**20
+"""Most numbers in one block of resamples; bounds the memory for many identities."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A confidence interval of a mean."""
+
+    low: float
+    """Lower end; may be infinite."""
+    high: float
+    """Upper end; may be infinite."""
+    level: float
+    """Nominal coverage, e.g. 0.95."""
+    method: Literal["bootstrap-t", "t"]
+    """How it was found; see this module."""
+    clusters: int
+    """Identities."""
+    n: int
+    """Values."""
+
+    def clipped(self, low: float, high: float) -> Interval:
+        """The part of the interval in which a mean can be at all, given the metric's range."""
+        return replace(self, low=min(max(self.low, low), high), high=max(min(self.high, high), low))
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A mean with what is known of its precision."""
+
+    value: float
+    """The mean; may be infinite."""
+    interval: Interval | None
+    """None where `reason` says why."""
+    reason: str | None
+    """Why there is no interval."""
+    clusters: int
+    """Identities."""
+    n: int
+    """Values."""
+
+
+@dataclass(frozen=True, slots=True)
+class PairedDifference:
+    """The mean of a - b over the clips that both have."""
+
+    estimate: Estimate | None
+    """Mean difference with its interval; None if no pair is left."""
+    pairs: int
+    """Clips that entered."""
+    only_a: int
+    """Clips that only a has; they do not enter."""
+    only_b: int
+    """Clips that only b has; they do not enter."""
+    undefined: int
+    """Clips of which both values are the same infinity; they do not enter."""
+
+
+def mean_estimate(
+    values: Sequence[float],
+    clusters: Sequence[str],
+    *,
+    level: float = LEVEL,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> Estimate:
+    """Mean of `values`, each with the same weight, and its interval over resampled clusters.
+
+    The result does not depend on the order of the values. Values of which some are infinite have an infinite mean; if
+    all are the same infinity, so are both ends of the interval.
+
+    Args:
+        values: One per clip; infinities allowed, NaN not.
+        clusters: The identity of each clip.
+        level: Nominal coverage in (0, 1).
+        resamples: How many resamples bootstrap-t takes; at least 2 / (1 - level) - 1.
+        seed: Seed of the resampling.
+
+    Raises:
+        ValueError: There is no value, one is NaN, lengths differ, or an option is out of range.
+
+    Example:
+        >>> mean_estimate([1.0, 2.0, 3.0, 4.0], ["ann", "ann", "bob", "cid"]).value
+        2.5
+    """
+    _check(values, clusters, level, resamples)
+    n, names = len(values), sorted(set(clusters))
+    k = len(names)
+    infinite = [value for value in values if math.isinf(value)]
+    if infinite:
+        return _infinite_estimate(values, infinite, k, level)
+    mean = _mean(values)
+    if k == 1:
+        return Estimate(mean, None, "only one identity", k, n)
+    # Powers of two change no digit, and keep squares of very large or very small values within reach.
+    exponent = math.frexp(max(abs(value) for value in values))[1]
+    groups: dict[str, list[float]] = {name: [] for name in names}
+    for value, name in zip(values, clusters, strict=True):
+        groups[name].append(math.ldexp(value, -exponent) - math.ldexp(mean, -exponent))
+    sample = _Sample(
+        residuals=np.array([math.fsum(group) for group in groups.values()]),
+        sizes=np.array([float(len(group)) for group in groups.values()]),
+    )
+    below, above, method = _studentised(sample, level, resamples, seed)
+    with np.errstate(over="ignore"):
+        low, high = (float(np.ldexp(end, exponent)) for end in (below, above))
+    return Estimate(mean, Interval(mean + low, mean + high, level, method, k, n), None, k, n)
+
+
+def paired_difference(
+    a: Mapping[Key, float],
+    b: Mapping[Key, float],
+    identities: Mapping[Key, str],
+    *,
+    level: float = LEVEL,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> PairedDifference:
+    """Mean of a - b over the clips that both have, and its interval over resampled identities.
+
+    Pairing takes the difficulty of a clip out of the comparison. What does not enter is counted, never filled in.
+
+    Args:
+        a: Clip to value.
+        b: Clip to value.
+        identities: Clip to identity, for every clip that both have.
+        level: Nominal coverage in (0, 1).
+        resamples: How many resamples bootstrap-t takes.
+        seed: Seed of the resampling.
+
+    Raises:
+        ValueError: A value is NaN or an option is out of range.
+
+    Example:
+        >>> paired_difference({"x": 3.0, "y": 5.0}, {"x": 1.0, "z": 0.0}, {"x": "ann"}).pairs
+        1
+    """
+    both = [clip for clip in a if clip in b]
+    differences = {clip: a[clip] - b[clip] for clip in both if not _same_infinity(a[clip], b[clip])}
+    estimate = None
+    if differences:
+        people = [identities[clip] for clip in differences]
+        estimate = mean_estimate(list(differences.values()), people, level=level, resamples=resamples, seed=seed)
+    return PairedDifference(
+        estimate, len(differences), len(a) - len(both), len(b) - len(both), len(both) - len(differences)
+    )
+
+
+@lru_cache(maxsize=4)
+def resample_counts(clusters: int, resamples: int, seed: int) -> NDArray[np.int32]:
+    """How often each cluster is drawn in each resample; row r is the same for every statistic, metric and machine.
+
+    Args:
+        clusters: How many there are; as many are drawn.
+        resamples: Number of rows.
+        seed: Seed.
+
+    Returns:
+        Shape (resamples, clusters), read-only; each row sums to `clusters`.
+    """
+    generator = np.random.default_rng(seed)
+    counts = generator.multinomial(clusters, np.full(clusters, 1 / clusters), size=resamples).astype(np.int32)
+    counts.flags.writeable = False
+    return counts
+
+
+class _Sample(NamedTuple):
+    """What resampling needs of the clusters.
+
+    With residual sums e and sizes m, a resample with counts c has the mean c·e / c·m, measured from the sample's mean.
+    """
+
+    residuals: NDArray[np.float64]
+    sizes: NDArray[np.float64]
+
+
+def _studentised(
+    sample: _Sample, level: float, resamples: int, seed: int
+) -> tuple[float, float, Literal["bootstrap-t", "t"]]:
+    """Ends of the interval, measured from the mean."""
+    once = np.ones((1, len(sample.sizes)))
+    error = float(_standard_errors(once, sample, np.zeros(1))[0])
+    freedom = satterthwaite_freedom(sample.sizes)
+    if freedom >= LEAST_FREEDOM - 1e-9 and error > 0:
+        lower, upper = _bootstrap_t(sample, error, level, resamples, seed)
+        if math.isfinite(lower) and math.isfinite(upper):
+            return min(-upper * error, 0.0), max(-lower * error, 0.0), "bootstrap-t"
+    reach = student_quantile((1 + level) / 2, freedom) * error
+    return -reach, reach, "t"
+
+
+def _bootstrap_t(sample: _Sample, error: float, level: float, resamples: int, seed: int) -> tuple[float, float]:
+    """Quantiles of (resampled mean - mean) / resampled standard error; infinite where resamples have no spread."""
+    counts = resample_counts(len(sample.sizes), resamples, seed)
+    step = max(1, BLOCK // len(sample.sizes))
+    ratios = []
+    for start in range(0, resamples, step):
+        block = counts[start : start + step].astype(np.float64)
+        shifts = (block @ sample.residuals) / (block @ sample.sizes)
+        errors = _standard_errors(block, sample, shifts)
+        # A resample without spread: rounding leaves a trace of about 1e-16 of the spread, which must not count as one.
+        flat = errors <= 1e-9 * error
+        still = np.abs(shifts) <= 1e-9 * error
+        ratio = shifts / np.where(flat, 1.0, errors)
+        ratios.append(np.where(flat, np.where(still, 0.0, np.copysign(np.inf, shifts)), ratio))
+    ordered = np.sort(np.concatenate(ratios))
+    rank = math.floor((1 - level) / 2 * (resamples + 1) + 1e-9)
+    return float(ordered[rank - 1]), float(ordered[resamples - rank])
+
+
+def _standard_errors(counts: NDArray[np.float64], sample: _Sample, shifts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Cluster-robust standard error CR2 of each resample's mean; its repeated clusters are clusters of their own.
+
+    Args:
+        counts: Shape (resamples, clusters).
+        sample: The clusters.
+        shifts: Shape (resamples,): the means of the resamples.
+    """
+    total = counts @ sample.sizes
+    deviations = sample.residuals - sample.sizes * shifts[:, None]
+    # A resample of one single huge cluster has no spread and no leverage left; the bound only keeps 0 / 0 out.
+    slack = np.maximum(1 - sample.sizes / total[:, None], 1e-12)
+    return np.asarray(np.sqrt((counts * deviations**2 / slack).sum(axis=1)) / total)
+
+
+def satterthwaite_freedom(sizes: NDArray[np.float64]) -> float:
+    """Degrees of freedom of the CR2 standard error, if the means of all clusters vary alike.
+
+    `clusters - 1` for clusters of equal size, less for others (Bell & McCaffrey 2002). The variance estimate is the
+    quadratic form u'Bu with B = sum_k c_k (1_k - w)(1_k - w)', c_k = w_k^2 / (1 - w_k) and w the clusters' shares; the
+    result is tr(B)^2 / tr(B^2), written out so that it takes time linear in the number of clusters.
+
+    Args:
+        sizes: Shape (clusters,): values in each cluster; at least two clusters.
+    """
+    w = sizes / sizes.sum()
+    c = w**2 / (1 - w)
+    square = float((w**2).sum())
+    trace = float((c * (1 - 2 * w + square)).sum())
+    p = square / 2 - w
+    cross = 2 * float((c * p**2).sum()) * float(c.sum()) + 2 * float((c * p).sum()) ** 2
+    trace_of_square = float((c**2 * (1 + 2 * (square - 2 * w))).sum()) + cross
+    return trace**2 / trace_of_square
+
+
+def _infinite_estimate(values: Sequence[float], infinite: Sequence[float], clusters: int, level: float) -> Estimate:
+    n = len(values)
+    if len(set(infinite)) > 1:
+        return Estimate(math.nan, None, "values of both infinities have no mean", clusters, n)
+    value = infinite[0]
+    if clusters == 1:
+        return Estimate(value, None, "only one identity", clusters, n)
+    if len(infinite) < n:
+        return Estimate(value, None, f"{len(infinite)} of {n} values are infinite", clusters, n)
+    return Estimate(value, Interval(value, value, level, "t", clusters, n), None, clusters, n)
+
+
+def _mean(values: Sequence[float]) -> float:
+    """Exactly rounded sum over count, whatever the order; equal values have exactly that mean."""
+    largest = max(abs(value) for value in values)
+    exponent = max(0, math.frexp(largest)[1])
+    mean = math.ldexp(math.fsum(math.ldexp(value, -exponent) for value in values) / len(values), exponent)
+    return min(max(mean, min(values)), max(values))
+
+
+def _same_infinity(a: float, b: float) -> bool:
+    return math.isinf(a) and a == b
+
+
+def _check(values: Sequence[float], clusters: Sequence[str], level: float, resamples: int) -> None:
+    if not values:
+        raise ValueError("there is no value to take the mean of")
+    if len(values) != len(clusters):
+        raise ValueError(f"{len(values)} values have {len(clusters)} clusters; each value needs one")
+    if any(math.isnan(value) for value in values):
+        raise ValueError("a value is NaN; what has no value is missing, and stays out of the mean")
+    if not 0 < level < 1:
+        raise ValueError(f"level is {level}; it must be between 0 and 1")
+    if resamples < 2 / (1 - level) - 1:
+        raise ValueError(f"{resamples} resamples are too few for a level of {level}")
