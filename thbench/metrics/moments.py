@@ -88,7 +88,9 @@ def moments(features: ArrayLike) -> Moments:
     count, dimension = rows.shape
     if count == 0:
         return Moments(0, np.zeros(dimension), rows, None)
-    return Moments(count, rows.mean(axis=0), rows.copy(), None) if count < dimension else _scattered(rows)
+    if count < dimension:
+        return Moments(count, _mean(rows), rows.copy(), None)
+    return _scattered(rows)
 
 
 def merge(parts: Iterable[Moments]) -> Moments:
@@ -159,9 +161,15 @@ class Accumulator:
 
 
 def _scattered(rows: NDArray[np.float64]) -> Moments:
-    mean = rows.mean(axis=0)
+    mean = _mean(rows)
     centred = rows - mean
     return Moments(len(rows), mean, None, centred.T @ centred)
+
+
+def _mean(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the mean, exact for equal rows: it is summed as the distance to the first of them."""
+    mean: NDArray[np.float64] = rows[0] + (rows - rows[0]).mean(axis=0)
+    return mean
 
 
 def _combine(first: Moments, second: Moments) -> Moments:
