@@ -51,11 +51,11 @@ _WEIGHTED_MODEL = _SHARE[:, None] * (CANONICAL_PLACES - _SHARE @ CANONICAL_PLACE
 def rotation_of(points: NDArray[np.float32]) -> NDArray[np.float64]:
     """Fit the head's rotation to the face mesh: weighted orthogonal Procrustes onto the canonical face model.
 
-    Model, vertices and weights are MediaPipe's. Its own matrix, however, assumes a camera with a vertical field of
-    view of 63 degrees over the whole input image, so that its angles change by 0.5 to 1 degree when the searched crop
-    shifts by a tenth of the face, and with where the face is in the frame. Here the mesh, whose depth the network
-    predicts under weak perspective, is fitted directly: shift, scale, crop and frame size leave the rotation as it
-    is.
+    Model, vertices and weights are MediaPipe's. Its own matrix, however, assumes a camera with a vertical field of view
+    of 63 degrees over the whole input image: its yaw and pitch shrink by 4 to 22 % with the share of the image that the
+    face fills, and change by about a degree when the searched crop shifts by a tenth of the face. Here the mesh, whose
+    depth the network predicts under weak perspective, is fitted directly, which is the limit of MediaPipe's matrix for
+    a face that fills ever less of the image: crop, frame size and place in the frame leave the rotation as it is.
 
     Args:
         points: Shape (478, 3), as `Face.points`.
