@@ -1,8 +1,8 @@
 """Beat alignment of head motion and sound, in both directions and against chance.
 
 A motion beat is a moment at which the head comes to rest: a minimum of its smoothed rotation speed. A sound beat is an
-onset (`thbench.metrics.sound.onsets`). Unrelated motion and sound reach 0.2 to 0.5, more the more events there are, so a
-score means little without its chance level.
+onset (`thbench.metrics.sound.onsets`). Unrelated motion and sound reach 0.2 to 0.5, more the more events there are, so
+a score means little without its chance level.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
+from scipy.signal import find_peaks
 
 from thbench.metrics.observer import Missing
 from thbench.metrics.pose import geodesic_degrees
@@ -68,19 +69,29 @@ def score(events: NDArray[np.float64], targets: NDArray[np.float64], sigma: floa
     return float(alignment(events, targets, sigma).mean()) if len(events) else float("nan")
 
 
-def minima(speed: NDArray[np.float64], sigma: float) -> NDArray[np.int64]:
-    """Strict local minima, never the ends, of a speed smoothed by a Gaussian.
+def smoothed(speed: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:
+    """Gaussian average of a speed, mirrored at the ends and cut at 4 sigma, as scipy does by default.
 
     Args:
         speed: Shape (steps,).
-        sigma: Standard deviation in steps; mirrored at the ends and cut at 4 sigma, as scipy does by default.
+        sigma: Standard deviation in steps.
+    """
+    return np.asarray(gaussian_filter1d(speed.astype(np.float64), sigma)) if len(speed) else speed
+
+
+def minima(speed: NDArray[np.float64], sigma: float) -> NDArray[np.int64]:
+    """Strict local minima, never the ends, of a smoothed speed, as Bailando and KDTalker take them.
+
+    Args:
+        speed: Shape (steps,).
+        sigma: Standard deviation of the smoothing in steps.
 
     Returns:
         Indices of steps, ascending.
     """
-    smoothed = gaussian_filter1d(speed.astype(np.float64), sigma) if len(speed) else speed
-    inner = smoothed[1:-1]
-    return np.flatnonzero((inner < smoothed[:-2]) & (inner < smoothed[2:])) + 1
+    smooth = smoothed(speed, sigma)
+    inner = smooth[1:-1]
+    return np.flatnonzero((inner < smooth[:-2]) & (inner < smooth[2:])) + 1
 
 
 def point_speed(points: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -127,7 +138,8 @@ def bailando_score(music_beats: NDArray[np.integer], joints: NDArray[np.floating
 def head_beats(rotations: NDArray[np.float64], fps: float) -> NDArray[np.float64]:
     """Motion beats of the head in seconds: minima of its rotation speed, smoothed over 0.2 s.
 
-    The speed of a step belongs to the middle between its two frames. Gaps of more than five frames split the track.
+    The speed of a step belongs to the middle between its two frames, and a minimum of several equal steps lies in their
+    middle: a head that turns back exactly at a frame has two equal steps. Gaps of over five frames split the track.
 
     Args:
         rotations: Shape (frames, 3, 3); NaN where missing.
@@ -135,8 +147,14 @@ def head_beats(rotations: NDArray[np.float64], fps: float) -> NDArray[np.float64
     """
     filled = fill_rotation_gaps(rotations)
     speed = geodesic_degrees(filled[1:], filled[:-1])
-    found = [start + minima(speed[start:stop], SMOOTHING_SECONDS * fps) for start, stop in runs(np.isfinite(speed))]
-    return (np.concatenate([np.empty(0), *found]) + 0.5) / fps
+    found = [start + _rests(speed[start:stop], SMOOTHING_SECONDS * fps) for start, stop in runs(np.isfinite(speed))]
+    return np.asarray((np.concatenate([np.empty(0), *found]) + 0.5) / fps)
+
+
+def _rests(speed: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:
+    """Middles of the minima of a smoothed speed, in steps; the ends are none."""
+    _, flat = find_peaks(-smoothed(speed, sigma), plateau_size=1)
+    return np.asarray((flat["left_edges"] + flat["right_edges"]) / 2)
 
 
 def within(times: NDArray[np.float64], seen: NDArray[np.bool_], fps: float) -> NDArray[np.float64]:

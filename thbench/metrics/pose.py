@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from thbench.faces.landmarks import face_box
 from thbench.faces.pose import head_pose_degrees
 from thbench.metrics.observer import Missing
 from thbench.metrics.series import Recorder, fill_rotation_gaps, fill_short_gaps, measured, unwrap_degrees
@@ -240,8 +241,8 @@ def motion_values(rotations: NDArray[np.float64], centres: NDArray[np.float64], 
 
 def box_centre(face: Face) -> NDArray[np.float64]:
     """Centre of the box around the face mesh, shape (2,): x and y in pixels."""
-    plane = face.points[:, :2].astype(np.float64)
-    return np.asarray((plane.min(axis=0) + plane.max(axis=0)) / 2)
+    left, top, right, bottom = face_box(face.points)
+    return np.array([(left + right) / 2, (top + bottom) / 2])
 
 
 NEEDS_FRAMES: Mapping[str, int] = {"pose-jerk": 4, "head-motion/theval": 3}

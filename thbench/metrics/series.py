@@ -50,7 +50,7 @@ class Recorder:
 
 def measured(values: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Return which frames hold no NaN, shape (frames,), for values of shape (frames, ...)."""
-    return np.asarray(np.isfinite(values).reshape(len(values), -1).all(axis=1))
+    return np.asarray(np.isfinite(values).all(axis=tuple(range(1, values.ndim))))
 
 
 def runs(mask: NDArray[np.bool_]) -> list[Run]:
@@ -88,9 +88,9 @@ def fill_short_gaps(values: NDArray[np.float64], longest: int = MAX_GAP) -> NDAr
     gaps = short_gaps(mask, longest)
     filled = np.where(mask.reshape(-1, *[1] * (values.ndim - 1)), values, np.nan)
     known, wanted = np.flatnonzero(mask), np.flatnonzero(gaps)
-    columns = filled.reshape(len(filled), -1)
-    for column in range(columns.shape[1]):
-        columns[wanted, column] = np.interp(wanted, known, columns[known, column]) if len(wanted) else []
+    columns = filled[:, None] if values.ndim == 1 else filled
+    for column in columns.T if len(wanted) else ():
+        column[wanted] = np.interp(wanted, known, column[known])
     return filled
 
 

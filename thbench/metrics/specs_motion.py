@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from thbench.spec import MetricSpec
+from thbench.spec import MetricSpec, Need
 
 _FACE = "mediapipe-face-landmarker"
 _GAPS = "gaps<=5-frames-interpolated"
@@ -15,7 +15,7 @@ _SYNC = (
 _POSE = f"{_FACE}/weighted-procrustes-to-canonical-face/"
 _BLINK = f"{_FACE}/ear-both-eyes-3d/0.6-of-running-p90-2s/2-12-frames-at-25fps/merge<=2/{_GAPS}"
 _ONSETS = "onsets:40-mel-log-flux-20ms,median-1s+1.5dB"
-_BEATS = f"{_POSE}geodesic-speed/gauss-0.2s/strict-minima/{_ONSETS}/"
+_BEATS = f"{_POSE}geodesic-speed/gauss-0.2s/minima/{_ONSETS}/"
 _BAILANDO = "Siyao et al., Bailando (CVPR 2022), on head rotation; lisiyao21/Bailando utils/beat_align_score.py"
 _THEVAL = "THEval (arXiv 2511.04520); Newbyl/THEval "
 
@@ -24,7 +24,7 @@ def _sync(**fields: Any) -> MetricSpec:
     return MetricSpec(needs=frozenset({"face", "audio"}), observer="thbench.metrics.sync:SyncObserver", **fields)
 
 
-def _pose(*, protocol: str, needs: tuple[str, ...] = ("face",), **fields: Any) -> MetricSpec:
+def _pose(*, protocol: str, needs: tuple[Need, ...] = ("face",), **fields: Any) -> MetricSpec:
     return MetricSpec(
         needs=frozenset(needs), observer="thbench.metrics.pose:PoseObserver", protocol=_POSE + protocol, **fields
     )
@@ -41,7 +41,7 @@ def _blink(**fields: Any) -> MetricSpec:
     )
 
 
-def _beat(*, needs: tuple[str, ...] = ("face", "audio"), **fields: Any) -> MetricSpec:
+def _beat(*, needs: tuple[Need, ...] = ("face", "audio"), **fields: Any) -> MetricSpec:
     return MetricSpec(needs=frozenset(needs), observer="thbench.metrics.beat:BeatObserver", **fields)
 
 
@@ -225,7 +225,7 @@ BEAT_METRICS: tuple[MetricSpec, ...] = (
         direction="closer-to-real",
         unit="1/s",
         low=0,
-        protocol=f"{_POSE}geodesic-speed/gauss-0.2s/strict-minima/{_GAPS}",
+        protocol=f"{_POSE}geodesic-speed/gauss-0.2s/minima/{_GAPS}",
         source="thbench.metrics.beat",
         needs=("face",),
     ),
