@@ -81,7 +81,7 @@ SYNC_METRICS: tuple[MetricSpec, ...] = (
         title="Change of the lip-audio offset over time (positive: sound falls behind)",
         direction="closer-to-real",
         unit="ms/min",
-        protocol=_SYNC + "windows-4s-hop-2s/best-straight-line-within-15-frames-either-way/clips>=30s",
+        protocol=_SYNC + "windows-4s-hop-2s/best-straight-line-within-15-frames-either-way/clips>=15s",
         source="thbench.metrics.sync",
     ),
     _sync(
