@@ -246,7 +246,8 @@ class BeatObserver:
             return dict.fromkeys(self._names, Missing("no face in any frame"))
         seen = measured(fill_rotation_gaps(rotations))
         motion = head_beats(rotations, clip.fps)
-        found: dict[str, float | Missing] = {MOTION_BEATS: len(motion) / (np.count_nonzero(seen) / clip.fps)}
+        seconds = float(np.count_nonzero(seen)) / clip.fps
+        found: dict[str, float | Missing] = {MOTION_BEATS: len(motion) / seconds}
         found |= _against_sound(motion, seen, clip)
         return {name: found[name] for name in self._names}
 

@@ -121,7 +121,7 @@ class BlinkObserver:
     def values(self, clip: ClipFacts) -> Values:
         """Return the values asked for."""
         opening = self._opening.rows()[:, 0]
-        seconds = np.count_nonzero(np.isfinite(fill_short_gaps(opening))) / clip.fps
+        seconds = float(np.count_nonzero(np.isfinite(fill_short_gaps(opening)))) / clip.fps
         if seconds < LEAST_SECONDS:
             lack = Missing(f"{seconds:.2f} s with a face; needs {LEAST_SECONDS:g} s") if seconds else NO_FACE
             return dict.fromkeys(self._names, lack)
