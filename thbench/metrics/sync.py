@@ -54,7 +54,7 @@ STILL = 1e-6
 """Standard deviation below which a signal does not move: a ten-thousandth of a pixel on an ordinary face."""
 
 DRIFT_LEAST_SECONDS = 15.0
-"""Shortest clip whose drift is measured. Pieces of drift-free clips erred by 300 ms/min (rms) at 10 s and by 90 at 16 s;
+"""Shortest clip whose drift is measured. Pieces of drift-free clips erred by 300 ms/min (rms) at 10 s, by 90 at 16 s;
 looped to a minute, the same clips gave artificial drifts to within 10 ms/min."""
 DRIFT_WINDOW_SECONDS = 4.0
 DRIFT_HOP_SECONDS = 2.0
