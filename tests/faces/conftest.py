@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-CLIPS = ("hdtf_katie_hill", "latentsync_demo1", "talkvid_10", "talkvid_aoc")
-
 
 @pytest.fixture(scope="session")
 def face_weights(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:

@@ -111,6 +111,18 @@ def test_equal_frames_give_equal_faces(shared: Path, tracker: FaceTracker) -> No
             np.testing.assert_array_equal(face.blendshapes, faces[0].blendshapes)
 
 
+def test_padded_sliced_and_flipped_arrays_are_read_as_numpy_does(shared: Path, landmarker: Landmarker) -> None:
+    frame = np.ascontiguousarray(first(shared))
+    (mesh,) = landmarker.detect(frame)
+    padded = np.zeros((512, 544, 3), dtype=np.uint8)
+    padded[:, :512] = frame
+    mirrored = np.ascontiguousarray(frame[:, ::-1])
+    for view in (padded[:, :512], mirrored[:, ::-1], np.asfortranarray(frame)):
+        assert not view.flags.c_contiguous
+        (seen,) = landmarker.detect(view)
+        np.testing.assert_array_equal(seen.points, mesh.points)
+
+
 def test_after_reset_as_fresh(shared: Path, tracker: FaceTracker, landmarker: Landmarker) -> None:
     for frame in frames_of(shared, "latentsync_demo1", count=3):
         tracker.find(frame)
@@ -313,4 +325,4 @@ def plain_landmarker(folder: Path) -> vision.FaceLandmarker:
 
 
 def image_of(frame: Frame) -> mediapipe.Image:
-    return mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=frame)
+    return mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=np.ascontiguousarray(frame))

@@ -80,7 +80,9 @@ class Landmarker:
         if self._network is None:
             raise UsageError("the face landmarker is closed; make a new one")
         height, width = rgb.shape[:2]
-        image = self._media.Image(image_format=self._media.ImageFormat.SRGB, data=np.ascontiguousarray(rgb))
+        # MediaPipe ignores strides: from a padded or sliced array it would read sheared pixels, without an error.
+        pixels = np.ascontiguousarray(rgb)
+        image = self._media.Image(image_format=self._media.ImageFormat.SRGB, data=pixels)
         found = self._network.detect(image)
         # x and z are in widths of the image, y in heights.
         scale = np.array([width, height, width], dtype=np.float32)
