@@ -47,13 +47,9 @@ def evaluate(made: Path, real: Path | None, out: Path, *more: str) -> Mapping[st
 
 
 def cells(board: Mapping[str, Any], row: str) -> dict[str, Mapping[str, Any]]:
+    """Metric to cell of one row."""
     (found,) = [r for r in board["rows"] if r["variant"] == row]
-    return {board_column(board, name): cell for name, cell in found["cells"].items()}
-
-
-def board_column(board: Mapping[str, Any], key: str) -> str:
-    column = board["columns"][key] if isinstance(board["columns"], dict) else {}
-    return str(column.get("metric", key))
+    return dict(found["cells"])
 
 
 def value(cell: Mapping[str, Any]) -> float:

@@ -25,6 +25,7 @@ def add_running_arguments(parser: argparse.ArgumentParser, *, default_out: str) 
     """Declare the options that every run has."""
     parser.add_argument("--out", type=Path, metavar="DIR", help=f"run folder (default: {default_out})")
     parser.add_argument("--resume", action="store_true", help="go on with a run; finished clips are not done again")
+    parser.add_argument("--retry-failed", action="store_true", help="with --resume: try failed clips again")
     parser.add_argument(
         "--json", type=Path, metavar="FILE", help="also write the leaderboard to FILE (- for standard output)"
     )
@@ -98,6 +99,7 @@ def finish(
     from thbench.run.planning import without
     from thbench.run.runner import execute
     from thbench.run.session import open_run
+    from thbench.run.store import RunStore
     from thbench.run.worker import WorkerPlan
 
     with open_run(
@@ -114,10 +116,11 @@ def finish(
         left = without(jobs, session.store.finished_keys(retry_failed=args.retry_failed))
         with RunProgress([job.seconds for job in left], settings.fps, quiet=args.quiet) as progress:
             execute(left, plan, session.store, workforce, progress)
-        leaderboard = write_report(session.store)
+    # The report comes after the session, so that it says how the run ended.
+    store = RunStore.open(folder)
+    leaderboard = write_report(store)
     show(leaderboard, args, folder)
-    scored = sum(record.status == "ok" and bool(record.values) for record in session.store.records())
-    if not scored:
+    if not any(record.status == "ok" and record.values for record in store.records()):
         raise NothingMeasuredError(f"no clip gave a value; see the reasons in {folder / 'leaderboard.md'}")
     return ExitCode.FAILED if leaderboard.failures else ExitCode.OK
 

@@ -63,6 +63,11 @@ class VideoStream:
         self._views.close()
 
     @property
+    def duration(self) -> float:
+        """Seconds of picture as declared, or as seen so far where the file does not say."""
+        return self.seen / self.fps if self.info.duration is None else self.info.duration
+
+    @property
     def faces_missing(self) -> int:
         """Instants seen so far without a face."""
         return self._tracker.missing if self._tracker else 0
@@ -79,7 +84,7 @@ class VideoStream:
             width=info.width,
             height=info.height,
             frames=self.seen,
-            duration=info.duration,
+            duration=self.duration,
             sound=self.sound,
             audio_start=info.audio_start or 0.0,
             audio_duration=info.audio_duration,

@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from thbench.errors import MediaError, MethodError, did_you_mean
-from thbench.media import HiddenFramesError, NoAudioError, probe, read_audio, read_frames, remux, write_video
+from thbench.media import (
+    HiddenFramesError,
+    NoAudioError,
+    VideoWriter,
+    probe,
+    read_audio,
+    read_frames,
+    remux,
+    write_video,
+)
 from thbench.types import Request
 
 if TYPE_CHECKING:
@@ -23,6 +32,8 @@ if TYPE_CHECKING:
 
 LOSSLESS_ENDING = ".mkv"
 """Ending of the files that metrics read."""
+VIEW_ENDING = ".mp4"
+"""Ending of the files that people look at."""
 
 
 def request_of(
@@ -65,7 +76,7 @@ def request_of(
         portrait=first.rgb,
         audio=read_audio(reference),
         fps=fps,
-        frames=max(round(probe(reference).duration * fps), 1),
+        frames=_instants(reference, fps),
         seed=seed,
         controls=given,
         reference=reference if "reference" in spec.inputs else None,
@@ -76,14 +87,14 @@ def request_of(
 def generate_video(
     method: Method, request: Request, folder: Path, name: str, *, on_progress: Callable[[int], None] | None = None
 ) -> tuple[Path, Mapping[str, float]]:
-    """Generate and store losslessly.
+    """Generate and store, lossless for metrics and small for people.
 
     A generation that is a finished file is used where it lies; with other sound it is rewrapped without touching a
     frame.
 
     Returns:
-        The video that metrics read, and wall seconds by stage (`generate` is the whole call where the method names no
-        stages).
+        The video that metrics read, and wall seconds by stage (`generate-and-store` is the whole, beside the
+        stages that the method names).
 
     Raises:
         MethodError: The method gave other frames than asked for.
@@ -92,15 +103,29 @@ def generate_video(
     generation = method.generate(request, _step_hook(on_progress))
     if isinstance(generation.frames, Path):
         if generation.audio is None:
-            return generation.frames, {"generate": time.perf_counter() - start, **generation.seconds}
+            return generation.frames, {"generate-and-store": time.perf_counter() - start, **generation.seconds}
         folder.mkdir(parents=True, exist_ok=True)
         target = _with_sound(generation.frames, folder / name, generation.audio, request.fps)
-        return target, {"generate": time.perf_counter() - start, **generation.seconds}
+        return target, {"generate-and-store": time.perf_counter() - start, **generation.seconds}
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / f"{name}{LOSSLESS_ENDING}"
-    checked = _checked(generation.frames, request, on_progress)
-    write_video(target, checked, request.fps, quality="lossless", audio=generation.audio or request.audio)
-    return target, {"generate": time.perf_counter() - start, **generation.seconds}
+    sound = generation.audio or request.audio
+    with (
+        VideoWriter(target, request.fps, quality="lossless", audio=sound) as for_metrics,
+        VideoWriter(folder / f"{name}{VIEW_ENDING}", request.fps, quality="view", audio=sound) as for_people,
+    ):
+        for frame in _checked(generation.frames, request, on_progress):
+            for_metrics.write(frame)
+            for_people.write(frame)
+    return target, {"generate-and-store": time.perf_counter() - start, **generation.seconds}
+
+
+def _instants(video: Path, fps: float) -> int:
+    """Number of frames at `fps` over the length of a video; counted where the file does not say how long it is."""
+    duration = probe(video).duration
+    if duration is None:
+        return max(sum(1 for _ in read_frames(video, fps)), 1)
+    return max(round(duration * fps), 1)
 
 
 def _with_sound(video: Path, stem: Path, audio: Audio, fps: float) -> Path:

@@ -46,7 +46,7 @@ def eval_jobs(pairs: Sequence[Pair], identities: Mapping[str, str], *, row: str,
         }
         tasks = [
             Task(
-                key=content_hash({**about, "row": row, "generated": digests.get(pair.generated, "none")}),
+                key=content_hash({**about, "row": row, "generated": pair.generated and digests[pair.generated]}),
                 name=row,
                 seed=seed,
                 generated=pair.generated,
@@ -135,6 +135,6 @@ def length_of(path: Path | None) -> float:
     if path is None:
         return 0.0
     try:
-        return probe(path).duration
+        return probe(path).duration or 0.0
     except MediaError:
         return 0.0

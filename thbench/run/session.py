@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from thbench.metrics.available import Selection
-    from thbench.run.job import ClipJob
+    from thbench.run.job import ClipJob, Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ def open_run(
         environment=here,
         recipes={recipe.key: recipe},
         weights=weights_of(selection),
-        kinds={task.name: _kind(task.name, task.variant and task.variant.method) for job in jobs for task in job.tasks},
+        kinds={task.name: _kind(task) for job in jobs for task in job.tasks},
         planned=tuple(
             Planned(
                 key=task.key, variant=task.name, clip=job.clip, identity=job.identity, seed=task.seed, recipe=recipe.key
@@ -82,7 +82,7 @@ def open_run(
             store.update(store.info.ended(status, ended=datetime.now(UTC), seconds=seconds))
 
 
-def _kind(row: str, method: str | None) -> Kind:
-    if row == GROUND_TRUTH:
+def _kind(task: Task) -> Kind:
+    if task.name == GROUND_TRUTH:
         return "ground-truth"
-    return "baseline" if method is not None and METHODS[method].kind == "baseline" else "method"
+    return "baseline" if task.variant and METHODS[task.variant.method].kind == "baseline" else "method"

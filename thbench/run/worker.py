@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from thbench.evaluate.settings import Settings
-    from thbench.faces import FaceTracker
+    from thbench.faces import FaceTracker, Landmarker
     from thbench.metrics.sound import Sound
     from thbench.run.executors import Beat
     from thbench.run.job import ClipJob, Task
@@ -61,6 +61,7 @@ class ClipWorker:
         self.plan = plan
         self.selection = select(plan.metrics)
         self._methods: dict[str, Method] = {}
+        self._landmarker: Landmarker | None = None
         self._sound = lru_cache(maxsize=64)(_sound_or_none)
 
     def __call__(self, job: ClipJob, beat: Beat) -> tuple[Record, ...]:
@@ -137,9 +138,12 @@ class ClipWorker:
         )
 
     def _new_tracker(self) -> Callable[[], FaceTracker]:
-        from thbench.faces import FaceTracker
+        """Trackers that share one landmarker, which keeps nothing between frames."""
+        from thbench.faces import FaceTracker, Landmarker
 
-        return partial(FaceTracker, policy=self.plan.settings.missing_face)
+        if self._landmarker is None:
+            self._landmarker = Landmarker()
+        return partial(FaceTracker, policy=self.plan.settings.missing_face, detector=self._landmarker)
 
     def _record(
         self,
