@@ -154,8 +154,6 @@ class SsimKernel:
         height, width = x.shape
         difference = self._spare.view(x.dtype)[:height, :width]
         cv2.absdiff(x, y, dst=difference)
-        if cv2.countNonZero(difference) == 0:
-            return 0.0, 0.0
         mean_x, mean_y, squares, error = self._filter(x, y, difference)
         level = self._spare[: mean_x.shape[0], : mean_x.shape[1]]
         level.fill(C1)
