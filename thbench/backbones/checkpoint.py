@@ -7,6 +7,7 @@ one is the weights registry's question and answered before.
 from __future__ import annotations
 
 import pickle
+import warnings
 import zipfile
 from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, TypeVar
@@ -83,7 +84,10 @@ def read_torchscript(path: Path) -> torch.jit.ScriptModule:
     if not path.is_file():
         raise MissingWeightsError(f"{path} does not exist; `thbench weights list` says where each file comes from")
     try:
-        module: torch.jit.ScriptModule = torch.jit.load(str(path), map_location="cpu")  # type: ignore[no-untyped-call]
+        with warnings.catch_warnings():
+            # The format is on its way out in torch, but it is what was published.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            module: torch.jit.ScriptModule = torch.jit.load(str(path), "cpu")  # type: ignore[no-untyped-call]
     except (RuntimeError, ValueError, OSError) as error:
         raise _damaged(path, error) from error
     return module.eval()

@@ -43,14 +43,12 @@ class Unit3D(nn.Module):
         self.kernel: Triple = (kernel, kernel, kernel)
         self.stride: Triple = (stride, stride, stride)
         self.conv3d = nn.Conv3d(inputs, outputs, self.kernel, stride=self.stride, bias=plain)
-        if not plain:
-            self.bn = nn.BatchNorm3d(outputs, eps=eps)
-        self.plain = plain
+        self.bn = None if plain else nn.BatchNorm3d(outputs, eps=eps)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, inputs, T, H, W) to (N, outputs, T', H', W')."""
         x = self.conv3d(pad_same(x, self.kernel, self.stride))
-        return x if self.plain else F.relu(self.bn(x), inplace=True)
+        return x if self.bn is None else F.relu(self.bn(x), inplace=True)
 
 
 class MaxPoolSame(nn.Module):

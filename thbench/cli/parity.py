@@ -49,9 +49,9 @@ def _lines(outcome: Outcome, width: int, *, detailed: bool) -> str:
     """Return the line of a fixture, then one for each output that failed (or for each one, when `detailed`)."""
     agreements = outcome.outputs
     passed = f"{sum(a.passed for a in agreements)}/{len(agreements)}"
-    worst = max((_share(a) for a in agreements), default=float("nan"))
+    worst = f"{max(map(_share, agreements)):.3g}" if agreements else "-"
     name = Path(outcome.folder).name
-    text = f"{name:<{width}}  {passed:>7}  {worst:>23.3g}  {outcome.seconds:>7.1f}  {outcome.status}\n"
+    text = f"{name:<{width}}  {passed:>7}  {worst:>23}  {outcome.seconds:>7.1f}  {outcome.status}\n"
     if outcome.message:
         text += f"  {outcome.message}\n"
     return text + "".join(_output_line(a) for a in agreements if detailed or not a.passed)
