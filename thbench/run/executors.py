@@ -31,7 +31,7 @@ Beat = Callable[[int], None]
 Worker = Callable[[JobT, Beat], ResultT]
 """Does one job."""
 MakeWorker = Callable[[], Worker[JobT, ResultT]]
-"""Makes a worker where it will run; must be picklable."""
+"""Makes a worker where it will run; must be picklable. A worker that has a `close` is closed at the end."""
 
 BEAT_SECONDS = 0.25
 """Shortest time between two beats that a child sends."""
@@ -99,10 +99,14 @@ def run_jobs(
 def _run_local(
     make_worker: MakeWorker[JobT, ResultT], jobs: Sequence[JobT]
 ) -> Iterator[Progressed | Finished[ResultT]]:
-    worker = make_worker() if jobs else None
-    for index, job in enumerate(jobs):
-        if worker is not None:
+    if not jobs:
+        return
+    worker = make_worker()
+    try:
+        for index, job in enumerate(jobs):
             yield Finished(index, worker(job, lambda done: None))
+    finally:
+        _close(worker)
 
 
 class _Child(Generic[JobT, ResultT]):
@@ -216,7 +220,13 @@ def _serve(make_worker: MakeWorker[JobT, ResultT], pipe: Connection) -> None:
             _, job = pipe.recv()
             pipe.send(("result", worker(job, beat)))
     except (EOFError, BrokenPipeError, ConnectionResetError):
-        return
+        _close(worker)
+
+
+def _close(worker: object) -> None:
+    close = getattr(worker, "close", None)
+    if close is not None:
+        close()
 
 
 def _run_ray(

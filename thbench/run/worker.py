@@ -64,6 +64,12 @@ class ClipWorker:
         self._landmarker: Landmarker | None = None
         self._sound = lru_cache(maxsize=64)(_sound_or_none)
 
+    def close(self) -> None:
+        """Let go of the landmarker."""
+        if self._landmarker is not None:
+            self._landmarker.close()
+            self._landmarker = None
+
     def __call__(self, job: ClipJob, beat: Beat) -> tuple[Record, ...]:
         """Make and score all tasks of a job; every task gives a record, whatever happens."""
         videos: dict[str, Path] = {}
