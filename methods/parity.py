@@ -1,0 +1,23 @@
+"""Which adapter runs which parity target of the methods; importing this imports no network."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_LIVEPORTRAIT = "thbench_methods.nets.liveportrait.parity"
+
+TARGETS: Mapping[str, str] = MappingProxyType(
+    {
+        "liveportrait.appearance": f"{_LIVEPORTRAIT}:appearance",
+        "liveportrait.generator": f"{_LIVEPORTRAIT}:generator",
+        "liveportrait.keypoints": f"{_LIVEPORTRAIT}:keypoints",
+        "liveportrait.motion": f"{_LIVEPORTRAIT}:motion",
+        "liveportrait.stitching": f"{_LIVEPORTRAIT}:stitching",
+        "liveportrait.warping": f"{_LIVEPORTRAIT}:warping",
+    }
+)
+"""Target to `module:callable`, registered with the entry-point group `thbench.parity`."""
