@@ -1,0 +1,18 @@
+"""Which adapter runs which parity target of DAWN; importing this imports no network."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_DAWN = "thbench_methods.dawn.parity"
+
+TARGETS: Mapping[str, str] = MappingProxyType(
+    {
+        "dawn.face_mask": f"{_DAWN}:face_mask",
+    }
+)
+"""Target to `module:callable`, registered with the entry-point group `thbench.parity`."""
