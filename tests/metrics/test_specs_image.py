@@ -13,13 +13,15 @@ import pytest
 from image_helpers import face68, natural, noisy, real_face, video
 
 from thbench.metrics.observer import ClipFacts, Missing, Moment, Values, View
-from thbench.metrics.specs_image import IMAGE_METRICS
+from thbench.metrics.specs_image import COLOUR_METRICS, IMAGE_METRICS
 from thbench.spec import MetricSpec, load
+
+EVERYTHING = IMAGE_METRICS + COLOUR_METRICS
 
 
 def by_observer() -> dict[str, list[MetricSpec]]:
     groups = defaultdict(list)
-    for spec in IMAGE_METRICS:
+    for spec in EVERYTHING:
         groups[spec.observer].append(spec)
     return groups
 
@@ -43,9 +45,9 @@ def watch(target: str, names: set[str], moments: list[Moment]) -> Values:
 
 
 def test_names_and_protocols_are_unique() -> None:
-    assert len({spec.name for spec in IMAGE_METRICS}) == len(IMAGE_METRICS)
+    assert len({spec.name for spec in EVERYTHING}) == len(EVERYTHING)
     families = defaultdict(list)
-    for spec in IMAGE_METRICS:
+    for spec in EVERYTHING:
         families[spec.name.partition("/")[0]].append(spec.protocol)
     assert all(len(set(protocols)) == len(protocols) for protocols in families.values())
 
@@ -88,7 +90,7 @@ def test_ground_truth_row_is_perfect(target: str) -> None:
 
 
 def test_reference_is_needed_by_what_compares() -> None:
-    free = {spec.name for spec in IMAGE_METRICS if "reference" not in spec.needs}
+    free = {spec.name for spec in EVERYTHING if "reference" not in spec.needs}
     assert free == {"flicker", "landmark-jitter", "landmark-jitter/shape", "av-length-gap", "av-start-gap"}
 
 
