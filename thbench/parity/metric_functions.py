@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from thbench.backbones import mfcc as mfcc_function
+from thbench.faces.alignment import ARCFACE_TEMPLATE, arcface_matrix
+from thbench.faces.geometry import to_uint8, warp
 from thbench.metrics.frechet import frechet_distance
 from thbench.metrics.kid import JEDI_KERNEL, PROTOCOLS, Kernel, squared_mmd
 from thbench.metrics.kid import kid as kernel_distance
@@ -107,3 +109,30 @@ def kid(fixture: Fixture) -> Outputs:
         "biased_first": [squared_mmd(*pair, kernel, unbiased=False)],
         "jedi.quadratic": [100 * squared_mmd(*pair, JEDI_KERNEL, unbiased=False)],
     }
+
+
+def arcface_align(fixture: Fixture) -> Outputs:
+    """`metrics.arcface_align`: similarities onto the template and aligned crops."""
+    image, size = fixture.inputs["image"], int(fixture.config["image_size"])
+    landmarks = _landmarks(fixture.inputs["pose"], fixture.inputs["jitter"])
+    matrices = np.stack([arcface_matrix(points, size) for points in landmarks])
+    exact = np.stack([warp(image, matrix, (size, size)) for matrix in matrices])
+    return {
+        "landmarks": landmarks,
+        "matrices": matrices,
+        "matrices_128": np.stack([arcface_matrix(points, 128) for points in landmarks]),
+        "matrix_swapped_eyes": arcface_matrix(landmarks[0][[1, 0, 2, 4, 3]], size),
+        "warped_exact": exact,
+        "warped": to_uint8(exact),
+        "warped_256": to_uint8(warp(image, arcface_matrix(landmarks[0], 256), (256, 256))),
+    }
+
+
+def _landmarks(pose: NDArray[Any], jitter: NDArray[Any]) -> NDArray[np.float32]:
+    """Return the template scaled, turned, moved and disturbed, one set of five points for each row of `pose`."""
+    scale, turn, right, down = pose.astype(np.float64).T
+    angle = 1.6 * (turn - 0.5)
+    rotation = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]]).transpose(2, 0, 1)
+    points = (0.6 + 1.6 * scale)[:, None, None] * (ARCFACE_TEMPLATE - 56) @ rotation
+    shift = np.stack((70 + 90 * right, 70 + 90 * down), axis=1)
+    return np.asarray(points + shift[:, None] + jitter, dtype=np.float32)
