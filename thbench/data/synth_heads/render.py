@@ -13,7 +13,7 @@ from thbench.data.synth_heads.motion import posed
 from thbench.data.synth_heads.part import Material
 from thbench.data.synth_heads.raster import rasterise
 from thbench.data.synth_heads.shade import Points as Surface
-from thbench.data.synth_heads.shade import shade
+from thbench.data.synth_heads.shade import dot, shade, unit
 from thbench.faces.pose import rotation_from_degrees
 
 if TYPE_CHECKING:
@@ -67,9 +67,9 @@ def _draw(model: Model, motion: Motion, scene: Scene, size: int, frame: int, beh
     normals = vertex_normals(points, shape.triangles, model.normals)
     seen = rasterise(scene.camera.project(points, side), shape.triangles, side, side, two_sided=model.two_sided)
     attributes = _attributes(model, motion, scene, frame, points, normals)
-    colour = shade(_surface(model, scene, side, seen, attributes), scene.light)
+    colour = shade(_surface(model, seen, attributes), scene.light)
     image = np.zeros((side * side, 4), dtype=np.float32)
-    image[seen.pixel, :3] = colour.clip(0, 1.6)
+    image[seen.pixel, :3] = colour.clip(0, 1.6).T
     image[seen.pixel, 3] = 1.0
     image = cv2.resize(image.reshape(side, side, 4), (size, size), interpolation=cv2.INTER_AREA)
     rgb = image[..., :3] + behind * (1 - image[..., 3:])
@@ -95,29 +95,28 @@ def _attributes(
     return table
 
 
-def _surface(
-    model: Model, scene: Scene, side: int, seen: Visible, table: NDArray[np.float32]
-) -> Surface:
-    corners = model.geometry.triangles[seen.triangle]
-    w = seen.weights
-    value = table[corners[:, 0]] * w[:, :1] + table[corners[:, 1]] * w[:, 1:2] + table[corners[:, 2]] * w[:, 2:]
-    normal, view = value[:, :3], value[:, 3:6]
-    view = view / np.sqrt((view * view).sum(axis=1, keepdims=True))
-    normal = normal / (np.sqrt((normal * normal).sum(axis=1, keepdims=True)) + 1e-6)
-    away = (normal * view).sum(axis=1) < 0
-    normal[away & model.two_sided[seen.triangle]] *= -1
-    return Surface(normal, view, _texels(model.atlas, value[:, 8:]), value[:, 6], value[:, 7], model.material[seen.triangle])
+def _surface(model: Model, seen: Visible, table: NDArray[np.float32]) -> Surface:
+    corners, w = model.geometry.triangles[seen.triangle], seen.weights
+    value = table[corners[:, 0]] * w[:, :1]
+    value += table[corners[:, 1]] * w[:, 1:2]
+    value += table[corners[:, 2]] * w[:, 2:]
+    texels = _texels(model.atlas, value[:, 8:])
+    value = np.ascontiguousarray(value[:, :8].T)
+    normal, view = unit(value[:3]), unit(value[3:6])
+    away = (dot(normal, view) < 0) & model.two_sided[seen.triangle]
+    normal *= np.where(away, np.float32(-1), np.float32(1))
+    return Surface(normal, view, texels, value[6], value[7], model.material[seen.triangle])
 
 
 def _texels(atlas: NDArray[np.float32], place: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Bilinear look-up at (n, 2) columns and rows."""
+    """Bilinear look-up at (n, 2) columns and rows; returns (4, n)."""
     columns = 512
     rows = -(-len(place) // columns)
     padded = np.zeros((rows * columns, 2), dtype=np.float32)
     padded[: len(place)] = place
     grid = padded.reshape(rows, columns, 2)
     image = cv2.remap(atlas, grid, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(image.reshape(-1, 4)[: len(place)])
+    return np.ascontiguousarray(image.reshape(-1, 4)[: len(place)].T)
 
 
 def _masks(model: Model, seen: Visible, size: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:

@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 
 class Points(NamedTuple):
-    """Visible surface points."""
+    """Visible surface points; the points are the last axis, so that each component lies together in memory."""
 
     normal: Field
-    """Shape (n, 3): unit normals towards the viewer, camera space."""
+    """Shape (3, n): unit normals towards the viewer, camera space."""
     view: Field
-    """Shape (n, 3): unit vectors to the camera."""
+    """Shape (3, n): unit vectors to the camera."""
     albedo: Field
-    """Shape (n, 4): linear colour, and gloss (or strand tilt of hair)."""
+    """Shape (4, n): linear colour, and gloss (or strand tilt of hair)."""
     ambient: Field
     """Shape (n,): share of the surroundings that is seen."""
     shadow: Field
@@ -53,69 +53,86 @@ _SHINE[Material.FRAME] = (1.0, 50.0)
 """Strength and exponent of the highlight."""
 
 
+_RIM = np.full(len(Material), 0.75, dtype=np.float32)
+_RIM[Material.HAIR] = 0.22
+_RIM[Material.EYE] = 0.0
+"""Strength of the outline lit from behind."""
+
+
+def unit(vectors: Field) -> Field:
+    """Vectors (3, n) at length one."""
+    x, y, z = vectors
+    return np.asarray(vectors / (np.sqrt(x * x + y * y + z * z) + 1e-6))
+
+
+def dot(a: Field, b: Field | NDArray[np.float64]) -> Field:
+    """Scalar products of vectors (3, n) with vectors (3, n) or with one vector (3,)."""
+    x, y, z = (np.float32(v) if np.ndim(v) == 0 else v for v in b)
+    return np.asarray(a[0] * x + a[1] * y + a[2] * z)
+
+
 def shade(points: Points, light: Light) -> Field:
-    """Linear colour of each point, shape (n, 3)."""
+    """Linear colour of each point, shape (3, n)."""
     normal, material = points.normal, points.material
     hair = np.flatnonzero(material == Material.HAIR)
     if len(hair):
-        normal = _combed(normal, points.albedo[:, 3], hair)
-    key = np.asarray(light.key_direction, dtype=np.float32)
-    facing = normal @ key
-    wrap = _WRAP[material]
-    diffuse = ((facing[:, None] + wrap) / (1 + wrap)).clip(0)
-    diffuse *= points.shadow[:, None] * np.asarray(light.key, dtype=np.float32)
-    up = (0.5 + 0.5 * normal[:, 1:2]) * points.ambient[:, None]
-    sky, ground = np.asarray(light.sky, dtype=np.float32), np.asarray(light.ground, dtype=np.float32)
-    around = ground * points.ambient[:, None] + (sky - ground) * up
-    colour = points.albedo[:, :3] * (diffuse + around)
-    shine = _highlight(points, normal, facing, light)
+        normal = _combed(normal, points.albedo[3], hair)
+    facing = dot(normal, light.key_direction)
+    up = (0.5 + 0.5 * normal[1]) * points.ambient
+    half = unit(points.view + _column(light.key_direction))
+    gloss = _highlight(points, dot(normal, half))
+    gloss[hair] = 0.0
+    gloss *= facing > 0
+    edge = _edge(points, normal, light)
+    colour = np.empty((3, len(material)), dtype=np.float32)
+    for c in range(3):
+        wrap = _WRAP[material, c]
+        diffuse = ((facing + wrap) / (1 + wrap)).clip(0) * points.shadow * np.float32(light.key[c])
+        around = np.float32(light.ground[c]) * points.ambient + np.float32(light.sky[c] - light.ground[c]) * up
+        colour[c] = points.albedo[c] * (diffuse + around)
+        colour[c] += gloss * np.float32(light.key[c]) + edge * np.float32(light.rim[c])
     if len(hair):
-        shine[hair] = _strand_light(points, normal, hair, light)
-    return np.asarray(colour + shine, dtype=np.float32)
+        colour[:, hair] += _strand_light(points, normal, half, hair, light)
+    return colour
+
+
+def _column(vector: NDArray[np.float64]) -> Field:
+    return np.asarray(vector, dtype=np.float32)[:, None]
 
 
 def _combed(normal: Field, tilt: Field, hair: NDArray[np.int64]) -> Field:
     """Tilt the normals of hair sideways by the strands in its texture."""
     result = normal.copy()
-    n = normal[hair]
+    n = normal[:, hair]
     # Strands run down the surface; sideways is across the normal and the vertical.
-    side = np.stack((n[:, 2], np.zeros(len(n), dtype=np.float32), -n[:, 0]), axis=1)
-    n = n + 1.5 * (tilt[hair, None] - 0.5) * side
-    result[hair] = n / np.sqrt((n * n).sum(axis=1, keepdims=True))
+    aside = 1.5 * (tilt[hair] - 0.5)
+    n[0], n[2] = n[0] + aside * n[2], n[2] - aside * n[0]
+    result[:, hair] = unit(n)
     return result
 
 
-def _highlight(points: Points, normal: Field, facing: Field, light: Light) -> Field:
-    """Blinn's highlight with the power as an exponential, and a Fresnel edge lit from behind."""
+def _highlight(points: Points, cosine: Field) -> Field:
+    """Blinn's highlight with the power as an exponential, which is the same lobe where it matters."""
     strength, exponent = _SHINE[points.material].T
-    half = points.view + np.asarray(light.key_direction, dtype=np.float32)
-    half /= np.sqrt((half * half).sum(axis=1, keepdims=True))
-    cosine = (normal * half).sum(axis=1).clip(0, 1)
-    lobe = np.exp(exponent * (cosine - 1))
-    gloss = strength * points.albedo[:, 3] * lobe * points.shadow * (facing > 0)
-    grazing = (1 - (normal * points.view).sum(axis=1)).clip(0, 1)
-    behind = (normal @ np.asarray(light.rim_direction, dtype=np.float32)).clip(0)
-    edge = 0.75 * grazing**3 * behind * points.ambient
-    shine = gloss[:, None] * np.asarray(light.key, dtype=np.float32)
-    shine += edge[:, None] * np.asarray(light.rim, dtype=np.float32)
-    return np.asarray(shine, dtype=np.float32)
+    lobe = np.exp(exponent * (np.minimum(cosine, 1) - 1))
+    return np.asarray(strength * points.albedo[3] * lobe * points.shadow)
 
 
-def _strand_light(points: Points, normal: Field, hair: NDArray[np.int64], light: Light) -> Field:
+def _edge(points: Points, normal: Field, light: Light) -> Field:
+    """Light from behind that skims the outline (Fresnel); hair keeps most of it."""
+    grazing = (1 - dot(normal, points.view)).clip(0, 1)
+    behind = dot(normal, light.rim_direction).clip(0)
+    return np.asarray(_RIM[points.material] * grazing * grazing * grazing * behind * points.ambient)
+
+
+def _strand_light(points: Points, normal: Field, half: Field, hair: NDArray[np.int64], light: Light) -> Field:
     """Two highlights along the strands (Kajiya and Kay 1989; shifted and coloured as in Marschner et al. 2003)."""
-    n, view = normal[hair], points.view[hair]
-    strand = np.stack((-n[:, 0] * n[:, 1], 1 - n[:, 1] ** 2, -n[:, 1] * n[:, 2]), axis=1)
-    strand /= np.sqrt((strand * strand).sum(axis=1, keepdims=True)) + 1e-6
-    half = view + np.asarray(light.key_direction, dtype=np.float32)
-    half /= np.sqrt((half * half).sum(axis=1, keepdims=True))
-    along = (strand * half).sum(axis=1) + 0.25 * (points.albedo[hair, 3] - 0.5)
-    first = (1 - (along - 0.12) ** 2).clip(0) ** 40
-    second = (1 - (along + 0.15) ** 2).clip(0) ** 14
+    n = normal[:, hair]
+    strand = unit(np.stack((-n[0] * n[1], 1 - n[1] * n[1], -n[1] * n[2])))
+    along = dot(strand, half[:, hair]) + 0.25 * (points.albedo[3, hair] - 0.5)
+    first = np.exp(-40 * (along - 0.12) ** 2)
+    second = np.exp(-14 * (along + 0.15) ** 2)
     seen = points.shadow[hair] * points.ambient[hair]
-    colour = points.albedo[hair, :3]
-    shine = 0.12 * first[:, None] + 0.55 * second[:, None] * colour
-    lit = shine * seen[:, None] * np.asarray(light.key, dtype=np.float32)
-    grazing = (1 - (n * view).sum(axis=1)).clip(0, 1) ** 2
-    behind = (n @ np.asarray(light.rim_direction, dtype=np.float32)).clip(0)
-    edge = (0.5 * grazing * behind)[:, None] * np.asarray(light.rim, dtype=np.float32) * (0.15 + colour)
-    return np.asarray(lit + edge, dtype=np.float32)
+    colour = points.albedo[:3, hair]
+    brightness = colour.mean(axis=0)
+    return np.asarray((0.25 * (0.15 + brightness) * first + 0.6 * second * colour) * seen * _column(light.key))
