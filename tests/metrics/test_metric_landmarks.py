@@ -8,6 +8,7 @@ from image_helpers import face_views, moved, real_face, watch
 from numpy.typing import NDArray
 
 from thbench.faces import MIRROR_OF_68
+from thbench.metrics import landmarks
 from thbench.metrics.landmarks import (
     FORMULAS,
     VELOCITY,
@@ -171,6 +172,16 @@ def test_a_reference_without_eye_distance_lacks_only_what_divides_by_it() -> Non
     values = watch(LandmarkObserver, ALL, face_views([flat + 1] * 2), face_views([flat] * 2))
     assert {n for n, v in values.items() if isinstance(v, Missing)} == {"m-lmd/interocular", "f-lmd/interocular"}
     assert values["f-lmd/thm"] == pytest.approx(2**0.5)
+
+
+@pytest.mark.parametrize("batch", [1, 2, 7, 100])
+def test_how_many_are_compared_at_a_time_does_not_matter(batch: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    ours: list[NDArray[np.float64] | None] = [*track(20, 15)]
+    ours[4] = ours[13] = ours[14] = None
+    theirs = face_views(track(20, 16))
+    expected = watch(LandmarkObserver, ALL, face_views(ours), theirs)
+    monkeypatch.setattr(landmarks, "BATCH", batch)
+    assert watch(LandmarkObserver, ALL, face_views(ours), theirs) == pytest.approx(expected, rel=1e-12)
 
 
 def test_the_variants_differ_as_documented() -> None:
