@@ -64,9 +64,9 @@ def aggregate(
 ) -> Leaderboard:
     """Turn the records of a run into its leaderboard.
 
-    Every planned video, one for each (variant, clip, seed), counts in the total of its row, whether it was scored, failed
-    or never tried; so does a record that was not planned. Each has the same weight in the mean, whatever its length. If
-    it was scored under two recipes that share a column, it counts there once.
+    Every planned video, one for each (variant, clip, seed), counts in the total of its row, whether it was scored,
+    failed or never tried; so does a record that was not planned. Each has the same weight in the mean, whatever its
+    length. If it was scored under two recipes that share a column, it counts there once.
 
     Args:
         records: One per key, in any order; see `RunStore.read` and `merge`.

@@ -1,7 +1,7 @@
 """How numbers are printed: as many digits as their interval supports.
 
 The half width of the interval is shown with two significant digits, value and ends with the same decimals: 31.24 with
-[28.13, 34.35] has the half width 3.11 and is printed `31.2 [28.1, 34.3]`. Without an interval, or with one of no width,
+[28.13, 34.33] has the half width 3.10 and is printed `31.2 [28.1, 34.3]`. Without an interval, or with one of no width,
 a value has four significant digits.
 """
 

@@ -156,13 +156,13 @@ def _note(cell: Cell | None) -> str:
     """Why a cell is not a number with an interval over all of its clips; empty if it is."""
     if cell is None:
         return "not part of this row's plan"
-    reasons = "; ".join(f"{clean(reason)} ({count})" for reason, count in cell.missing.items())
+    reasons = "; ".join(f"{reason} ({count})" for reason, count in cell.missing.items())
     parts = []
     if reasons:
         parts.append(f"{'left out' if cell.scored else 'no value'}: {reasons}")
     if cell.note:
         parts.append(f"{'no interval' if cell.value is not None else 'no value'}: {cell.note}")
-    return "; ".join(parts)
+    return clean("; ".join(parts))
 
 
 def _marks(leaderboard: Leaderboard) -> dict[str, str]:

@@ -34,7 +34,7 @@ COMMANDS = {
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
     "`": r"\textasciigrave{}",
-    '"': "{''}",
+    '"': r"\symbol{34}",
     # After a line break, LaTeX takes a star or a bracket for an argument.
     "*": "{*}",
     "[": "{[}",
@@ -78,8 +78,8 @@ def escape(text: str) -> str:
         '50\\% of a\\_b-{}-c'
     """
     written = "".join(COMMANDS.get(c, c) for c in clean(text))
-    # Two hyphens in a row would become one longer dash.
-    return re.sub(r"-(?=-)", "-{}", written)
+    # Two of these in a row would become one other character.
+    return re.sub(r"([-',])(?=\1)", r"\1{}", written)
 
 
 def _caption(leaderboard: Leaderboard, number: int) -> str:

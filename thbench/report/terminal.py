@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import TYPE_CHECKING
 
 from rich import box
@@ -40,8 +39,11 @@ def render_table(leaderboard: Leaderboard, console_width: int = 80) -> Renderabl
     head = max(LEAST_HEAD, min(max((Text(name).cell_len for name in names), default=1) + 2, console_width // 3))
     fitting = max(1, (console_width - head) // (width + GAP))
     sheet = lay_out(leaderboard, fitting)
+    tables: list[RenderableType] = []
+    for grid in sheet.grids:
+        tables += [_table(grid, head, width), ""]
     return Group(
-        *itertools.chain.from_iterable((_table(grid, head, width), Text()) for grid in sheet.grids),
+        *tables,
         *(Text(f"{mark}  {note}", style="dim") for mark, note in sheet.notes.items()),
         *_legend(leaderboard),
     )
