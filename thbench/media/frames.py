@@ -1,8 +1,8 @@
 """Reading the frames of a video.
 
 What is guaranteed: every stored frame that is to be shown comes out once, in order, at its time, or a MediaError says
-where the video breaks. Damage within a picture is noticed as far as the codec allows: FFV1 has checksums, H.264 and MPEG-4
-notice about nine of ten changed bytes, HEVC about half, VP9 hardly any.
+where the video breaks. Damage within a picture is noticed as far as the codec allows: FFV1 has checksums, H.264 and
+MPEG-4 notice about nine of ten changed bytes, HEVC about half, VP9 hardly any.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from thbench.errors import MediaError
-from thbench.media._container import audio_stream, constant_rate, declared_end, need_video, opened, prepare
+from thbench.media._container import MOV, audio_stream, constant_rate, declared_end, need_video, opened, prepare
 from thbench.media._picture import (
     HDR_TRANSFERS,
     PRIMARIES,
@@ -96,11 +96,11 @@ def probe(path: Path | str) -> VideoInfo:
 
 
 def _described(path: Path, container: InputContainer, stream: VideoStream, frame: VideoFrame) -> VideoInfo:
-    rate = constant_rate(container) or stream.average_rate or stream.guessed_rate
-    if not rate:
-        raise MediaError(f"{path} declares no frame rate and none can be measured; re-encode it with one")
     start = frame_time(path, frame)
     end = declared_end(container, stream)
+    rate = _average_rate(container, stream, None if end is None else end - start)
+    if not rate:
+        raise MediaError(f"{path} declares no frame rate and none can be measured; re-encode it with one")
     turn = orientation(path, frame)
     sound = _probe_sound(path, start)
     height, width = (frame.width, frame.height) if turn.transpose else (frame.height, frame.width)
@@ -124,6 +124,18 @@ def _described(path: Path, container: InputContainer, stream: VideoStream, frame
         color_transfer=TRANSFERS.get(frame.color_trc),
         warnings=_warnings(stream, frame),
     )
+
+
+def _average_rate(container: InputContainer, stream: VideoStream, duration: Fraction | None) -> Fraction | None:
+    exact = constant_rate(container)
+    if exact is not None:
+        return exact
+    if container.format.name == MOV and duration is not None and duration > 0:
+        # FFmpeg's own average also counts what an edit list hides.
+        shown = sum(not entry.is_discard for entry in stream.index_entries)
+        if shown:
+            return shown / duration
+    return stream.average_rate or stream.guessed_rate
 
 
 def first_frame(path: Path, container: InputContainer, stream: VideoStream) -> VideoFrame:

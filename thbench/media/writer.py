@@ -1,9 +1,9 @@
 """Writing videos: a lossless store for metrics, a small copy for people.
 
 `lossless` is FFV1 version 3 in Matroska, every frame a key frame with a checksum in each slice, sound as 32-bit float
-PCM: what comes back is bit for bit what went in, and a changed byte is noticed. On 512x512 talking-head frames it takes half
-the space of lossless H.264 (libx264rgb, ultrafast) at 9 ms per frame. `view` is H.264 yuv420p with BT.709 tags and AAC in
-MP4, which plays everywhere.
+PCM: what comes back is bit for bit what went in, and a changed byte is noticed. On 512x512 talking-head frames it takes
+half the space of lossless H.264 (libx264rgb, ultrafast) at 9 ms per frame. `view` is H.264 yuv420p with BT.709 tags and
+AAC in MP4, which plays everywhere.
 """
 
 from __future__ import annotations
