@@ -13,6 +13,7 @@ _DAWN = "thbench_methods.dawn.parity"
 TARGETS: Mapping[str, str] = MappingProxyType(
     {
         "dawn.face_mask": f"{_DAWN}:face_mask",
+        "dawn.lfg": f"{_DAWN}:lfg",
     }
 )
 """Target to `module:callable`, registered with the entry-point group `thbench.parity`."""

@@ -1,8 +1,8 @@
 """Where the face is: a box, drawn as a mask and encoded beside the portrait's feature.
 
 Source: Hanbo-Cheng/DAWN-pytorch, DM_3/modules/video_flow_diffusion_model_*_test.py (generate_bbox_mask,
-Face_loc_Encoder). The encoder was neither trained nor saved: it is a random projection that belongs to the U-Net that was
-trained beside it.
+Face_loc_Encoder). The encoder was neither trained nor saved: it is a random projection that belongs to the U-Net that
+was trained beside it.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ class FaceMaskEncoder(nn.Module):
 def face_mask(boxes: Tensor, image_size: int) -> Tensor:
     """Draw face boxes.
 
-    The published code divides x by the height and y by the width of the source; that only shows for sources that are not
-    square, and is kept.
+    The published code divides x by the height and y by the width of the source. That only shows for sources that are
+    not square, and is kept.
 
     Args:
         boxes: Shape (N, 6): x_min, x_max, y_min, y_max, height, width, in pixels of the source.
@@ -38,7 +38,7 @@ def face_mask(boxes: Tensor, image_size: int) -> Tensor:
     Returns:
         Shape (N, 1, image_size, image_size): one inside the box, borders included, and zero outside.
     """
-    limits, source = boxes[:, :4].unflatten(1, (2, 2)), boxes[:, 4:, None]
+    limits, source = boxes[:, :4].reshape(-1, 2, 2), boxes[:, 4:, None]
     lower, upper = (limits / source * image_size + limits.new_tensor([0, 1])).trunc().unbind(dim=2)
     places = torch.arange(image_size, device=boxes.device)
     inside = (lower[..., None] <= places) & (places <= upper[..., None])

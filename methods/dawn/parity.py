@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from thbench_methods.dawn import face_mask as face_masks
+from thbench_methods.dawn import lfg as flow_generator
+from thbench_methods.nets.building import build
 
-from thbench.parity.loading import network, tensors
+from thbench.parity.loading import tensors
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from thbench.parity.fixture import Fixture
 
+ModuleT = TypeVar("ModuleT", bound=torch.nn.Module)
 Outputs = dict[str, Any]
+
+
+def network(fixture: Fixture, factory: Callable[[], ModuleT]) -> ModuleT:
+    """Build a network with the recipe's weights and its own tables, strictly."""
+    return build(factory, tensors(fixture.weights()), source=fixture.target)
 
 
 @torch.inference_mode()
@@ -21,3 +31,53 @@ def face_mask(fixture: Fixture) -> Outputs:
     encoder = network(fixture, face_masks.FaceMaskEncoder)
     mask = face_masks.face_mask(torch.from_numpy(fixture.inputs["face_box"]), int(fixture.inputs["image_size"]))
     return {"face_mask": mask, "face_mask_feature": encoder(mask)}
+
+
+@torch.inference_mode()
+def lfg(fixture: Fixture) -> Outputs:
+    """`dawn.lfg`: regions, background and flow of two images, and frames under that flow and a given one."""
+    net = network(fixture, lambda: _flow_generator(fixture.config))
+    given = tensors(fixture.inputs)
+    source, driving = given["source_image"], given["driving_image"]
+    source_regions, driving_regions = net.region_predictor(source), net.region_predictor(driving)
+    background = net.bg_predictor(source, driving)
+    flow = net.generator.pixelwise_flow_predictor(source, source_regions, driving_regions, background)
+    portrait = net.generator.encode(source)
+    frame = net.generator.decode(portrait, flow)
+    warped = net.generator.decode(portrait, flow_generator.Flow(given["optical_flow"], given["occlusion_map"]))
+    return {
+        **{f"source_region_{name}": value for name, value in source_regions._asdict().items()},
+        **{f"driving_region_{name}": value for name, value in driving_regions._asdict().items()},
+        "bg_params": background,
+        "bottleneck_feature": portrait.feature,
+        **flow._asdict(),
+        **frame._asdict(),
+        **{f"warp_{name}": value for name, value in warped._asdict().items()},
+    }
+
+
+def _flow_generator(config: Mapping[str, Any]) -> flow_generator.LatentFlowGenerator:
+    generator = config["generator_params"]
+    common = {"num_channels": config["num_channels"]}
+    regions = common | {"num_regions": config["num_regions"]}
+    predictor = flow_generator.PixelwiseFlowPredictor(
+        **regions, **_chosen(generator["pixelwise_flow_predictor_params"], *HOURGLASS, "scale_factor")
+    )
+    return flow_generator.LatentFlowGenerator(
+        flow_generator.Generator(
+            **common,
+            **_chosen(generator, "block_expansion", "max_features", "num_down_blocks", "num_bottleneck_blocks"),
+            flow_predictor=predictor,
+        ),
+        flow_generator.RegionPredictor(
+            **regions, **_chosen(config["region_predictor_params"], *HOURGLASS, "scale_factor", "temperature")
+        ),
+        flow_generator.BackgroundPredictor(**common, **_chosen(config["bg_predictor_params"], *HOURGLASS)),
+    )
+
+
+HOURGLASS = ("block_expansion", "num_blocks", "max_features")
+
+
+def _chosen(config: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    return {name: config[name] for name in names}
