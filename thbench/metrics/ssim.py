@@ -102,10 +102,9 @@ class SsimKernel:
 
     Example:
         >>> black, grey = np.zeros((16, 16), np.uint8), np.full((16, 16), 100, np.uint8)
-        >>> SsimKernel().terms(black, grey).contrast
-        1.0
-        >>> round(SsimKernel().terms(black, grey).similarity, 6)
-        0.00065
+        >>> terms = SsimKernel().terms(black, grey)
+        >>> round(terms.contrast, 4), round(terms.similarity, 4)
+        (1.0, 0.0006)
     """
 
     def __init__(self, window: Window = WANG) -> None:
@@ -176,6 +175,7 @@ class SsimKernel:
         (height, width), border = x.shape, self.window.size // 2
         front, back = self._front[: 2 * height, :width], self._back[: 2 * height, :width]
         squares, error = front[:height], front[height:]
+        # C1 is taken off again with the squared means, which carry it for the luminance.
         squares.fill(C1 + self.window.contrast_constant)
         cv2.accumulateSquare(x, squares)
         cv2.accumulateSquare(y, squares)
