@@ -98,13 +98,15 @@ class Terms(NamedTuple):
 class SsimKernel:
     """Computes SSIM of plane after plane with the same buffers.
 
-    Holds scratch memory only: the result of a call depends on its arguments alone.
+    Holds scratch memory only: the result of a call depends on its arguments alone. Float32 is within 1e-6 of float64 on
+    natural images; the contrast of flat planes of very different brightness is off by up to 3e-4, their similarity by
+    less than 1e-4.
 
     Example:
         >>> black, grey = np.zeros((16, 16), np.uint8), np.full((16, 16), 100, np.uint8)
         >>> terms = SsimKernel().terms(black, grey)
-        >>> round(terms.contrast, 4), round(terms.similarity, 4)
-        (1.0, 0.0006)
+        >>> round(terms.contrast, 3), round(terms.similarity, 5)
+        (1.0, 0.00065)
     """
 
     def __init__(self, window: Window = WANG) -> None:
