@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+_KDTALKER = "thbench_methods.kdtalker.parity"
 _LIVEPORTRAIT = "thbench_methods.nets.liveportrait.parity"
 
 TARGETS: Mapping[str, str] = MappingProxyType(
     {
+        "kdtalker.audio_encoder": f"{_KDTALKER}:audio_encoder",
+        "kdtalker.denoiser": f"{_KDTALKER}:denoiser",
+        "kdtalker.sample": f"{_KDTALKER}:sample",
         "liveportrait.appearance": f"{_LIVEPORTRAIT}:appearance",
         "liveportrait.generator": f"{_LIVEPORTRAIT}:generator",
         "liveportrait.keypoints": f"{_LIVEPORTRAIT}:keypoints",

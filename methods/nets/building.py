@@ -9,41 +9,35 @@ import torch
 from thbench.backbones.checkpoint import fill
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Mapping
 
 ModuleT = TypeVar("ModuleT", bound=torch.nn.Module)
 
 
-def build(
-    factory: Callable[[], ModuleT],
-    state: Mapping[str, torch.Tensor],
-    *,
-    source: str,
-    kept: Collection[str] = frozenset(),
-) -> ModuleT:
+def build(factory: Callable[[], ModuleT], state: Mapping[str, torch.Tensor], *, source: str) -> ModuleT:
     """Make a network without spending time on random weights, fill it strictly, and put it into evaluation mode.
 
-    Unlike `thbench.backbones.checkpoint.build` it keeps the tables that a network computes: the factory makes them with
-    `table`, on the CPU, while the weights are left empty until they are filled.
+    Unlike `thbench.backbones.checkpoint.build` it keeps the tables that the network made with `computed`. A state dict
+    may hold them or not; the computed values stay.
 
     Args:
-        factory: Makes the network.
+        factory: Makes the network; it must keep all its numbers in parameters and persistent buffers.
         state: Key to tensor.
         source: What the state dict is, for errors.
-        kept: Keys that the network computes itself; they may be absent on either side.
 
     Raises:
         WeightsMismatchError: A key is missing or unexpected, or a shape differs.
     """
     with torch.device("meta"):
         module = factory()
-    tables = {name: table for name, table in module.named_buffers() if not table.is_meta}
-    module.to_empty(device="cpu")
-    for name, values in tables.items():
-        module.get_buffer(name).copy_(values)
-    return fill(module, state, source=source, kept=kept).eval()
+    tables = {key: values for key, values in module.state_dict().items() if not values.is_meta}
+    empty = module.to_empty(device="cpu").state_dict()
+    for key, values in tables.items():
+        empty[key].copy_(values)
+    return fill(module, state, source=source, kept=tables.keys()).eval()
 
 
-def table(values: torch.Tensor | list[float]) -> torch.Tensor:
-    """Return computed numbers as a float32 tensor that has values even where `build` makes everything else empty."""
-    return torch.as_tensor(values, device="cpu").to(torch.float32)
+def computed(make: Callable[[], torch.Tensor]) -> torch.Tensor:
+    """Return what `make` gives, with values even where `build` leaves everything else empty."""
+    with torch.device("cpu"):
+        return make()

@@ -1,0 +1,77 @@
+"""Deterministic DDIM (Song et al., "Denoising Diffusion Implicit Models", ICLR 2021, equation 12 with σ = 0)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import torch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class DDIM:
+    """Which times are visited, and how a latent moves from one to the next."""
+
+    times: tuple[int, ...]
+    """What the network is told, in the order visited (downwards)."""
+    signal: tuple[float, ...]
+    """Cumulative alpha at each of `times`."""
+    next_signal: tuple[float, ...]
+    """Cumulative alpha after each step; the last is 1, which means clean."""
+    predicts: Literal["noise", "clean"]
+    """What the network returns."""
+
+    def step(self, index: int, latent: Tensor, prediction: Tensor) -> Tensor:
+        """Return the latent after step `index`.
+
+        Args:
+            index: 0 for the first step.
+            latent: Any shape.
+            prediction: What the network made of it, same shape.
+        """
+        alpha, after = self.signal[index], self.next_signal[index]
+        if self.predicts == "noise":
+            noise = prediction
+            clean = (latent - math.sqrt(1 - alpha) * noise) / math.sqrt(alpha)
+        else:
+            clean = prediction
+            noise = (latent - math.sqrt(alpha) * clean) / math.sqrt(1 - alpha)
+        return math.sqrt(after) * clean + math.sqrt(1 - after) * noise
+
+
+def ddim(alpha_bars: Sequence[float], times: Sequence[int], predicts: Literal["noise", "clean"]) -> DDIM:
+    """Return the sampler that visits some times.
+
+    Args:
+        alpha_bars: Cumulative alpha by time.
+        times: Rising times; each is left for the one before it, the lowest for clean.
+        predicts: What the network returns.
+    """
+    signal = [float(alpha_bars[time]) for time in times]
+    down = tuple(reversed(times)), tuple(reversed(signal)), tuple(reversed([1.0, *signal[:-1]]))
+    return DDIM(*down, predicts=predicts)
+
+
+def linear_betas(steps: int, start: float, end: float) -> Tensor:
+    """Return (steps,) noise variances, rising linearly."""
+    return torch.linspace(start, end, steps, dtype=torch.float32)
+
+
+def sample(sampler: DDIM, denoise: Callable[[Tensor, int], Tensor], noise: Tensor) -> Tensor:
+    """Denoise from pure noise.
+
+    Args:
+        sampler: Which steps to take.
+        denoise: Latent and time to the prediction.
+        noise: The latent to start from.
+    """
+    latent = noise
+    for index, time in enumerate(sampler.times):
+        latent = sampler.step(index, latent, denoise(latent, time))
+    return latent
