@@ -14,6 +14,9 @@ TARGETS: Mapping[str, str] = MappingProxyType(
     {
         "dawn.face_mask": f"{_DAWN}:face_mask",
         "dawn.lfg": f"{_DAWN}:lfg",
+        "dawn.pbnet_blink": f"{_DAWN}:pbnet",
+        "dawn.pbnet_joint": f"{_DAWN}:pbnet",
+        "dawn.pbnet_pose": f"{_DAWN}:pbnet",
     }
 )
 """Target to `module:callable`, registered with the entry-point group `thbench.parity`."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import torch
 from thbench_methods.dawn import face_mask as face_masks
 from thbench_methods.dawn import lfg as flow_generator
+from thbench_methods.dawn.pbnet import PBNet, PBNetSizes
 from thbench_methods.nets.building import build
 
 from thbench.parity.loading import tensors
@@ -81,3 +82,24 @@ HOURGLASS = ("block_expansion", "num_blocks", "max_features")
 
 def _chosen(config: Mapping[str, Any], *names: str) -> dict[str, Any]:
     return {name: config[name] for name in names}
+
+
+@torch.inference_mode()
+def pbnet(fixture: Fixture) -> Outputs:
+    """`dawn.pbnet_pose`, `dawn.pbnet_blink` and `dawn.pbnet_joint`: differences to the first state."""
+    config = fixture.config
+    sizes = PBNetSizes(
+        state=config["pos_dim"] + config["eye_dim"],
+        audio=config["audio_dim"],
+        state_latent=config["pose_latent_dim"],
+        audio_latent=config["audio_latent_dim"],
+        feed_forward=config["ff_size"],
+        layers=config["num_layers"],
+        heads=config["num_heads"],
+        buckets=config["num_buckets"],
+        max_distance=config["max_distance"],
+    )
+    net = network(fixture, lambda: PBNet(sizes))
+    given = tensors(fixture.inputs)
+    latent = given["latent_noise"].transpose(0, 1)
+    return {"output": net.generate(given["initial_state"], given["audio_embedding"], latent)}
