@@ -12,7 +12,20 @@ from enum import IntEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
+
+
+EXTRA_OF_PACKAGE: Mapping[str, str] = {
+    "av": "eval",
+    "soxr": "eval",
+    "scipy": "eval",
+    "cv2": "eval",
+    "mediapipe": "eval",
+    "torch": "torch",
+    "safetensors": "torch",
+    "ray": "cluster",
+}
+"""Top-level package to the extra of thbench that installs it."""
 
 
 class ExitCode(IntEnum):

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
-from thbench.errors import MissingExtraError, UsageError
+from thbench.errors import EXTRA_OF_PACKAGE, MissingExtraError, UsageError
 from thbench.types import Document
 
 Direction = Literal["higher", "lower", "closer-to-real", "none"]
@@ -168,16 +168,3 @@ def load(target: str, *, purpose: str) -> Any:
         raise UsageError(
             f"{purpose}: module {module_name!r} has no name {attribute!r}; correct it in the spec"
         ) from None
-
-
-EXTRA_OF_PACKAGE: Mapping[str, str] = {
-    "av": "eval",
-    "soxr": "eval",
-    "scipy": "eval",
-    "cv2": "eval",
-    "mediapipe": "eval",
-    "torch": "torch",
-    "safetensors": "torch",
-    "ray": "cluster",
-}
-"""Top-level package to the extra of thbench that installs it."""

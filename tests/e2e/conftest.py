@@ -31,7 +31,7 @@ class Outcome(NamedTuple):
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of three short drawn clips."""
     folder = tmp_path_factory.mktemp("drawn")
-    write_drawn_clips(folder, seconds=2.0, size=192)
+    write_drawn_clips(folder, seconds=3.0, size=192)
     return folder
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
-    from thbench.cli import Subparsers
+    from thbench.cli.entry import Subparsers
 
 
 @dataclass(frozen=True, slots=True)

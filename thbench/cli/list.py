@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Mapping
 
-    from thbench.cli import Subparsers
+    from thbench.cli.entry import Subparsers
 
 Row = dict[str, Any]
 

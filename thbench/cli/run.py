@@ -10,7 +10,7 @@ from thbench.errors import UsageError
 if TYPE_CHECKING:
     import argparse
 
-    from thbench.cli import Subparsers
+    from thbench.cli.entry import Subparsers
 
 
 def add_parser(subparsers: Subparsers) -> None:

@@ -119,12 +119,12 @@ def _draw(look: Look, size: int, opening: float, lid: float, sway: float, nod: f
     image = np.empty((side, side, 3), np.uint8)
     image[:] = look.background
     turn = np.deg2rad(roll)
-    centre = np.array([0.5 + sway, 0.47 + nod])
+    centre = (0.5 + sway, 0.47 + nod)
 
     def at(x: float, y: float) -> tuple[int, int]:
         """From head coordinates (face centre 0, face half-width about 0.2) to pixels."""
-        rotated = [*centre, x * np.cos(turn) - y * np.sin(turn), x * np.sin(turn) + y * np.cos(turn)]
-        return int(rotated[0] * side), int(rotated[1] * side)
+        right, down = np.cos(turn) * x - np.sin(turn) * y, np.sin(turn) * x + np.cos(turn) * y
+        return int((centre[0] + right) * side), int((centre[1] + down) * side)
 
     def disc(x: float, y: float, rx: float, ry: float, colour: tuple[int, ...], tilt: float = 0.0) -> None:
         axes = (max(int(rx * side), 1), max(int(ry * side), 1))
