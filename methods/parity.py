@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+_DREAMTALK = "thbench_methods.dreamtalk.parity"
 _KDTALKER = "thbench_methods.kdtalker.parity"
 _LIVEPORTRAIT = "thbench_methods.nets.liveportrait.parity"
 
 TARGETS: Mapping[str, str] = MappingProxyType(
     {
+        "dreamtalk.denoiser": f"{_DREAMTALK}:denoiser",
+        "dreamtalk.renderer": f"{_DREAMTALK}:renderer",
+        "dreamtalk.sample": f"{_DREAMTALK}:sample",
         "kdtalker.audio_encoder": f"{_KDTALKER}:audio_encoder",
         "kdtalker.denoiser": f"{_KDTALKER}:denoiser",
         "kdtalker.sample": f"{_KDTALKER}:sample",

@@ -1,0 +1,155 @@
+"""DreamTalk: denoising network, guidance, sampler, PIRenderer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from thbench_methods.dreamtalk.networks import LOWER_FACE, Condition, DiffusionNet
+from thbench_methods.dreamtalk.schedule import alpha_bars, betas, sampler
+from thbench_methods.nets.building import build
+from thbench_methods.nets.pirenderer import FaceGenerator, warp
+
+from thbench.parity import Outcome
+
+SMALL = {
+    "width": 16,
+    "heads": 2,
+    "layers": 2,
+    "feed_forward": 32,
+    "window": 5,
+    "audio": 12,
+    "motion": 8,
+    "style_length": 20,
+    "lower_face": (0, 2, 5),
+}
+
+
+@pytest.mark.parametrize("part", ["denoiser", "renderer", "sample"])
+def test_the_published_network_is_reproduced(parity: Callable[[str], Outcome], part: str) -> None:
+    outcome = parity(f"dreamtalk.{part}")
+    assert outcome.status == "passed", (outcome.message, outcome.outputs)
+
+
+@pytest.mark.parametrize(
+    ("factory", "parameters", "keys"), [(DiffusionNet, 11_857_729, 224), (FaceGenerator, 22_519_109, 304)]
+)
+def test_published_sizes_are_the_defaults(factory: Callable[[], torch.nn.Module], parameters: int, keys: int) -> None:
+    with torch.device("meta"):
+        net = factory()
+    assert sum(p.numel() for p in net.parameters()) == parameters
+    assert len(net.state_dict()) == keys
+
+
+@pytest.fixture
+def small() -> DiffusionNet:
+    torch.manual_seed(0)
+    return DiffusionNet(**SMALL).eval()
+
+
+def inputs(frames: int, batch: int = 2) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(frames)
+    noisy = torch.randn(batch, frames, 8, generator=generator)
+    audio = torch.randn(batch, frames, 5, 12, generator=generator)
+    clip = torch.randn(batch, 20, 8, generator=generator)
+    return noisy, torch.tensor([501] * batch), audio, clip
+
+
+def test_frames_are_denoised_by_themselves(small: DiffusionNet) -> None:
+    noisy, time, audio, clip = inputs(6)
+    style = small.style(clip, torch.tensor([20, 20]))
+    together = small.net(noisy, time, Condition(small.content(audio), style))
+    alone = small.net(noisy[:, 2:4], time, Condition(small.content(audio[:, 2:4]), style))
+    torch.testing.assert_close(together[:, 2:4], alone, atol=1e-5, rtol=1e-4)
+
+
+def test_padded_frames_of_a_style_clip_do_not_matter(small: DiffusionNet) -> None:
+    clip = inputs(1)[3]
+    lengths = torch.tensor([20, 7])
+    code = small.style(clip, lengths)
+    changed = clip.clone()
+    changed[1, 7:] = 100.0
+    torch.testing.assert_close(small.style(changed, lengths), code)
+    torch.testing.assert_close(small.style(clip[1:, :7], torch.tensor([7])), code[1:], atol=1e-5, rtol=1e-4)
+    assert not torch.allclose(small.style(clip, torch.tensor([20, 8]))[1], code[1])
+
+
+def test_guidance_is_a_line_through_no_style_and_the_style(small: DiffusionNet) -> None:
+    noisy, time, audio, clip = inputs(3)
+    condition = Condition(small.content(audio), small.style(clip, torch.tensor([20, 20])))
+    null = small.null_style()
+    plain, styled, strong = (small.guided(noisy, time, condition, null, scale) for scale in (0.0, 1.0, 3.0))
+    torch.testing.assert_close(plain, small.net(noisy, time, condition._replace(style=null.expand(2, -1))))
+    torch.testing.assert_close(styled, small.net(noisy, time, condition))
+    torch.testing.assert_close(strong, plain + 3 * (styled - plain), atol=1e-5, rtol=1e-4)
+
+
+def test_the_last_layers_alone_give_the_same_from_the_same_step(small: DiffusionNet) -> None:
+    noisy, time, audio, clip = inputs(3)
+    condition = Condition(small.content(audio), small.style(clip, torch.tensor([20, 20])))
+    prediction, deep = small.net.full(noisy, time, condition)
+    torch.testing.assert_close(small.net.shallow(noisy, time, condition, deep), prediction)
+    assert not torch.allclose(small.net.shallow(noisy + 1, time, condition, deep), prediction)
+
+
+def test_tables_survive_strict_filling(small: DiffusionNet) -> None:
+    state = dict(small.state_dict())
+    filled = build(lambda: DiffusionNet(**SMALL), state, source="test").state_dict()
+    assert filled["null_pad_mask"].dtype == torch.bool
+    for key, tensor in state.items():
+        torch.testing.assert_close(filled[key], tensor)
+
+
+def test_each_part_of_the_face_has_its_own_head() -> None:
+    torch.manual_seed(0)
+    net = DiffusionNet().eval()
+    torch.nn.init.zeros_(net.net.decoder.lower_tail_fc[-1].weight)
+    torch.nn.init.zeros_(net.net.decoder.lower_tail_fc[-1].bias)
+    condition = Condition(torch.randn(1, 2, 11, 256), torch.randn(1, 256))
+    expression = net.net(torch.randn(1, 2, 64), torch.tensor([1]), condition)
+    assert (expression == 0).all(dim=1)[0].nonzero().flatten().tolist() == list(LOWER_FACE)
+
+
+def test_the_schedule_is_the_published_one() -> None:
+    bars = alpha_bars(betas())
+    assert bars[0] == 1
+    assert bars[1000].item() == pytest.approx(4.0e-5, rel=0.05)
+    steps = sampler(10)
+    assert steps.times == (901, 801, 701, 601, 501, 401, 301, 201, 101, 1)
+    assert steps.next_signal[-1] == 1.0
+
+
+def test_no_flow_leaves_the_middle_of_the_image_nearly_where_it_is() -> None:
+    # The published grid is a little too wide, by half a pixel at the edges.
+    ramp = torch.arange(64.0).expand(1, 1, 64, 64)
+    moved = warp(ramp, torch.zeros(1, 2, 16, 16))
+    difference = (moved - ramp)[..., 8:-8, 8:-8]
+    assert difference.abs().max() < 1.6
+    torch.testing.assert_close(difference.mean(), torch.tensor(0.0), atol=1e-4, rtol=0)
+
+
+def test_flow_is_in_its_own_pixels() -> None:
+    ramp = torch.arange(64.0).expand(1, 1, 64, 64)
+    flow = torch.zeros(1, 2, 16, 16)
+    still = warp(ramp, flow)
+    flow[:, 0] = 15 / 64  # one pixel of the image, whose grid spans 15 steps of the flow's
+    torch.testing.assert_close((warp(ramp, flow) - still)[..., 8:-8, 8:-8], torch.ones(1, 1, 48, 48), atol=1e-4, rtol=0)
+    flow = flow.roll(1, dims=1)
+    torch.testing.assert_close(warp(ramp, flow)[..., 8:-8, 8:-8], still[..., 8:-8, 8:-8])
+
+
+def test_a_small_renderer_makes_frames_one_by_one_or_together() -> None:
+    torch.manual_seed(0)
+    net = FaceGenerator(
+        {"coeff_nc": 5, "layer": 1},
+        {"base_nc": 4, "encoder_layer": 3, "decoder_layer": 1},
+        {"base_nc": 4, "layer": 2, "num_res_blocks": 1},
+        descriptor_nc=8,
+        max_nc=8,
+    ).eval()
+    image, motion = torch.rand(3, 3, 32, 32) * 2 - 1, torch.randn(3, 5, 15)
+    together = net(image, motion)
+    assert together.flow.shape == (3, 2, 8, 8)
+    assert together.image.shape == (3, 3, 32, 32)
+    torch.testing.assert_close(together.image[1:2], net(image[1:2], motion[1:2]).image, atol=1e-5, rtol=1e-4)
