@@ -130,6 +130,12 @@ class TestMarkdown:
         assert "∞" in text
         assert not re.search(r"\bnan\b|\binf\b", text, flags=re.IGNORECASE)
 
+    def test_places_are_explained_only_where_there_are_any(self) -> None:
+        alone = board([column()], row("a", psnr=1.0))
+        for write in (to_markdown, to_latex):
+            assert "second best" in write(full_board())
+            assert "second best" not in write(alone)
+
     def test_incomplete_runs_say_so_at_the_top(self) -> None:
         text = to_markdown(full_board().model_copy(update={"status": "started", "not_run": 7}))
         assert "has not ended, or was killed; 1 video failed; 7 videos not run." in text.splitlines()[2]

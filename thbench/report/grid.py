@@ -90,6 +90,11 @@ class Sheet:
     notes: Mapping[str, str]
     """Letter to text."""
 
+    @property
+    def ranked(self) -> bool:
+        """Whether any entry is best or second."""
+        return any(entry.place for grid in self.grids for line in grid.lines for entry in line.entries)
+
 
 def lay_out(leaderboard: Leaderboard, most_columns: int) -> Sheet:
     """Lay a leaderboard out in as few tables as `most_columns` allow; with equally few, variants are the rows.

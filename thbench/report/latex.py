@@ -59,7 +59,7 @@ def to_latex(leaderboard: Leaderboard) -> str:
                 [
                     r"\begin{table*}[t]",
                     r"\centering",
-                    rf"\caption{{{_caption(leaderboard, number)}}}",
+                    rf"\caption{{{_caption(leaderboard, number, ranked=sheet.ranked)}}}",
                     rf"\label{{tab:{_label(leaderboard.name)}-{number}}}",
                     _tabular(grid),
                     *([_below(leaderboard, sheet.notes)] if last else []),
@@ -82,13 +82,12 @@ def escape(text: str) -> str:
     return re.sub(r"([-',])(?=\1)", r"\1{}", written)
 
 
-def _caption(leaderboard: Leaderboard, number: int) -> str:
+def _caption(leaderboard: Leaderboard, number: int, *, ranked: bool) -> str:
     if number > 1:
         return f"{escape(leaderboard.name)}, continued."
-    sentences = [
-        f"{escape(leaderboard.name)}. {escape(prose.interval_sentence(leaderboard))}",
-        r"\textbf{Best} and \underline{second best} of the methods.",
-    ]
+    sentences = [f"{escape(leaderboard.name)}. {escape(prose.interval_sentence(leaderboard))}"]
+    if ranked:
+        sentences.append(r"\textbf{Best} and \underline{second best} of the methods.")
     if arrows := prose.arrow_sentence(leaderboard):
         sentences.append(f"{escape(arrows)}.")
     if leaderboard.status != "success" or leaderboard.failures or leaderboard.not_run:

@@ -22,7 +22,9 @@ def to_markdown(leaderboard: Leaderboard) -> str:
     """Write the leaderboard with its notes, protocols, warnings and failed videos."""
     sheet = lay_out(leaderboard, MOST_COLUMNS)
     common = prose.common_context(leaderboard)
-    legend = [prose.interval_sentence(leaderboard), "**Best** and <u>second best</u> of the methods."]
+    legend = [prose.interval_sentence(leaderboard)]
+    if sheet.ranked:
+        legend.append("**Best** and <u>second best</u> of the methods.")
     if arrows := prose.arrow_sentence(leaderboard):
         legend.append(f"{arrows}.")
     blocks = [
