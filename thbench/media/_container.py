@@ -15,6 +15,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from thbench.errors import MediaError
+from thbench.media._layout import missing_from_matroska, missing_from_mp4
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,6 +76,7 @@ def opened(path: Path) -> Iterator[InputContainer]:
     with container:
         if _STILL.search(container.format.name):
             raise MediaError(f"{path} is a still picture or a text, not a video; give a media file such as mp4 or wav")
+        _check_whole(path, container.format.name)
         container.flags |= cast("int", Flags.gen_pts.value)
         try:
             yield container
@@ -96,6 +98,12 @@ def _check_file(path: Path) -> None:
         raise MediaError(f"{path} cannot be read ({error.strerror}); check the path and its permissions") from error
     if not os.access(path, os.R_OK):
         raise MediaError(f"{path} may not be read (permission denied); change its permissions")
+
+
+def _check_whole(path: Path, form: str) -> None:
+    missing = missing_from_mp4(path) if form == MOV else missing_from_matroska(path) if form == MATROSKA else 0
+    if missing:
+        raise MediaError(f"{path} is cut short: its last {missing} bytes are missing; copy or export it again")
 
 
 def reason(error: BaseException) -> str:
