@@ -17,6 +17,8 @@ TARGETS: Mapping[str, str] = MappingProxyType(
         "dawn.pbnet_blink": f"{_DAWN}:pbnet",
         "dawn.pbnet_joint": f"{_DAWN}:pbnet",
         "dawn.pbnet_pose": f"{_DAWN}:pbnet",
+        "dawn.sample": f"{_DAWN}:sample",
+        "dawn.unet3d": f"{_DAWN}:unet3d",
     }
 )
 """Target to `module:callable`, registered with the entry-point group `thbench.parity`."""

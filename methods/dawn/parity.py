@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import torch
 from thbench_methods.dawn import face_mask as face_masks
 from thbench_methods.dawn import lfg as flow_generator
+from thbench_methods.dawn.diffusion import A2VFDM, flow_of
 from thbench_methods.dawn.pbnet import PBNet, PBNetSizes
+from thbench_methods.dawn.schedule import stochastic_ddim
+from thbench_methods.dawn.unet import Condition, UNet, UNetSizes, guided
 from thbench_methods.nets.building import build
 
 from thbench.parity.loading import tensors
@@ -103,3 +106,59 @@ def pbnet(fixture: Fixture) -> Outputs:
     given = tensors(fixture.inputs)
     latent = given["latent_noise"].transpose(0, 1)
     return {"output": net.generate(given["initial_state"], given["audio_embedding"], latent)}
+
+
+@torch.inference_mode()
+def unet3d(fixture: Fixture) -> Outputs:
+    """`dawn.unet3d`: predicted noise, plain and guided."""
+    net = network(fixture, lambda: UNet(_unet_sizes(fixture.config)))
+    given = tensors(fixture.inputs)
+    inputs = given["noisy_flow"], given["timestep"], _condition(given)
+    return {
+        "model_output": net(*inputs),
+        "model_output_guided": guided(net, float(given["cond_scale"]), *inputs),
+    }
+
+
+@torch.inference_mode()
+def sample(fixture: Fixture) -> Outputs:
+    """`dawn.sample`: sampled motion, and the flow and occlusion that it means."""
+    config = fixture.config
+    net = network(fixture, lambda: A2VFDM(_unet_sizes(config["unet"])))
+    sampler = stochastic_ddim(net.schedule, config["sampling_timesteps"], eta=config["ddim_sampling_eta"])
+    given = tensors(fixture.inputs)
+    motion = net.sample(
+        sampler,
+        _condition(given),
+        given["initial_noise"],
+        fresh=lambda index: given["step_noise"][index],
+        guidance=float(given["cond_scale"]),
+    )
+    flow = flow_of(motion)
+
+    def by_clip(frames: torch.Tensor) -> torch.Tensor:
+        return frames.view(len(motion), -1, *frames.shape[1:]).transpose(1, 2)
+
+    return {
+        "sample": motion,
+        "flow_grid": by_clip(flow.optical_flow.movedim(3, 1)),
+        "occlusion": by_clip(flow.occlusion_map),
+    }
+
+
+def _unet_sizes(config: Mapping[str, Any]) -> UNetSizes:
+    motion = UNetSizes().motion
+    return UNetSizes(
+        width=config["dim"],
+        multipliers=tuple(config["dim_mults"]),
+        still=config["channels"] - motion,
+        audio=config["cond_aud"],
+        pose=config["cond_pose"],
+        blink=config["cond_eye"],
+        window=config["win_width"],
+    )
+
+
+def _condition(given: Mapping[str, torch.Tensor]) -> Condition:
+    names = ("source_feature", "face_mask_feature", "audio_embedding", "pose_difference", "blink_difference")
+    return Condition(*(given[name] for name in names))

@@ -1,0 +1,224 @@
+"""Blocks of the 3-D U-Net: residual blocks that attend to sound, pose and blinks, and attention over space and time.
+
+Source: as for `unet`. Maps are (N, C, F, h, w): clips, channels, frames, height, width.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from thbench_methods.dawn.attention import ChannelNorm, PreNorm, Residual, join_heads, split_heads
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from thbench_methods.dawn.unet import UNetSizes
+
+CONDITION_LOGIT_SCALE = 8.0
+"""Logits of the attention to the conditions, in units of the cosine between query and key."""
+
+
+class Context(NamedTuple):
+    """What every block of one forward pass is told."""
+
+    time: Tensor
+    """Shape (N, 4 * width): embedded diffusion time."""
+    audio: Tensor
+    """Shape (N, F, 1024)."""
+    pose: Tensor
+    """Shape (N, F, 6)."""
+    blink: Tensor
+    """Shape (N, F, 2)."""
+    bias: Tensor
+    """Of temporal attention, by distance: shape (heads, 2 F - 1)."""
+    window: int | None
+    """Of temporal attention."""
+
+
+class Block(nn.Module):
+    """Convolution of each frame, group norm over the whole clip, scale and shift, SiLU."""
+
+    def __init__(self, inputs: int, outputs: int, groups: int) -> None:
+        super().__init__()
+        self.proj = nn.Conv3d(inputs, outputs, (1, 3, 3), padding=(0, 1, 1))
+        self.norm = nn.GroupNorm(groups, outputs)
+
+    def forward(self, x: Tensor, scale_shift: Tensor | None = None) -> Tensor:
+        """Map (N, inputs, F, h, w) to (N, outputs, F, h, w).
+
+        Args:
+            x: The map.
+            scale_shift: Shape (N, 2 * outputs): added to one, what the map is multiplied with; and what is added.
+        """
+        x = self.norm(self.proj(x))
+        if scale_shift is not None:
+            scale, shift = scale_shift[:, :, None, None, None].chunk(2, dim=1)
+            x = x * (scale + 1) + shift
+        return F.silu(x)
+
+
+class Gain(nn.Module):
+    """Layer norm over the last axis, with a gain and no bias."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.g = nn.Parameter(torch.ones(width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (..., width) to the same shape."""
+        return F.layer_norm(x, self.g.shape, self.g)
+
+
+class ConditionAttention(nn.Module):
+    """Each pixel attends to its frame's one condition token, or to a learned token that says nothing."""
+
+    def __init__(self, inputs: int, outputs: int, token: int, heads: int, head_width: int) -> None:
+        super().__init__()
+        self.heads = heads
+        inner = heads * head_width
+        self.null_kv = nn.Parameter(torch.randn(2, head_width))
+        self.q_scale = nn.Parameter(torch.ones(head_width))
+        self.k_scale = nn.Parameter(torch.ones(head_width))
+        self.norm = Gain(inputs)
+        self.to_q = nn.Linear(inputs, inner, bias=False)
+        self.to_kv = nn.Linear(token, 2 * inner, bias=False)
+        self.to_out = nn.Sequential(nn.Linear(inner, outputs, bias=False), Gain(outputs))
+
+    def forward(self, pixels: Tensor, token: Tensor) -> Tensor:
+        """Map pixels (B, P, inputs) of B frames and tokens (B, token) to (B, P, outputs)."""
+        queries = split_heads(self.to_q(self.norm(pixels)), self.heads)
+        keys, values = (
+            torch.cat((null.expand(len(token), self.heads, 1, -1), split_heads(part[:, None], self.heads)), dim=-2)
+            for null, part in zip(self.null_kv, self.to_kv(token).chunk(2, dim=-1), strict=True)
+        )
+        attended = F.scaled_dot_product_attention(
+            F.normalize(queries, dim=-1) * self.q_scale,
+            F.normalize(keys, dim=-1) * self.k_scale,
+            values,
+            scale=CONDITION_LOGIT_SCALE,
+        )
+        y: Tensor = self.to_out(join_heads(attended))
+        return y
+
+
+class ResidualBlock(nn.Module):
+    """Two convolution blocks and a shortcut.
+
+    The output heads are such blocks. In the published checkpoint they too own attention to conditions, which they never
+    use; it is here so that the checkpoint fits.
+    """
+
+    def __init__(self, inputs: int, outputs: int, sizes: UNetSizes) -> None:
+        super().__init__()
+        self.block1 = Block(inputs, outputs, sizes.groups)
+        self.block2 = Block(outputs, outputs, sizes.groups)
+        self.res_conv = nn.Conv3d(inputs, outputs, 1) if inputs != outputs else nn.Identity()
+        self.cross_attn_aud, self.cross_attn_pose, self.cross_attn_eye = (
+            ConditionAttention(inputs, outputs, 2 * outputs, sizes.heads, sizes.condition_head_width) for _ in range(3)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, inputs, F, h, w) to (N, outputs, F, h, w)."""
+        y: Tensor = self.block2(self.block1(x)) + self.res_conv(x)
+        return y
+
+
+class ConditionedBlock(ResidualBlock):
+    """A residual block scaled by the diffusion time, whose pixels attend to sound, pose and blinks."""
+
+    def __init__(self, inputs: int, outputs: int, sizes: UNetSizes) -> None:
+        super().__init__(inputs, outputs, sizes)
+        self.time_mlp, self.audio_mlp, self.pose_mlp, self.eye_mlp = (
+            nn.Sequential(nn.SiLU(), nn.Linear(width, 2 * outputs))
+            for width in (4 * sizes.width, sizes.audio, sizes.pose, sizes.blink)
+        )
+
+    def forward(self, x: Tensor, context: Context) -> Tensor:  # type: ignore[override]
+        """Map (N, inputs, F, h, w) to (N, outputs, F, h, w)."""
+        y = self.block1(x, self.time_mlp(context.time)) + self._attended(x, context)
+        z: Tensor = self.block2(y) + self.res_conv(x)
+        return z
+
+    def _attended(self, x: Tensor, context: Context) -> Tensor:
+        clips, _, frames, height, width = x.shape
+        pixels = x.permute(0, 2, 3, 4, 1).flatten(2, 3).flatten(0, 1)
+        branches = (
+            (self.cross_attn_aud, self.audio_mlp, context.audio),
+            (self.cross_attn_pose, self.pose_mlp, context.pose),
+            (self.cross_attn_eye, self.eye_mlp, context.blink),
+        )
+        attended = [attention(pixels, embed(given.flatten(0, 1))) for attention, embed, given in branches]
+        total: Tensor = attended[0] + attended[1] + attended[2]
+        return total.view(clips, frames, height, width, -1).permute(0, 4, 1, 2, 3)
+
+
+class SpatialLinearAttention(nn.Module):
+    """Attention over the pixels of each frame, at a cost linear in their number (Shen et al., WACV 2021)."""
+
+    def __init__(self, width: int, heads: int, head_width: int) -> None:
+        super().__init__()
+        self.heads, self.scale = heads, head_width**-0.5
+        self.to_qkv = nn.Conv2d(width, 3 * heads * head_width, 1, bias=False)
+        self.to_out = nn.Conv2d(heads * head_width, width, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, width, F, h, w) to the same shape."""
+        frames = x.transpose(1, 2).flatten(0, 1)
+        queries, keys, values = (
+            part.flatten(2).view(len(frames), self.heads, -1, part.shape[2] * part.shape[3])
+            for part in self.to_qkv(frames).chunk(3, dim=1)
+        )
+        summary = keys.softmax(dim=-1) @ values.mT
+        attended = summary.mT @ (queries.softmax(dim=-2) * self.scale)
+        y: Tensor = self.to_out(attended.reshape(len(frames), -1, *x.shape[3:]))
+        return y.view(len(x), -1, *y.shape[1:]).transpose(1, 2)
+
+
+class FullSpatialAttention(nn.Module):
+    """Attention between all pixels of each frame, without positions."""
+
+    def __init__(self, width: int, heads: int, head_width: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.to_qkv = nn.Linear(width, 3 * heads * head_width, bias=False)
+        self.to_out = nn.Linear(heads * head_width, width, bias=False)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Map (B, P, width), the pixels of B frames, to the same shape."""
+        queries, keys, values = (split_heads(part, self.heads) for part in self.to_qkv(pixels).chunk(3, dim=-1))
+        y: Tensor = self.to_out(join_heads(F.scaled_dot_product_attention(queries, keys, values)))
+        return y
+
+
+class OverFrames(nn.Module):
+    """Shows `fn` the frames of each pixel as a sequence."""
+
+    def __init__(self, fn: nn.Module) -> None:
+        super().__init__()
+        self.fn = fn
+
+    def forward(self, x: Tensor, *context: Tensor | int | None) -> Tensor:
+        """Map (N, C, F, h, w) to the same shape."""
+        clips, channels, frames, height, width = x.shape
+        y: Tensor = self.fn(x.permute(0, 3, 4, 2, 1).reshape(-1, frames, channels), *context)
+        return y.view(clips, height, width, frames, channels).permute(0, 4, 3, 1, 2)
+
+
+class OverPixels(nn.Module):
+    """Shows `fn` the pixels of each frame as a sequence."""
+
+    def __init__(self, fn: nn.Module) -> None:
+        super().__init__()
+        self.fn = fn
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, C, F, h, w) to the same shape."""
+        clips, channels, frames, height, width = x.shape
+        y: Tensor = self.fn(x.permute(0, 2, 3, 4, 1).reshape(clips * frames, height * width, channels))
+        return y.view(clips, frames, height, width, channels).permute(0, 4, 1, 2, 3)
+
+
+def normed(width: int, fn: nn.Module) -> Residual:
+    """Return `fn` behind a norm of its input's channels, added to that input."""
+    return Residual(PreNorm(fn, ChannelNorm((1, width, 1, 1, 1), axis=1)))
