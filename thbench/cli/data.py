@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
 
-    from thbench.cli import Subparsers
+    from thbench.cli.entry import Subparsers
 
 MADE = ("synth-heads",)
 """Datasets that are made here; the files of all others are the user's."""
@@ -30,12 +30,18 @@ def add_parser(subparsers: Subparsers) -> None:
     make.add_argument("--split", choices=("train", "validation", "test"), default="train", help="default: train")
     make.add_argument("--clips", type=int, metavar="N", help="only the first N clips")
     make.add_argument("--out", type=Path, metavar="DIR", help="default: a folder of the cache, or THBENCH_DATA")
-    make.add_argument("--size", type=int, default=128, metavar="PIXELS", help="side of the image, 64 to 512; default 128")
+    make.add_argument(
+        "--size", type=int, default=128, metavar="PIXELS", help="side of the image, 64 to 512; default 128"
+    )
     make.add_argument("--seconds", type=float, default=4.0, help="length of each clip; default 4")
-    make.add_argument("--workers", type=int, default=os.cpu_count() or 1, metavar="N", help="processes; default: all cores")
+    make.add_argument(
+        "--workers", type=int, default=os.cpu_count() or 1, metavar="N", help="processes; default: all cores"
+    )
     check = _action(actions, "check", "hash every file of a split; exit 1 if one is wrong", _check)
     check.add_argument("name", choices=MADE, nargs="?", default=MADE[0], help="which dataset")
-    check.add_argument("--data", type=Path, metavar="DIR", help="folder of a split; default: the test split of the package")
+    check.add_argument(
+        "--data", type=Path, metavar="DIR", help="folder of a split; default: the test split of the package"
+    )
     parser.set_defaults(run=run)
 
 
@@ -150,5 +156,7 @@ def _check(args: argparse.Namespace) -> int:
         sys.stdout.write(json.dumps({"folder": str(folder), "clips": len(manifest.clips), "faults": faults}) + "\n")
     else:
         sys.stdout.writelines(f"{fault}\n" for fault in faults)
-        sys.stdout.write(f"{folder}: {len(manifest.clips)} clips, {'as listed' if not faults else f'{len(faults)} faults'}\n")
+        sys.stdout.write(
+            f"{folder}: {len(manifest.clips)} clips, {'as listed' if not faults else f'{len(faults)} faults'}\n"
+        )
     return ExitCode.FAILED if faults else ExitCode.OK

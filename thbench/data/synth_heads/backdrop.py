@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import cv2
@@ -13,6 +12,8 @@ from thbench.data.synth_heads.part import smoothstep
 from thbench.data.synth_heads.person import stream
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from thbench.data.synth_heads.scene import Scene
@@ -65,7 +66,9 @@ def _outdoors(rng: np.random.Generator, palette: NDArray[np.float64], x: Image, 
     cloud = smoothstep(0.1, 1.4, smooth_noise(rng, shape, (4, 14)) + 0.5 * smooth_noise(rng, shape, (9, 30)))[..., None]
     image = sky * (1 - 0.6 * cloud) + 0.9 * 0.6 * cloud
     for level, shade in ((0.45, 0.55), (0.62, 0.33), (0.8, 0.2)):
-        ridge = level + 0.05 * smooth_noise(rng, (1, shape[1]), (1, 10)) + 0.03 * smooth_noise(rng, (1, shape[1]), (1, 40))
+        ridge = (
+            level + 0.05 * smooth_noise(rng, (1, shape[1]), (1, 10)) + 0.03 * smooth_noise(rng, (1, shape[1]), (1, 40))
+        )
         hill = smoothstep(-0.015, 0.02, y - ridge)[..., None]
         green = np.array((0.35, 0.5, 0.25)) * (0.6 + 0.8 * palette[1]) * shade * 1.6
         leaves = 1 + 0.25 * smooth_noise(rng, shape, (20, 60))[..., None]
@@ -115,7 +118,9 @@ class Backdrop:
 
     def at(self, seconds: float) -> Image:
         """The backdrop at a time, shape (size, size, 3), linear light."""
-        middle = (_WIDE - 1) / 2 + self._speed * seconds + (0.01 * np.sin(0.9 * seconds + self._sway) if self.moves else 0)
+        middle = (
+            (_WIDE - 1) / 2 + self._speed * seconds + (0.01 * np.sin(0.9 * seconds + self._sway) if self.moves else 0)
+        )
         middle = (middle + 2) % 4 - 2 if abs(self._speed) < 0.1 else middle
         # A drift beyond the drawn width turns round instead of ending.
         middle = float(np.abs((middle % (2 * (_WIDE - 1))) - (_WIDE - 1)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -11,7 +10,7 @@ from thbench.data.synth_heads.emotion import LEVEL_STRENGTH, RECIPES
 from thbench.data.synth_heads.part import smoothstep
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -135,9 +134,7 @@ def _accents(
     return pose, brow
 
 
-def _gesture(
-    rng: np.random.Generator, cue: Cue, times: Values
-) -> tuple[tuple[float, float] | None, Values, Values]:
+def _gesture(rng: np.random.Generator, cue: Cue, times: Values) -> tuple[tuple[float, float] | None, Values, Values]:
     """When the intent is shown, its turn of the head (n, 3) and its glance (n, 2)."""
     turn, glance = np.zeros((len(times), 3)), np.zeros((len(times), 2))
     if cue.intent == "none":
@@ -180,14 +177,14 @@ def _blinks(
     closure = np.zeros(len(times))
     for moment in moments:
         fall, rise = rng.uniform(0.07, 0.1), rng.uniform(0.13, 0.22)
-        shut = smoothstep(moment - fall - 0.02, moment - 0.02, times) * smoothstep(moment + 0.03 + rise, moment + 0.03, times)
+        shut = smoothstep(moment - fall - 0.02, moment - 0.02, times) * smoothstep(
+            moment + 0.03 + rise, moment + 0.03, times
+        )
         closure = np.maximum(closure, shut)
     return closure, tuple(moments)
 
 
-def _gaze(
-    rng: np.random.Generator, style: Style, pose: Values, glance: Values, cue: Cue, times: Values
-) -> Values:
+def _gaze(rng: np.random.Generator, style: Style, pose: Values, glance: Values, cue: Cue, times: Values) -> Values:
     """Eyes that hold the camera against the movement of the head, with small jumps."""
     target = np.zeros((len(times), 2))
     clock = 0.0

@@ -56,7 +56,9 @@ def neck_part(width: float, muscle: float) -> Part:
 
 
 def chest(row: Values, around: Values, breadth: float, slope: float) -> Points:
-    """Points of the shoulders and the chest, shape (n, 3): a loft from inside the neck (row 0) outwards and down (row 1).
+    """Points of the shoulders and the chest, shape (n, 3).
+
+    They are lofted from inside the neck (row 0) outwards and down (row 1).
 
     Args:
         row: Shape (n,), range [0, 1].

@@ -25,7 +25,9 @@ def embedded_folder() -> Path:
     """
     folder = Path(str(files(__package__).joinpath("test")))
     if not folder.is_dir():
-        raise UsageError(f"the test split of synth-heads is not in {folder}; install thbench again with its package data")
+        raise UsageError(
+            f"the test split of synth-heads is not in {folder}; install thbench again with its package data"
+        )
     return folder
 
 

@@ -1,8 +1,8 @@
 """Named expression coefficients and the displacement that each gives to a person's face.
 
-The names are those of the face blendshapes of MediaPipe and ARKit, as far as they act on the skin, and two of the tongue.
-Each is authored by how a few vertices (lips, lids, brows, jaw) move, and is spread over the face by `SmoothDeformer`.
-Closing movements are computed on the person's own lids and lips, so strength 1 really closes them.
+The names are those of the face blendshapes of MediaPipe and ARKit, as far as they act on the skin, and two of the
+tongue. Each is authored by how a few vertices (lips, lids, brows, jaw) move, and is spread over the face by
+`SmoothDeformer`. Closing movements are computed on the person's own lids and lips, so strength 1 really closes them.
 """
 
 from __future__ import annotations
@@ -160,9 +160,13 @@ _BOTH_SIDES: Mapping[str, Shape] = {
 """Expressions of the whole face."""
 
 _RIGHT: Mapping[str, Shape] = {
-    "browDown": Shape((Handle((107, 66, 55, 65), shift(0.14, -0.42, 0.06)), Handle((105, 52), shift(0.05, -0.25, 0.03))), 2.2),
+    "browDown": Shape(
+        (Handle((107, 66, 55, 65), shift(0.14, -0.42, 0.06)), Handle((105, 52), shift(0.05, -0.25, 0.03))), 2.2
+    ),
     "browOuterUp": Shape((Handle((70, 63, 46, 53), shift(0, 0.5, 0)), Handle((105, 52), shift(0, 0.4, 0.04))), 2.4),
-    "cheekSquint": Shape((Handle((117, 118, 119, 101, 50), shift(0, 0.28, 0.16)), Handle(_EYE_LOWER, shift(0, 0.1, 0))), 1.8),
+    "cheekSquint": Shape(
+        (Handle((117, 118, 119, 101, 50), shift(0, 0.28, 0.16)), Handle(_EYE_LOWER, shift(0, 0.1, 0))), 1.8
+    ),
     "eyeBlink": Shape((Handle((*_EYE_UPPER, *_EYE_LOWER), _meet(0.88)),), 1.25),
     "eyeLookDown": Shape((Handle(_EYE_UPPER, shift(0, -0.42, 0)), Handle(_EYE_LOWER, shift(0, -0.1, 0))), 1.3),
     "eyeLookUp": Shape((Handle(_EYE_UPPER, shift(0, 0.16, 0)), Handle(_EYE_LOWER, shift(0, 0.06, 0))), 1.3),
@@ -174,13 +178,21 @@ _RIGHT: Mapping[str, Shape] = {
     "mouthFrown": Shape((Handle(_CORNER, shift(-0.08, -0.5, -0.12)), Handle((43, 202), shift(0, -0.25, 0))), 2.2),
     "mouthLowerDown": Shape((Handle(_LOWER_RIGHT, _side_shift(-0.05, -0.55, -0.02)),), 1.7),
     "mouthPress": Shape(
-        (Handle(_UO[1:6], shift(0, -0.14, -0.06)), Handle(_LO[1:6], shift(0, 0.16, -0.06)), Handle(_CORNER, shift(-0.1, 0, -0.1))),
+        (
+            Handle(_UO[1:6], shift(0, -0.14, -0.06)),
+            Handle(_LO[1:6], shift(0, 0.16, -0.06)),
+            Handle(_CORNER, shift(-0.1, 0, -0.1)),
+        ),
         1.5,
     ),
     "mouthSmile": Shape((Handle(_CORNER, shift(-0.55, 0.5, -0.4)), Handle((205, 50), shift(-0.12, 0.25, 0.16))), 2.9),
     "mouthStretch": Shape((Handle(_CORNER, shift(-0.55, -0.1, -0.3)),), 2.6),
-    "mouthUpperUp": Shape((Handle(_UPPER_RIGHT, _side_shift(-0.04, 0.5, 0.06)), Handle((92, 165), shift(0, 0.2, 0.05))), 1.9),
-    "noseSneer": Shape((Handle((129, 64, 98, 49), shift(-0.05, 0.28, 0.02)), Handle((217, 126, 142), shift(0, 0.22, 0.08))), 1.7),
+    "mouthUpperUp": Shape(
+        (Handle(_UPPER_RIGHT, _side_shift(-0.04, 0.5, 0.06)), Handle((92, 165), shift(0, 0.2, 0.05))), 1.9
+    ),
+    "noseSneer": Shape(
+        (Handle((129, 64, 98, 49), shift(-0.05, 0.28, 0.02)), Handle((217, 126, 142), shift(0, 0.22, 0.08))), 1.7
+    ),
 }
 """Expressions of the subject's right half; the left ones are their mirror images."""
 

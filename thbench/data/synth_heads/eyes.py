@@ -59,7 +59,6 @@ def eye_part(eye: Eyeball, side: str) -> Part:
     direction = np.stack((np.sin(angle) * np.cos(around), np.sin(angle) * np.sin(around), np.cos(angle)), axis=1)
     reach = np.degrees(angle) / CAP_DEGREES
     flat = 0.5 + 0.48 * reach[:, None] * np.stack((np.cos(around), -np.sin(around)), axis=1)
-    # Rings grow outwards, so rows go from the pole; seen from the front that is anti-clockwise when columns are swapped.
     triangles = grid_triangles(_RINGS, _SECTORS, wrap=True)
     points = eye.centre + eye.radius * direction
     return Part(points, triangles, flat, "eye", Material.EYE, np.ones(len(points)), turns=side)
@@ -99,6 +98,4 @@ def lash_part(control: Points, deltas: Mapping[str, Points], side: str, length: 
     moved = {n: np.concatenate((along(d), along(d) * (1.0, 1.25, 1.0))) for n, d in deltas.items() if np.any(d[line])}
     row, column = grid(2, 17)
     flat = np.stack((column, row), axis=1)
-    return Part(
-        points, grid_triangles(2, 17), flat, "lash", Material.LASH, np.ones(34), two_sided=True, deltas=moved
-    )
+    return Part(points, grid_triangles(2, 17), flat, "lash", Material.LASH, np.ones(34), two_sided=True, deltas=moved)

@@ -75,6 +75,13 @@ HAIR_STYLES: Mapping[str, HairStyle | None] = {
 """Named styles, before a person's own variation."""
 
 
+def hairline_of(style: HairStyle, azimuth: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Polar angle from the crown at which the hair ends, in degrees, at azimuths from the front in degrees."""
+    away = np.abs(azimuth)
+    bay = 1 + 0.4 * np.cos(np.radians(away * 4))
+    return np.asarray(np.interp(away, *_HAIRLINE) - style.recede * np.exp(-((away / 45) ** 2)) * bay)
+
+
 def varied(style: HairStyle, seed: int) -> HairStyle:
     """A person's own variation of a style."""
     rng = np.random.Generator(np.random.Philox(np.random.SeedSequence((0x4A3, seed))))
@@ -102,6 +109,12 @@ def hair_parts(surface: Points, style: HairStyle, rng: np.random.Generator) -> l
     if style.bun:
         parts.append(_bun(_HeadRadius(surface), style))
     return parts
+
+
+def angles(points: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Azimuth from the front and polar angle from the crown of points (..., 3), in degrees."""
+    x, y, z = np.moveaxis(points - CENTRE, -1, 0)
+    return np.degrees(np.arctan2(x, z)), np.degrees(np.arctan2(np.hypot(x, z), y))
 
 
 class _HeadRadius:
@@ -136,8 +149,8 @@ def _shell(head: _HeadRadius, style: HairStyle, rng: np.random.Generator) -> Par
     azimuth = np.linspace(-180, 180, _COLUMNS)
     t = np.linspace(0, 1, _ROWS)[:, None]
     away = np.abs(azimuth)
-    hairline = np.interp(away, *_HAIRLINE) - style.recede * np.exp(-((away / 45) ** 2)) * (1 + 0.4 * np.cos(np.radians(away * 4)))
-    hairline += 0.5 * _noise(rng, azimuth, 14, 0.3) + 0.7 * _noise(rng, azimuth, 40, 0.0)
+    hairline = hairline_of(style, azimuth)
+    hairline += 0.5 * _noise(rng, azimuth, 14, 0.3) + 0.3 * _noise(rng, azimuth, 40, 0.0)
     curtain = smoothstep(style.opening - 4, style.opening + 10, away) if style.length else np.zeros_like(away)
     hanging = smoothstep(48, 36, away) if style.fringe else np.zeros_like(away)
     ends = hairline + 4.0 + hanging * (style.fringe + 2.2 * _noise(rng, azimuth * 1.5, 20, 0.2) - 4.0)
@@ -155,7 +168,9 @@ def _shell(head: _HeadRadius, style: HairStyle, rng: np.random.Generator) -> Par
     grows = np.maximum(grows, np.maximum(hanging * 0.5, curtain * edge))
     points = CENTRE + direction * (radius - 0.2 + (thick + 0.2) * grows)[..., None]
     points = _fall(points, style, curtain, t, split, azimuth, rng)
-    flat = np.stack((np.broadcast_to(np.linspace(0, 1, _COLUMNS), polar.shape), np.broadcast_to(t, polar.shape)), axis=-1)
+    flat = np.stack(
+        (np.broadcast_to(np.linspace(0, 1, _COLUMNS), polar.shape), np.broadcast_to(t, polar.shape)), axis=-1
+    )
     follow = np.ones(_ROWS * _COLUMNS) - 0.55 * smoothstep(-4.0, -16.0, points[..., 1]).ravel()
     triangles = grid_triangles(_ROWS, _COLUMNS)
     return Part(points.reshape(-1, 3), triangles, flat.reshape(-1, 2), "hair", Material.HAIR, follow, two_sided=True)

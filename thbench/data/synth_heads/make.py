@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from thbench.data.synth_heads.manifest import Entry, Manifest, entry_of, read_manifest, write_manifest
-from thbench.data.synth_heads.model import make_geometry, make_model
+from thbench.data.synth_heads.model import make_model
 from thbench.data.synth_heads.motion import posed
 from thbench.data.synth_heads.performance import perform, utter
 from thbench.data.synth_heads.person import make_person
@@ -113,7 +113,8 @@ class MadeClip:
         motion = self.performance.motion
         if len(self._face) != len(motion):
             raise UsageError(
-                f"{len(self._face)} of {len(motion)} frames of clip {self.plan.id!r} are drawn; exhaust frames() before truth()"
+                f"{len(self._face)} of {len(motion)} frames of clip {self.plan.id!r} are drawn;"
+                " exhaust frames() before truth()"
             )
         geometry, camera = self._model.geometry, self._scene.camera
         points68, opening = [], []
@@ -214,15 +215,13 @@ def _kept(folder: Path, head: Manifest) -> list[Entry]:
         return []
     if old.model_copy(update={"clips": ()}) != head:
         raise UsageError(
-            f"{folder} holds {old.split} clips of {old.size} px, {old.seconds:g} s, {old.fps:g} fps, version {old.version};"
-            " choose another folder or remove it"
+            f"{folder} holds {old.split} clips of {old.size} px, {old.seconds:g} s, {old.fps:g} fps,"
+            f" version {old.version}; choose another folder or remove it"
         )
     return [e for e in old.clips if not e.faults(folder)]
 
 
-def _made(
-    todo: list[Plan], folder: Path, size: int, seconds: float, fps: float, workers: int
-) -> Iterator[Entry]:
+def _made(todo: list[Plan], folder: Path, size: int, seconds: float, fps: float, workers: int) -> Iterator[Entry]:
     if workers <= 1 or len(todo) <= 1:
         for clip in todo:
             yield make_clip(clip, folder, size=size, seconds=seconds, fps=fps)

@@ -29,8 +29,8 @@ def edges_of(triangles: Triangles) -> tuple[NDArray[np.int64], NDArray[np.int64]
     """Unique undirected edges.
 
     Returns:
-        Edges (e, 2) with the smaller vertex first; the edge number of each triangle's sides 01, 12, 20, shape (t, 3); and how
-        many triangles share each edge, shape (e,).
+        Edges (e, 2) with the smaller vertex first; the edge number of each triangle's sides 01, 12, 20, shape (t, 3);
+        and how many triangles share each edge, shape (e,).
     """
     sides = np.sort(np.stack((triangles, np.roll(triangles, -1, axis=1)), axis=-1).reshape(-1, 2), axis=1)
     edges, number, count = np.unique(sides, axis=0, return_inverse=True, return_counts=True)
@@ -82,7 +82,9 @@ def normal_operator(triangles: Triangles, vertices: int) -> sparse.csr_array:
     return sparse.csr_array((one, (triangles.reshape(-1), column)), shape=(vertices, len(triangles)))
 
 
-def vertex_normals(points: NDArray[np.floating], triangles: Triangles, operator: sparse.csr_array) -> NDArray[np.float32]:
+def vertex_normals(
+    points: NDArray[np.floating], triangles: Triangles, operator: sparse.csr_array
+) -> NDArray[np.float32]:
     """Unit normals (vertices, 3), area-weighted; `operator` is that of `normal_operator` for the same triangles."""
     a, b, c = (points[triangles[:, i]].astype(np.float32) for i in range(3))
     u, v = b - a, c - a
@@ -105,7 +107,10 @@ def grid_triangles(rows: int, columns: int, *, wrap: bool = False) -> Triangles:
 
 
 def ring_triangles(outer: NDArray[np.integer], inner: NDArray[np.integer]) -> Triangles:
-    """Band between two closed rings of as many vertices, both anti-clockwise and `outer` around `inner` when seen from the front."""
+    """Band between two closed rings of as many vertices.
+
+    Seen from the front, both run anti-clockwise and `outer` lies around `inner`.
+    """
     after, corner = np.roll(outer, -1), np.roll(inner, -1)
     band = np.concatenate((np.stack((outer, after, inner), -1), np.stack((after, corner, inner), -1)))
     return band.astype(np.int32)
@@ -128,9 +133,9 @@ def mirror_vertices(points: Points, tolerance: float = 0.02) -> NDArray[np.int64
 class SmoothDeformer:
     """Spreads displacements of a few vertices over a mesh as smoothly as the surface allows.
 
-    Minimises the squared Laplacian of the displacement (cotangent weights) under the given displacements, as in Botsch and
-    Sorkine, "On linear variational surface deformation methods" (2008), section III-C. Holes of the mesh (eyes, mouth) stop
-    the spreading, which is what lets the upper and the lower lip move apart.
+    Minimises the squared Laplacian of the displacement (cotangent weights) under the given displacements, as in Botsch
+    and Sorkine, "On linear variational surface deformation methods" (2008), section III-C. Holes of the mesh (eyes,
+    mouth) stop the spreading, which is what lets the upper and the lower lip move apart.
     """
 
     def __init__(self, points: Points, triangles: Triangles) -> None:
@@ -138,9 +143,7 @@ class SmoothDeformer:
         self._energy = (laplacian.T @ sparse.diags_array(1.0 / mass) @ laplacian).toarray()
         self._membrane = laplacian.toarray()
 
-    def influence(
-        self, handles: Sequence[int], free: NDArray[np.integer], stretch: float = 0.0
-    ) -> NDArray[np.float64]:
+    def influence(self, handles: Sequence[int], free: NDArray[np.integer], stretch: float = 0.0) -> NDArray[np.float64]:
         """How far each vertex follows each handle, shape (vertices, handles).
 
         Args:

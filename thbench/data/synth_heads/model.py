@@ -100,7 +100,9 @@ def make_geometry(person: Person) -> Geometry:
     depth = np.concatenate([np.zeros(len(p.points)) if p.depth is None else p.depth for p in parts])
     skin = np.arange(len(triangles)) < len(parts[0].triangles)
     turned = tuple(
-        np.concatenate([np.arange(len(p.points)) + o for p, o in zip(parts, offset[:-1], strict=True) if p.turns == side])
+        np.concatenate(
+            [np.arange(len(p.points)) + o for p, o in zip(parts, offset[:-1], strict=True) if p.turns == side]
+        )
         for side in eyes.SIDES
     )
     return Geometry(
@@ -143,9 +145,7 @@ def _is_face(triangles: Triangles, skin: Part) -> NDArray[np.bool_]:
     return inside
 
 
-def _other_parts(
-    person: Person, control: Points, deltas: dict[str, Points], balls: tuple[Eyeball, ...]
-) -> list[Part]:
+def _other_parts(person: Person, control: Points, deltas: dict[str, Points], balls: tuple[Eyeball, ...]) -> list[Part]:
     parts = [eyes.eye_part(ball, side) for ball, side in zip(balls, eyes.SIDES, strict=True)]
     parts += [eyes.lash_part(control, deltas, side, person.look.lashes) for side in eyes.SIDES]
     parts += [mouth.teeth_part(control, upper=up, size=person.teeth) for up in (True, False)]
@@ -157,15 +157,15 @@ def _other_parts(
     parts += [collar] if collar else []
     style = hair.HAIR_STYLES[person.hair]
     if style:
-        parts += hair.hair_parts(surface().matrix @ control, hair.varied(style, person.seed), stream(0x4A2, person.seed))
+        parts += hair.hair_parts(
+            surface().matrix @ control, hair.varied(style, person.seed), stream(0x4A2, person.seed)
+        )
     if person.glasses:
         parts += [glasses_part(control, balls, round_=person.glasses == 1)]
     return parts
 
 
-def _delta_matrix(
-    parts: tuple[Part, ...], offset: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+def _delta_matrix(parts: tuple[Part, ...], offset: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     moving = [i for i, p in enumerate(parts) if p.deltas]
     active = np.concatenate([np.arange(offset[i], offset[i + 1]) for i in moving])
     deltas = np.zeros((len(EXPRESSIONS), len(active), 3), dtype=np.float32)
@@ -207,7 +207,7 @@ def make_model(person: Person, size: int, *, geometry: Geometry | None = None) -
         material=np.repeat([int(p.material) for p in shape.parts], count),
         two_sided=np.repeat([p.two_sided for p in shape.parts], count),
         normals=operator,
-        in_mouth=(shape.depth[shape.triangles] > 0).all(axis=1),
+        in_mouth=np.asarray((shape.depth[shape.triangles] > 0).all(axis=1)),
         light=see_light(shape.points, shape.triangles, operator),
     )
 

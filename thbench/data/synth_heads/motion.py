@@ -30,8 +30,8 @@ class Motion:
     expression: NDArray[np.float32]
     """Shape (frames, expressions), range [0, 1], in the order of `EXPRESSIONS`."""
     gaze: NDArray[np.float32]
-    """Shape (frames, 2): yaw (> 0 towards the right edge of the image) and pitch (> 0 up) of both eyes relative to the head;
-    degrees."""
+    """Shape (frames, 2): yaw (> 0 towards the right edge of the image) and pitch (> 0 up) of both eyes relative to the
+    head; degrees."""
     pose: NDArray[np.float32]
     """Shape (frames, 3): yaw, pitch, roll of the head as in `thbench.faces.head_pose_degrees`."""
     place: NDArray[np.float32]
@@ -55,7 +55,7 @@ def posed(geometry: Geometry, motion: Motion, frame: int) -> Points:
     for eye, vertices in zip(geometry.eyeballs, geometry.eye_vertices, strict=True):
         points[vertices] = eye.centre + (points[vertices] - eye.centre) @ turn.T
     still = points + motion.chest[frame]
-    return still + geometry.head[:, None] * (placed(points, motion, frame) - still)
+    return np.asarray(still + geometry.head[:, None] * (placed(points, motion, frame) - still))
 
 
 def _expressed(geometry: Geometry, motion: Motion, frame: int) -> Points:
@@ -88,7 +88,5 @@ def landmarks_in_space(geometry: Geometry, motion: Motion, frame: int, points: P
     """
     vertices = posed(geometry, motion, frame) if points is None else points
     turn = eye_rotation(motion.gaze[frame])
-    irises = [
-        placed(eye.centre + (iris_points(eye) - eye.centre) @ turn.T, motion, frame) for eye in geometry.eyeballs
-    ]
+    irises = [placed(eye.centre + (iris_points(eye) - eye.centre) @ turn.T, motion, frame) for eye in geometry.eyeballs]
     return np.concatenate((vertices[:FACE_POINTS], *irises))

@@ -57,9 +57,16 @@ def teeth_part(control: Points, *, upper: bool, size: float) -> Part:
     if not upper:
         triangles = triangles[:, [0, 2, 1]]
     deltas = {} if upper else {"jawOpen": jaw_turn(points)}
-    depth_inside = 0.25 + 0.75 * (1 - np.cos(angle))
+    depth_inside = 0.08 + 0.8 * (1 - np.cos(angle))
     return Part(
-        points, triangles, flat, "tooth", Material.TOOTH, np.ones(len(points)), deltas=deltas, depth=depth_inside.clip(0, 1)
+        points,
+        triangles,
+        flat,
+        "tooth",
+        Material.TOOTH,
+        np.ones(len(points)),
+        deltas=deltas,
+        depth=depth_inside.clip(0, 1),
     )
 
 
@@ -90,5 +97,5 @@ def tongue_part(control: Points) -> Part:
         np.ones(len(points)),
         two_sided=True,
         deltas=deltas,
-        depth=0.3 + 0.7 * row,
+        depth=0.12 + 0.7 * row,
     )

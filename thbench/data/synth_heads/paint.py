@@ -1,7 +1,7 @@
 """Procedural textures of a person, painted on maps of template positions.
 
-Textures are float32 RGBA in linear light: alpha carries gloss for skin and eyes and a sideways tilt of the strands for hair.
-Noise comes from small random grids that are enlarged smoothly, so a texture looks the same at every size.
+Textures are float32 RGBA in linear light: alpha carries gloss for skin and eyes and a sideways tilt of the strands for
+hair. Noise comes from small random grids that are enlarged smoothly, so a texture looks the same at every size.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def linear(srgb: Sequence[float] | NDArray[np.floating]) -> Colour:
-    """sRGB in [0, 1] to linear light (IEC 61966-2-1)."""
+    """Turn sRGB in [0, 1] into linear light (IEC 61966-2-1)."""
     c = np.asarray(srgb, dtype=np.float64)
     return np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4)
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     Values = NDArray[np.float64]
 
-_MOST_JAW = 0.6
+_MOST_JAW = 0.68
 """`jawOpen` of the widest vowel at ordinary effort."""
 _LEAD = (0.18, 0.4)
 """Shortest and longest silence before the first sound; seconds."""
@@ -86,7 +86,9 @@ def perform(
     loud = _loudness(audio, times)
     mouth = articulate(line, times, effort=style.jaw_gain * (0.85 + 0.3 * LEVEL_STRENGTH[level] * (emotion != "sad")))
     face = _face(rng, style, emotion, level, mouth, loud, acted, times)
-    motion = quantised(Motion(fps, coefficients(face, len(times)), *_f32(acted.gaze, acted.pose, acted.place, acted.chest)))
+    motion = quantised(
+        Motion(fps, coefficients(face, len(times)), *_f32(acted.gaze, acted.pose, acted.place, acted.chest))
+    )
     return Performance(motion, audio, phonemes, activations(line, times), beats, acted)
 
 
@@ -164,7 +166,13 @@ def _face(
 
 
 def _add_emotion(
-    values: dict[str, Values], rng: np.random.Generator, emotion: str, level: int, style: Style, seal: Values, times: Values
+    values: dict[str, Values],
+    rng: np.random.Generator,
+    emotion: str,
+    level: int,
+    style: Style,
+    seal: Values,
+    times: Values,
 ) -> None:
     from thbench.data.synth_heads.behaviour import smooth_walk
 
@@ -178,9 +186,7 @@ def _add_emotion(
         values[name] += style.smile_bias
 
 
-def _add_speech(
-    values: dict[str, Values], part: dict[str, Values], seal: Values, style: Style, loud: Values
-) -> None:
+def _add_speech(values: dict[str, Values], part: dict[str, Values], seal: Values, style: Style, loud: Values) -> None:
     jaw = _MOST_JAW * part["jaw"] * (0.75 + 0.45 * loud)
     values["jawOpen"] += jaw
     values["mouthClose"] += values["jawOpen"] * seal

@@ -14,13 +14,15 @@ from thbench.data.synth_heads.shape import SHAPE_MODES
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from numpy.typing import NDArray
+
     from thbench.data.synth_heads.body import Garment
 
     Rgb = tuple[float, float, float]
 
 SKIN_TONES: tuple[Rgb, ...] = (
-    (0.97, 0.83, 0.75),
-    (0.93, 0.76, 0.66),
+    (0.94, 0.79, 0.72),
+    (0.91, 0.73, 0.64),
     (0.88, 0.68, 0.55),
     (0.79, 0.58, 0.44),
     (0.66, 0.46, 0.33),
@@ -135,14 +137,15 @@ def stream(*key: int) -> np.random.Generator:
 
 
 _SHAPE_OF_SEX: Mapping[str, float] = {
-    "jaw_width": 0.7, "brow_ridge": 0.8, "chin_width": 0.5, "neck": 0.0, "nose_projection": 0.3, "nose_width": 0.3,
-    "eye_size": -0.5, "lip_height": -0.4, "upper_lip_volume": -0.3, "lower_lip_volume": -0.3, "chin_length": 0.4,
-    "cheek_fullness": -0.2, "brow_height": -0.4, "head_height": 0.2, "jaw_height": 0.4,
+    "jaw_width": 1.0, "brow_ridge": 1.1, "chin_width": 0.8, "nose_projection": 0.5, "nose_width": 0.4,
+        "nose_length": 0.4,
+    "eye_size": -0.7, "lip_height": -0.6, "upper_lip_volume": -0.4, "lower_lip_volume": -0.5, "chin_length": 0.5,
+    "cheek_fullness": -0.3, "brow_height": -0.6, "head_height": 0.3, "jaw_height": 0.5, "cheekbones": -0.4,
 }  # fmt: skip
 """Mean of some modes for feminine = 0; the opposite for feminine = 1."""
 _RARE = ("chin_sideways", "nose_sideways", "mouth_sideways", "chin_cleft", "nasolabial", "eye_bags", "nose_bump")
 _SHORT = ("buzz", "crop", "side part", "quiff", "receding", "curly", "afro", "fringe", "bald")
-_LONG = ("bob", "bob with fringe", "long", "long wavy", "bun", "curly", "afro", "crop")
+_LONG = ("bob", "bob with fringe", "long", "long wavy", "bun", "long", "long wavy", "bob", "curly")
 
 
 def make_person(seed: int) -> Person:
@@ -187,7 +190,7 @@ def _draw_shape(rng: np.random.Generator, feminine: float, age: float) -> dict[s
     for name in SHAPE_MODES:
         spread = 0.6 if name in _RARE else 0.85
         value = spread * float(np.clip(rng.standard_normal(), -2.2, 2.2))
-        shape[name] = value + (1 - 2 * feminine) * _SHAPE_OF_SEX.get(name, 0.0)
+        shape[name] = value + 1.4 * (1 - 2 * feminine) * _SHAPE_OF_SEX.get(name, 0.0)
     shape["nasolabial"] += 1.6 * age
     shape["eye_bags"] += 1.4 * max(age - 0.4, 0.0)
     shape["lip_height"] -= 0.8 * max(age - 0.4, 0.0)
@@ -199,9 +202,13 @@ def _draw_look(rng: np.random.Generator, feminine: float, age: float, tone: floa
     skin = skin * (1 + 0.025 * rng.standard_normal(3))
     dark = tone / (len(SKIN_TONES) - 1)
     names = list(HAIR_COLOURS)
-    light = np.array((1.0, 1.2, 1.4, 1.2, 1.1, 0.6, 0.0, 0.0)) if dark < 0.5 else np.array((2.5, 1.5, 0.3, 0, 0, 0, 0, 0))
+    light = (
+        np.array((1.0, 1.2, 1.4, 1.2, 1.1, 0.6, 0.0, 0.0)) if dark < 0.5 else np.array((2.5, 1.5, 0.3, 0, 0, 0, 0, 0))
+    )
     light[6:] = (3.5 * max(age - 0.45, 0), 2.5 * max(age - 0.6, 0))
-    colour = np.array(HAIR_COLOURS[names[int(rng.choice(8, p=light / light.sum()))]]) * (1 + 0.08 * rng.standard_normal())
+    colour = np.array(HAIR_COLOURS[names[int(rng.choice(8, p=light / light.sum()))]]) * (
+        1 + 0.08 * rng.standard_normal()
+    )
     irises = list(IRIS_COLOURS.values())
     weight = np.array((1.0, 0.8, 0.8, 0.7, 1.1, 0.6)) if dark < 0.45 else np.array((1.0, 2.0, 0.2, 0.05, 0.03, 0.03))
     iris = np.array(irises[int(rng.choice(6, p=weight / weight.sum()))]) * (1 + 0.1 * rng.standard_normal())
@@ -214,7 +221,11 @@ def _draw_look(rng: np.random.Generator, feminine: float, age: float, tone: floa
         blush=float(rng.uniform(0.25, 0.9)),
         freckles=float(max(rng.uniform(-0.8, 1), 0.0) * (dark < 0.4)),
         age=age,
-        lips=_rgb(np.array(((0.72, 0.30, 0.33), (0.66, 0.16, 0.20), (0.78, 0.42, 0.42), (0.55, 0.22, 0.30))[int(rng.integers(4))])),
+        lips=_rgb(
+            np.array(
+                ((0.72, 0.30, 0.33), (0.66, 0.16, 0.20), (0.78, 0.42, 0.42), (0.55, 0.22, 0.30))[int(rng.integers(4))]
+            )
+        ),
         lipstick=float(made_up * rng.uniform(0.3, 0.8)),
         eyeshadow=float(0.15 + made_up * rng.uniform(0.2, 0.6)),
         lashes=float(0.16 + 0.16 * feminine + 0.08 * made_up),
@@ -232,7 +243,7 @@ def _draw_look(rng: np.random.Generator, feminine: float, age: float, tone: floa
     )
 
 
-def _rgb(colour: np.ndarray) -> Rgb:  # type: ignore[type-arg]
+def _rgb(colour: NDArray[np.float64]) -> Rgb:
     r, g, b = (float(c) for c in np.clip(colour, 0.02, 0.98))
     return r, g, b
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,8 @@ from thbench.data.synth_heads.person import HAIR_COLOURS, SKIN_TONES, make_perso
 from thbench.data.synth_heads.speech.sentences import SPLITS, Split, sentence_of_split
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from thbench.data.synth_heads.person import Person
 
 VERSION = 1
@@ -105,7 +106,9 @@ def describe(who: Person, clip: Plan) -> str:
     features = [f"{_tone(who)} skin", "no hair" if who.hair == "bald" else f"{_hair_colour(who)} hair ({who.hair})"]
     features += ["a beard"] if who.look.beard else []
     features += [("round", "rectangular")[who.glasses - 1] + " glasses"] if who.glasses else []
-    mood = "a neutral face" if clip.emotion == "neutral" else f"a {_LEVELS[clip.level]} {_MOODS[clip.emotion]} expression"
+    mood = (
+        "a neutral face" if clip.emotion == "neutral" else f"a {_LEVELS[clip.level]} {_MOODS[clip.emotion]} expression"
+    )
     article = "An" if age[0] in "aeio" else "A"
     return (
         f"{article} {age} {noun} with {', '.join(features[:-1])} and {features[-1]} speaks "

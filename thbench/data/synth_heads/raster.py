@@ -1,7 +1,8 @@
 """A z-buffer rasteriser for whole meshes at once, in numpy.
 
 Each triangle is cut into pixel rows, each row into its exact span of pixel centres (half-plane bounds, no bounding-box
-waste), and the nearest fragment of each pixel wins through one integer minimum, which does not depend on the order of the
+waste), and the nearest fragment of each pixel wins through one integer minimum, which does not depend on the order of
+the
 fragments: equal input gives equal bytes.
 """
 
@@ -45,8 +46,8 @@ class _Setup(NamedTuple):
     """Shape (3, n): inverse depth is `a x + b y + c`."""
     top: NDArray[np.int64]
     """Shape (n,): first row."""
-    count: NDArray[np.int64]
-    """Shape (n,): rows."""
+    height: NDArray[np.int64]
+    """Shape (n,): number of rows."""
 
 
 def rasterise(
@@ -60,7 +61,8 @@ def rasterise(
     """Find the nearest triangle at every pixel centre.
 
     Args:
-        points: Shape (vertices, 3): x right and y down in pixels (the centre of the first pixel is 0.5, 0.5), and distance
+        points: Shape (vertices, 3): x right and y down in pixels (the centre of the first pixel is 0.5, 0.5), and
+            distance
             from the camera, > 0.
         triangles: Shape (triangles, 3): vertex numbers, anti-clockwise for a viewer in front.
         height: Rows of the image.
@@ -108,8 +110,8 @@ def _set_up(corners: NDArray[np.float64], height: int, width: int, two_sided: bo
 
 def _spans(setup: _Setup, width: int) -> tuple[NDArray[np.int64], ...]:
     """Cut triangles into rows; return triangle index, row, first column and number of columns of each span."""
-    index = np.repeat(np.arange(len(setup.count)), setup.count)
-    row = np.arange(len(index)) - np.repeat(np.cumsum(setup.count) - setup.count - setup.top, setup.count)
+    index = np.repeat(np.arange(len(setup.height)), setup.height)
+    row = np.arange(len(index)) - np.repeat(np.cumsum(setup.height) - setup.height - setup.top, setup.height)
     centre = row + 0.5
     left = np.zeros(len(index))
     right = np.full(len(index), float(width))
@@ -139,9 +141,7 @@ def _fragments(setup: _Setup, width: int) -> tuple[NDArray[np.int64], NDArray[np
     return np.repeat(row * width + first, length) + step, np.repeat(index, length), nearness
 
 
-def _weights(
-    setup: _Setup, winner: NDArray[np.int64], pixel: NDArray[np.int64], width: int
-) -> NDArray[np.float32]:
+def _weights(setup: _Setup, winner: NDArray[np.int64], pixel: NDArray[np.int64], width: int) -> NDArray[np.float32]:
     """Perspective-correct corner weights at the centres of the pixels that each triangle won."""
     # One row per triangle, so that a pixel's gather touches one stretch of memory. The numerators sum to the nearness.
     table = np.ascontiguousarray(

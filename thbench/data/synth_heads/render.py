@@ -71,8 +71,8 @@ def _draw(model: Model, motion: Motion, scene: Scene, size: int, frame: int, beh
     image = np.zeros((side * side, 4), dtype=np.float32)
     image[seen.pixel, :3] = colour.clip(0, 1.6).T
     image[seen.pixel, 3] = 1.0
-    image = cv2.resize(image.reshape(side, side, 4), (size, size), interpolation=cv2.INTER_AREA)
-    rgb = image[..., :3] + behind * (1 - image[..., 3:])
+    small = cv2.resize(image.reshape(side, side, 4), (size, size), interpolation=cv2.INTER_AREA)
+    rgb = np.asarray(small[..., :3] + behind * (1 - small[..., 3:]), dtype=np.float32)
     return Frame(_encode(rgb), *_masks(model, seen, size))
 
 
@@ -87,7 +87,7 @@ def _attributes(
     table[:, 3:6] = (0.0, scene.camera.height, scene.camera.distance) - points
     opened = float(np.linalg.norm(points[13] - points[14]))
     # The inside of the mouth is dark at rest; it takes its light from how far the lips are apart.
-    inside = (1 - shape.depth) ** 2 * min(0.25 + 0.5 * opened, 1.0)
+    inside = (1 - shape.depth) ** 2 * min(0.35 + 0.6 * opened, 1.0)
     in_mouth = shape.depth > 0
     table[:, 6] = np.where(in_mouth, inside, model.light.ambient)
     table[:, 7] = np.where(in_mouth, inside, model.light.shadow(rotation.T @ scene.light.key_direction))
@@ -114,8 +114,8 @@ def _texels(atlas: NDArray[np.float32], place: NDArray[np.float32]) -> NDArray[n
     rows = -(-len(place) // columns)
     padded = np.zeros((rows * columns, 2), dtype=np.float32)
     padded[: len(place)] = place
-    grid = padded.reshape(rows, columns, 2)
-    image = cv2.remap(atlas, grid, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    x, y = np.ascontiguousarray(padded.T).reshape(2, rows, columns)
+    image = cv2.remap(atlas, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return np.ascontiguousarray(image.reshape(-1, 4)[: len(place)].T)
 
 
@@ -126,8 +126,12 @@ def _masks(model: Model, seen: Visible, size: int) -> tuple[NDArray[np.uint8], N
     side = size * SAMPLES
     planes = np.zeros((2, side * side), dtype=np.float32)
     planes[0, seen.pixel], planes[1, seen.pixel] = face, inside
-    small = [cv2.resize(p.reshape(side, side), (size, size), interpolation=cv2.INTER_AREA) for p in planes]
-    return tuple(np.asarray(np.rint(255 * p), dtype=np.uint8) for p in small)
+    return _shares(planes[0], side, size), _shares(planes[1], side, size)
+
+
+def _shares(plane: NDArray[np.float32], side: int, size: int) -> NDArray[np.uint8]:
+    small = cv2.resize(plane.reshape(side, side), (size, size), interpolation=cv2.INTER_AREA)
+    return np.asarray(np.rint(255 * small), dtype=np.uint8)
 
 
 def _table() -> NDArray[np.uint8]:

@@ -35,7 +35,8 @@ class Camera:
             size: Pixels along each side of the image.
 
         Returns:
-            Shape (..., 3): x right and y down in pixels (the centre of the first pixel is 0.5, 0.5), and distance along the axis.
+            Shape (..., 3): x right and y down in pixels (the centre of the first pixel is 0.5, 0.5), and distance along
+            the axis.
         """
         depth = self.distance - np.asarray(points[..., 2], dtype=np.float64)
         scale = size / self.view * self.distance / depth
@@ -90,7 +91,7 @@ def make_scene(seed: int) -> Scene:
     )
     azimuth, elevation = np.radians(rng.uniform(-65, 65)), np.radians(rng.uniform(8, 50))
     warm = rng.uniform(-1, 1)
-    key = np.array((1 + 0.12 * warm, 1.0, 1 - 0.16 * warm)) * rng.uniform(0.75, 1.05)
+    key = np.array((1 + 0.1 * warm, 1.0, 1 - 0.1 * warm)) * rng.uniform(0.65, 0.92)
     hue = rng.uniform(0, 1)
     palette = np.stack([linear(_tint(hue + rng.normal(0, 0.08), rng.uniform(0.1, 0.5), v)) for v in (0.28, 0.5, 0.75)])
     around = palette.mean(axis=0) / palette.mean()

@@ -1,7 +1,7 @@
 """Named modes of a person's head shape.
 
-Each mode moves the template by smooth local fields; a person is a vector of mode strengths. One unit of a mode is about one
-standard deviation between people.
+Each mode moves the template by smooth local fields; a person is a vector of mode strengths. One unit of a mode is about
+one standard deviation between people.
 """
 
 from __future__ import annotations
@@ -112,7 +112,8 @@ SHAPE_MODES: tuple[str, ...] = tuple(_MODES)
 """Names of the modes, in the order of `shape_basis`."""
 
 _STYLISED = {"eye_size": 2.0, "lip_height": 0.6, "upper_lip_volume": 1.2, "lower_lip_volume": 1.4, "head_width": -1.2}
-"""What is added to the canonical face for everybody: its eyes are narrow, its lips thin and its face wide for an avatar."""
+"""What is added to the canonical face for everybody: its eyes are narrow, its lips thin and its face wide for an
+avatar."""
 
 
 @lru_cache(maxsize=1)

@@ -1,8 +1,8 @@
 """The mean head before any person or expression, as one control mesh.
 
-The face is spanned by the 468 points of the MediaPipe canonical face (Apache-2.0) with the eyes and the mouth cut open, so
-that each landmark is a vertex by construction. Behind it lie the skull and the underside of the jaw; inside, the rims of
-the lids and the lining of the mouth. Units are centimetres; x to the subject's left, y up, z forward.
+The face is spanned by the 468 points of the MediaPipe canonical face (Apache-2.0) with the eyes and the mouth cut open,
+so that each landmark is a vertex by construction. Behind it lie the skull and the underside of the jaw; inside, the
+rims of the lids and the lining of the mouth. Units are centimetres; x to the subject's left, y up, z forward.
 """
 
 from __future__ import annotations
@@ -183,7 +183,7 @@ def _skull(face: Points, start: int) -> tuple[Points, Triangles]:
     for step in range(1, SKULL_RINGS + 1):
         t = step / (SKULL_RINGS + 1)
         direction = (np.sin((1 - t) * angle) * first + np.sin(t * angle) * back) / np.sin(angle)
-        # The chin and the jaw lie outside the ellipsoid; their surplus fades quickly, which makes the underside of the jaw.
+        # The chin and the jaw lie outside the ellipsoid; their surplus fades quickly: the underside of the jaw.
         rings.append(direction * (1 + (factor - 1) * (1 - t) ** 3)[:, None])
         number = np.arange(len(ring)) + start + (step - 1) * len(ring)
         triangles.append(ring_triangles(last, number))

@@ -9,6 +9,7 @@ import numpy as np
 
 from thbench.data.synth_heads import topology as topo
 from thbench.data.synth_heads.eyes import CAP_DEGREES, IRIS_DEGREES
+from thbench.data.synth_heads.hair import HAIR_STYLES, HairStyle, angles, hairline_of, varied
 from thbench.data.synth_heads.mouth import TEETH
 from thbench.data.synth_heads.paint import blob, linear, mix, skin_map, smooth_noise
 from thbench.data.synth_heads.part import smoothstep
@@ -59,7 +60,7 @@ def _plain(size: int, colour: NDArray[np.float64], gloss: float) -> Image:
 
 
 def _grid(size: int) -> tuple[Image, Image]:
-    """u and v at the texel centres, each (size, size)."""
+    """Columns and rows of the texel centres in [0, 1], each (size, size)."""
     t = ((np.arange(size) + 0.5) / size).astype(np.float32)
     u, v = np.meshgrid(t, t)
     return u, v
@@ -78,11 +79,14 @@ def _skin(person: Person, size: int) -> Image:
     image = mix(image, red, 0.2 * blob(p, (0.0, -8.4, 4.8), (1.4, 1.0, 2.0)))
     image = mix(image, base * (0.72, 0.6, 0.62), (0.22 + 0.3 * look.age) * blob(p, (2.7, 1.6, 4.0), (1.0, 0.42, 1.5)))
     image = mix(image, base * (0.5, 0.38, 0.38), 0.55 * look.eyeshadow * blob(p, (3.1, 3.35, 3.9), (1.25, 0.42, 1.2)))
-    image = mix(image, base * (0.16, 0.08, 0.07), 0.85 * (2.2 * blob(p, (0.66, -1.72, 6.25), (0.26, 0.16, 0.45))).clip(0, 1))
+    image = mix(
+        image, base * (0.16, 0.08, 0.07), 0.85 * (2.2 * blob(p, (0.66, -1.72, 6.25), (0.26, 0.16, 0.45))).clip(0, 1)
+    )
     if look.freckles:
         spots = smoothstep(1.5, 2.3, smooth_noise(rng, size, 110)) * blob(p, (2.2, 0.0, 5.0), (3.0, 1.6, 3.0))
         image = mix(image, base * (0.62, 0.45, 0.36), 0.6 * look.freckles * spots)
     image = _lines(image, base, look.age, p)
+    image = _scalp(image, person, rng, p)
     image = _beard(image, person, rng, p, where.lip)
     image = _lips(image, person, rng, where.lip, p)
     image = _brows(image, person, rng, p)
@@ -99,7 +103,11 @@ def _lines(image: Image, base: NDArray[np.float64], age: float, p: Image) -> Ima
     """Folds beside the mouth and on the forehead."""
     x, y = np.abs(p[..., 0]), p[..., 1]
     front = smoothstep(1.0, 3.0, p[..., 2])
-    fold = np.exp(-(((x - (2.15 + 0.22 * (-1.3 - y))) / 0.16) ** 2)) * smoothstep(-4.9, -3.2, y) * smoothstep(-0.9, -1.8, y)
+    fold = (
+        np.exp(-(((x - (2.15 + 0.22 * (-1.3 - y))) / 0.16) ** 2))
+        * smoothstep(-4.9, -3.2, y)
+        * smoothstep(-0.9, -1.8, y)
+    )
     furrow = sum(np.exp(-(((y - level - 0.1 * np.cos(x)) / 0.09) ** 2)) for level in (6.1, 6.9, 7.6))
     furrow = furrow * smoothstep(4.2, 2.5, x)
     dark = base * (0.62, 0.5, 0.47)
@@ -107,15 +115,29 @@ def _lines(image: Image, base: NDArray[np.float64], age: float, p: Image) -> Ima
     return mix(image, dark, 0.5 * max(age - 0.35, 0.0) * furrow * front)
 
 
+def _scalp(image: Image, person: Person, rng: np.random.Generator, p: Image) -> Image:
+    """Roots of the hair that show through at the hairline; a shadow of them where the head is shaven."""
+    style = HAIR_STYLES[person.hair]
+    azimuth, polar = angles(p)
+    inside = hairline_of(varied(style, person.seed) if style else HairStyle(), azimuth) - polar
+    grid = smooth_noise(rng, (64, 1024), (6, 300))
+    place = np.stack(((azimuth / 360 + 0.5) * 1023, polar / 180 * 63), axis=-1).astype(np.float32)
+    strands = cv2.remap(grid, place[..., 0], place[..., 1], cv2.INTER_LINEAR)
+    amount = smoothstep(-4.0, 3.5, inside + 2.2 * strands) * (0.92 if style else 0.16)
+    return mix(image, linear(0.85 * np.asarray(person.look.hair)), amount)
+
+
 def _beard(image: Image, person: Person, rng: np.random.Generator, p: Image, lip: Image) -> Image:
     look, size = person.look, len(p)
     x, y, z = np.abs(p[..., 0]), p[..., 1], p[..., 2]
     border = 0.35 * smooth_noise(rng, size, 45)
-    cheek = smoothstep(-0.2, -1.4, y + border + 3.6 * np.exp(-(((x - 2.2) / 2.2) ** 2)) - 0.55 * (x - 5.0).clip(0)) * (x > 1.2)
+    cheek = smoothstep(-0.2, -1.4, y + border + 3.6 * np.exp(-(((x - 2.2) / 2.2) ** 2)) - 0.55 * (x - 5.0).clip(0)) * (
+        x > 1.2
+    )
     chin = smoothstep(-5.6, -6.2, y + border) * smoothstep(5.5, 3.5, x)
-    moustache = np.exp(-(((y + 2.75 + 0.13 * x * x) / 0.42) ** 4)) * smoothstep(2.9, 2.2, x) * (z > 3)
-    soul = np.exp(-((x / 0.5) ** 4)) * smoothstep(-5.4, -5.7, y) * (y > -7)
-    jaw = np.maximum(np.maximum(cheek, chin), soul) * smoothstep(-8.5, -3.5, z)
+    moustache = np.exp(-(((y + 2.72 + 0.13 * x * x) / 0.5) ** 4)) * smoothstep(3.0, 2.3, x) * (z > 3)
+    below = smoothstep(-5.5, -6.0, y + 0.4 * border) * smoothstep(2.6, 1.6, x)
+    jaw = np.maximum(np.maximum(cheek, chin), below) * smoothstep(-8.5, -3.5, z)
     area = np.maximum(jaw, moustache) * smoothstep(0.4, 0.1, lip)
     grain = 0.75 + 0.25 * smooth_noise(rng, size, 170)
     shadow = linear(look.skin) * (0.55, 0.55, 0.6)
@@ -156,7 +178,11 @@ def _brows(image: Image, person: Person, rng: np.random.Generator, p: Image) -> 
     line = np.interp(x, middle[:, 0], middle[:, 1]) + look.brow_arch * np.exp(-(((along - 0.62) / 0.22) ** 2))
     half = 0.4 * look.brow_thickness * np.interp(along, (0, 0.15, 0.6, 1), (0.8, 1.0, 0.85, 0.3))
     strokes = smooth_noise(rng, (size, size), (60, 150))
-    profile = np.exp(-(np.abs((y - line + 0.12) / half) ** 3)) * smoothstep(-0.06, 0.08, along) * smoothstep(1.04, 0.88, along)
+    profile = (
+        np.exp(-(np.abs((y - line + 0.12) / half) ** 3))
+        * smoothstep(-0.06, 0.08, along)
+        * smoothstep(1.04, 0.88, along)
+    )
     mask = (1.15 * profile * (1 + 0.12 * strokes)).clip(0, 1) * (p[..., 2] > 0)
     image = mix(image, linear(look.brow), 0.93 * mask)
     image[..., 3] *= 1 - 0.8 * mask
@@ -227,18 +253,18 @@ def _tooth(person: Person, size: int) -> Image:
     image = _plain(size, linear((0.93, 0.91, 0.86)), 0.75)
     place = np.abs(np.modf(u * TEETH)[0] - 0.5) * 2
     image = mix(image, linear((0.62, 0.52, 0.44)), 0.75 * smoothstep(0.82, 1.0, place) * smoothstep(0.2, 0.5, v))
-    scallop = 0.34 - 0.07 * (1 - place**2)
-    return mix(image, linear((0.74, 0.40, 0.40)), smoothstep(scallop + 0.03, scallop - 0.03, v))
+    below_gum = v - 0.34 + 0.07 * (1 - place**2)
+    return mix(image, linear((0.74, 0.40, 0.40)), smoothstep(0.03, -0.03, below_gum))
 
 
 def _hair(person: Person, size: int) -> Image:
     """Strands run along v; alpha is their sideways tilt, 0.5 upright."""
     rng = stream(0x4A1, person.seed)
-    fine = smooth_noise(rng, size, (5, max(size // 3, 8)))
+    fine = smooth_noise(rng, size, (5, 170))
     locks = smooth_noise(rng, size, (4, 46))
     wide = smooth_noise(rng, size, (3, 14))
     base = linear(person.look.hair)
-    u, v = _grid(size)
+    v = _grid(size)[1]
     image = _plain(size, base, 0.5)
     tone = (1 + 0.16 * fine + 0.24 * locks + 0.12 * wide) * (0.8 + 0.35 * v)
     image[..., :3] *= tone.clip(0.3, 2.0)[..., None]
@@ -277,7 +303,9 @@ def _cloth(person: Person, size: int) -> Image:
         image = mix(image, shirt, opening)
         tie = smoothstep(0.2, -0.1, x - (0.75 + 0.05 * down)) * opening
         image = mix(image, linear(look.cloth_second), tie)
-        lapel = np.exp(-(((x - 5.2 * (1 - down / 24.0).clip(0) - 2.6 * smoothstep(0, 5, down)) / 0.16) ** 2)) * (down < 20)
+        lapel = np.exp(-(((x - 5.2 * (1 - down / 24.0).clip(0) - 2.6 * smoothstep(0, 5, down)) / 0.16) ** 2)) * (
+            down < 20
+        )
         image = mix(image, linear(look.cloth) * 0.35, 0.7 * lapel)
     elif person.garment == "shirt":
         placket = np.exp(-((x / 0.9) ** 8)) * 0.12
@@ -291,7 +319,7 @@ def _cloth(person: Person, size: int) -> Image:
 
 
 def _collar(person: Person, size: int) -> Image:
-    u, v = _grid(size)
+    u = _grid(size)[0]
     colour = linear((0.88, 0.88, 0.9)) if person.garment == "suit" else linear(person.look.cloth) * 1.05
     image = _plain(size, colour.clip(0, 1), 0.1)
     if person.garment in ("crew", "v-neck", "turtleneck", "hoodie"):

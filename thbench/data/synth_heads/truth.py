@@ -1,7 +1,8 @@
 """What is known of every frame of a clip, and its file.
 
-A truth file is an npz archive: the movements as integers of fixed steps (exactly those that were drawn), what was seen in
-the picture, and a JSON description. Landmarks follow from the person and the movements; all 478 are computed when asked for.
+A truth file is an npz archive: the movements as integers of fixed steps (exactly those that were drawn), what was seen
+in the picture, and a JSON description. Landmarks follow from the person and the movements; all 478 are computed when
+asked for.
 """
 
 from __future__ import annotations
@@ -85,9 +86,11 @@ class Truth:
     visemes: NDArray[np.float32]
     """Shape (frames, visemes), order of `VISEMES`; rows sum to one."""
     landmarks68: NDArray[np.float32]
-    """Shape (frames, 68, 2): pixels, x right and y down, the corner of the image is (0, 0); order of the 300-W scheme."""
+    """Shape (frames, 68, 2): pixels, x right and y down, the corner of the image is (0, 0); order of the 300-W
+    scheme."""
     face: NDArray[np.bool_]
-    """Shape (frames, size, size): pixels that show the face from the forehead to the chin, eyes and inner mouth included."""
+    """Shape (frames, size, size): pixels that show the face from the forehead to the chin, eyes and inner mouth
+    included."""
     mouth: NDArray[np.float32]
     """Shape (frames,): area of the picture that shows the inside of the mouth; pixels."""
     opening: NDArray[np.float32]
@@ -139,8 +142,8 @@ class Truth:
         """
         if self.about.version != VERSION:
             raise UsageError(
-                f"clip {self.about.id!r} was made by version {self.about.version} of synth-heads, this is version {VERSION};"
-                " make it again with `thbench data make synth-heads`"
+                f"clip {self.about.id!r} was made by version {self.about.version} of synth-heads, this is"
+                f" version {VERSION}; make it again with `thbench data make synth-heads`"
             )
         geometry = _geometry(self.about.person)
         camera = make_scene(self.about.seed).camera
@@ -251,7 +254,8 @@ def _from_arrays(about: About, arrays: dict[str, NDArray[Any]]) -> Truth:
         about=about,
         motion=motion,
         visemes=visemes / visemes.sum(axis=1, keepdims=True),
-        landmarks68=np.cumsum(arrays["landmarks68"], axis=0, dtype=np.int16).astype(np.float32) * np.float32(_PIXEL_STEP),
+        landmarks68=np.cumsum(arrays["landmarks68"], axis=0, dtype=np.int16).astype(np.float32)
+        * np.float32(_PIXEL_STEP),
         face=np.bitwise_xor.accumulate(changes, axis=0).astype(bool),
         mouth=arrays["mouth"],
         opening=arrays["opening"],

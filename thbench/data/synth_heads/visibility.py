@@ -1,8 +1,8 @@
 """From which directions light reaches each point of a person at rest.
 
-Drawn once per person: the mesh is rasterised from many directions, and a vertex is lit from a direction when nothing lies
-before it. Averaged over directions this is ambient occlusion; weighted around the light it is a soft shadow that follows
-the turning head at the cost of one matrix-vector product per frame.
+Drawn once per person: the mesh is rasterised from many directions, and a vertex is lit from a direction when nothing
+lies before it. Averaged over directions this is ambient occlusion; weighted around the light it is a soft shadow that
+follows the turning head at the cost of one matrix-vector product per frame.
 """
 
 from __future__ import annotations

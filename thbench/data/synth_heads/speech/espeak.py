@@ -8,12 +8,15 @@ import subprocess
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from thbench.errors import MissingExtraError, UsageError
 from thbench.types import Audio
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 RATE = 16000
 """Samples per second of all speech here."""
@@ -73,10 +76,12 @@ def say(text: str, voice: Voice) -> Utterance:
     header, samples = _ask({"text": text, **asdict(voice)})
     rate = int(header["rate"])
     sound = soxr.resample(samples.astype(np.float32) / 32768.0, rate, RATE, quality="VHQ")
-    return Utterance(Audio(np.asarray(sound, dtype=np.float32), RATE), _phonemes(header["phonemes"], len(samples), rate))
+    return Utterance(
+        Audio(np.asarray(sound, dtype=np.float32), RATE), _phonemes(header["phonemes"], len(samples), rate)
+    )
 
 
-def _ask(request: dict[str, object]) -> tuple[dict[str, list[tuple[str, int]]], np.ndarray]:  # type: ignore[type-arg]
+def _ask(request: dict[str, object]) -> tuple[dict[str, Any], NDArray[np.int16]]:
     program = Path(__file__).with_name("espeak_process.py")
     # -P: the program's own folder is not searched for modules.
     answer = subprocess.run(

@@ -1,11 +1,11 @@
 """Program that speaks one text with espeak-ng: request on stdin, sound and phoneme times on stdout.
 
-It runs as a process of its own for each text, for two reasons: espeak-ng carries state from one text to the next, so only a
-fresh process gives equal sound for equal requests; and its GPL library never enters the process of thbench.
+It runs as a process of its own for each text, for two reasons: espeak-ng carries state from one text to the next, so
+only a fresh process gives equal sound for equal requests; and its GPL library never enters the process of thbench.
 
-Request: one JSON object with `text`, `voice`, `rate`, `pitch`, `range`. Answer: one line of JSON with `rate` (samples per
-second), `samples` and `phonemes` (list of [IPA, first sample]), then the samples as 16-bit integers in machine order. On
-failure the line has only `error`.
+Request: one JSON object with `text`, `voice`, `rate`, `pitch`, `range`. Answer: one line of JSON with `rate` (samples
+per second), `samples` and `phonemes` (list of [IPA, first sample]), then the samples as 16-bit integers in machine
+order. On failure the line has only `error`.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def speak(request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
     sound = bytearray()
     phonemes: list[tuple[str, int]] = []
 
-    @_Callback
+    @_Callback  # type: ignore[untyped-decorator]
     def receive(samples: Any, count: int, events: Any) -> int:
         if count > 0:
             sound.extend(ctypes.string_at(samples, 2 * count))

@@ -1,7 +1,7 @@
 """Sentences from small grammars: any number of them, none taken from a text.
 
-A grammar is a start pattern and word lists; `{name}` in a pattern or word is replaced by a draw from the list of that name.
-Which split a sentence belongs to is decided by its own letters, so no sentence can be in two splits.
+A grammar is a start pattern and word lists; `{name}` in a pattern or word is replaced by a draw from the list of that
+name. Which split a sentence belongs to is decided by its own letters, so no sentence can be in two splits.
 """
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ _ENGLISH: Grammar = {
         *("farmer", "pilot", "baker", "teacher", "painter", "doctor", "sailor", "tailor", "gardener", "player"),
         *("waiter", "fireman", "poet", "judge", "plumber", "mayor", "banker", "dancer", "shepherd", "violinist"),
     ),
-    "relative": ("brother", "mother", "father", "sister", "uncle", "aunt", "cousin", "neighbour", "best friend", "boss"),
+    "relative": ("brother", "mother", "father", "sister", "uncle", "aunt", "cousin", "neighbour", "best friend",
+        "boss"),
     "quality": ("happy", "brave", "quiet", "famous", "busy", "clever", "very tall", "patient", "funny", "polite"),
     "past": (
         *("bought", "painted", "moved", "found", "opened", "wrapped", "showed", "brought", "lost", "measured"),
@@ -52,7 +53,8 @@ _ENGLISH: Grammar = {
     ),
     "Thing": ("The {colour} {object}", "This {size} {object}", "Our {object}", "The {material} {object}"),
     "thing": (
-        *("the {colour} {object}", "a {size} {object}", "the {material} {object}", "{number} {plural}", "your {object}"),
+        *("the {colour} {object}", "a {size} {object}", "the {material} {object}", "{number} {plural}",
+        "your {object}"),
         *("this {object}", "her {size} {colour} {object}", "another {object}", "his {material} {object}"),
     ),
     "object": (
@@ -68,43 +70,52 @@ _ENGLISH: Grammar = {
     "material": ("wooden", "paper", "copper", "velvet", "iron", "bamboo", "woollen", "leather", "plastic", "marble"),
     "where": (
         *("near the harbour", "by the river", "in the market", "behind the museum", "above the shop", "at the farm"),
-        *("in my office", "under the bridge", "from the village", "on the beach", "below the tower", "inside the theatre"),
+        *("in my office", "under the bridge", "from the village", "on the beach", "below the tower",
+        "inside the theatre"),
     ),
     "When": ("On Monday", "Before breakfast", "This evening", "Last February", "After the meeting", "Five years ago"),
-    "when": ("this morning", "on Friday", "every week", "in the summer", "before lunch", "last November", "quite often"),
+    "when": ("this morning", "on Friday", "every week", "in the summer", "before lunch", "last November",
+        "quite often"),
     "time": ("noon", "five", "Monday", "the holidays", "dinner", "half past four", "Wednesday", "the show"),
-    "state": ("was moved", "looks beautiful", "became famous", "is for sale", "smells awful", "stood empty", "was thrown away"),
+    "state": ("was moved", "looks beautiful", "became famous", "is for sale", "smells awful", "stood empty",
+        "was thrown away"),
     "number": ("two", "three", "four", "five", "seven", "twelve", "forty", "fifteen", "a hundred", "both", "many"),
     "price": ("five pounds", "a few dollars", "nothing", "half the price", "a very good price", "ten cents"),
 }  # fmt: skip
 
 _GERMAN: Grammar = {
-    "start": ("{Wer} {tat} {was} {wo}.", "{Wann} {tat} {wer} {was}.", "Bitte bring {was} {wo}hin.", "Wir haben {was} {wann} vergessen."),
+    "start": ("{Wer} {tat} {was} {wo}.", "{Wann} {tat} {wer} {was}.", "Bitte such {was} {wo}.",
+        "Wir haben {was} {wann} vergessen."),
     "Wer": ("Der Bäcker", "Meine Mutter", "Unser Nachbar", "Die Malerin", "Ein Freund", "Der Fischer"),
     "wer": ("der Bäcker", "meine Mutter", "unser Nachbar", "die Malerin", "ein Freund", "der Fischer"),
     "tat": ("kaufte", "brachte", "malte", "fand", "öffnete", "bezahlte", "vergaß", "suchte", "wusch", "zeigte"),
-    "was": ("das blaue Boot", "eine alte Lampe", "vier Äpfel", "den schweren Koffer", "die weiße Vase", "ein Bild", "zwei Mützen"),
+    "was": ("das blaue Boot", "eine alte Lampe", "vier Äpfel", "den schweren Koffer", "die weiße Vase", "ein Bild",
+        "zwei Mützen"),
     "wo": ("am Fluss", "im Museum", "vor dem Haus", "auf dem Markt", "bei der Brücke", "im Büro"),
     "Wann": ("Am Montag", "Heute früh", "Nach dem Essen", "Im Sommer", "Vor fünf Jahren"),
     "wann": ("am Montag", "heute früh", "nach dem Essen", "im Sommer", "wieder"),
 }  # fmt: skip
 
 _FRENCH: Grammar = {
-    "start": ("{Qui} {fit} {quoi} {ou}.", "{Quand}, {qui} {fit} {quoi}.", "Nous avons perdu {quoi} {ou}.", "Pourquoi est-ce que {qui} {fit} {quoi}?"),
+    "start": ("{Qui} {fit} {quoi} {ou}.", "{Quand}, {qui} {fit} {quoi}.", "Nous avons perdu {quoi} {ou}.",
+        "Pourquoi est-ce que {qui} {fit} {quoi}?"),
     "Qui": ("Le boulanger", "Ma voisine", "Mon père", "La pianiste", "Un pompier", "Notre ami"),
     "qui": ("le boulanger", "ma voisine", "mon père", "la pianiste", "un pompier", "notre ami"),
     "fit": ("apporte", "vend", "ouvre", "cherche", "répare", "montre", "oublie", "promet", "dessine", "mange"),
-    "quoi": ("le bateau bleu", "une belle pomme", "deux parapluies", "la vieille lampe", "un gros livre", "cinq fleurs jaunes"),
+    "quoi": ("le bateau bleu", "une belle pomme", "deux parapluies", "la vieille lampe", "un gros livre",
+        "cinq fleurs jaunes"),
     "ou": ("au marché", "près du fleuve", "sous le pont", "dans la cuisine", "devant le musée", "à la plage"),
     "Quand": ("Lundi", "Ce matin", "Avant midi", "En automne", "Chaque semaine"),
 }  # fmt: skip
 
 _SPANISH: Grammar = {
-    "start": ("{Quien} {hizo} {que} {donde}.", "{Cuando}, {quien} {hizo} {que}.", "Por favor, busca {que} {donde}.", "Queremos vender {que} {donde}."),
+    "start": ("{Quien} {hizo} {que} {donde}.", "{Cuando}, {quien} {hizo} {que}.", "Por favor, busca {que} {donde}.",
+        "Queremos vender {que} {donde}."),
     "Quien": ("El panadero", "Mi madre", "Nuestro vecino", "La pintora", "Un amigo", "El bombero"),
     "quien": ("el panadero", "mi madre", "nuestro vecino", "la pintora", "un amigo", "el bombero"),
     "hizo": ("compró", "pintó", "abrió", "perdió", "movió", "buscó", "trajo", "olvidó", "lavó", "vendió"),
-    "que": ("el barco azul", "una mesa pequeña", "cuatro manzanas", "la lámpara vieja", "un libro famoso", "dos sombreros"),
+    "que": ("el barco azul", "una mesa pequeña", "cuatro manzanas", "la lámpara vieja", "un libro famoso",
+        "dos sombreros"),
     "donde": ("en el puerto", "junto al río", "bajo el puente", "en mi oficina", "frente al museo", "en la playa"),
     "Cuando": ("El lunes", "Esta mañana", "Antes de comer", "En verano", "Hace cinco años"),
 }  # fmt: skip

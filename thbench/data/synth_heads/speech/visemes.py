@@ -1,31 +1,31 @@
 """From speech sounds to movements of the mouth, with coarticulation.
 
-Each sound pulls the articulators towards a target with a dominance that rises and falls around its middle; the pulls of all
-sounds are averaged by dominance (Cohen and Massaro, "Modeling coarticulation in synthetic visual speech", 1993, eq. 1 to 6).
-Sounds that need the lips or the teeth (p, f, w, ...) dominate their articulator; the others yield to their neighbours.
+Each sound pulls the articulators towards a target with a dominance that rises and falls around its middle; the pulls of
+all sounds are averaged by dominance (Cohen and Massaro, "Modeling coarticulation in synthetic visual speech", 1993, eq.
+1 to 6). Sounds that need the lips or the teeth (p, f, w, ...) dominate their articulator; the others yield to their
+neighbours.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from numpy.typing import NDArray
 
     from thbench.data.synth_heads.speech.espeak import Phoneme
 
-VISEMES: tuple[str, ...] = (
-    *("silence", "p", "f", "T", "t", "k", "S", "s", "n", "r", "a", "e", "i", "o", "u"),
-)
-"""The 15 visemes of MPEG-4 Face Animation (ISO/IEC 14496-2, table C-5) by a sound of each: none; p b m; f v; th; t d; k g;
-sh ch j; s z; n l; r; a; e; i; o; u."""
+VISEMES: tuple[str, ...] = (*("silence", "p", "f", "T", "t", "k", "S", "s", "n", "r", "a", "e", "i", "o", "u"),)
+"""The 15 visemes of MPEG-4 Face Animation (ISO/IEC 14496-2, table C-5) by a sound of each: none; p b m; f v; th; t d; k
+g; sh ch j; s z; n l; r; a; e; i; o; u."""
 
 ARTICULATORS: tuple[str, ...] = ("jaw", "seal", "round", "funnel", "wide", "tuck", "lift", "drop", "tip", "out")
-"""Opening of the jaw; lips pressed together; rounded; pushed out; spread; lower lip under the teeth; upper lip raised; lower
-lip lowered; tip of the tongue raised; tongue between the teeth. Each in [0, 1]."""
+"""Opening of the jaw; lips pressed together; rounded; pushed out; spread; lower lip under the teeth; upper lip raised;
+lower lip lowered; tip of the tongue raised; tongue between the teeth. Each in [0, 1]."""
 
 
 class Pull(NamedTuple):
@@ -37,13 +37,17 @@ class Pull(NamedTuple):
 
 _PULLS: Mapping[str, Mapping[str, Pull]] = {
     "silence": {a: Pull(0.0, 0.35) for a in ARTICULATORS} | {"jaw": Pull(0.0, 0.6)},
-    "p": {"seal": Pull(1.0, 6.0), "jaw": Pull(0.16, 0.9), "drop": Pull(0.0, 2.0), "funnel": Pull(0.0, 1.0), "lift": Pull(0, 2.0)},
-    "f": {"tuck": Pull(1.0, 4.0), "jaw": Pull(0.2, 1.2), "lift": Pull(0.3, 1.0), "seal": Pull(0.0, 2.0), "round": Pull(0.0, 0.8)},
+    "p": {"seal": Pull(1.0, 6.0), "jaw": Pull(0.16, 0.9), "drop": Pull(0.0, 2.0), "funnel": Pull(0.0, 1.0),
+        "lift": Pull(0, 2.0)},
+    "f": {"tuck": Pull(1.0, 4.0), "jaw": Pull(0.2, 1.2), "lift": Pull(0.3, 1.0), "seal": Pull(0.0, 2.0),
+        "round": Pull(0.0, 0.8)},
     "T": {"out": Pull(1.0, 2.5), "tip": Pull(0.45, 1.5), "jaw": Pull(0.26, 1.0), "drop": Pull(0.2, 0.6)},
     "t": {"tip": Pull(1.0, 2.0), "jaw": Pull(0.2, 0.8), "drop": Pull(0.15, 0.3)},
     "k": {"jaw": Pull(0.28, 0.5)},
-    "S": {"funnel": Pull(0.8, 2.2), "jaw": Pull(0.16, 1.2), "lift": Pull(0.25, 0.8), "drop": Pull(0.25, 0.8), "wide": Pull(0, 1.0)},
-    "s": {"jaw": Pull(0.1, 1.6), "wide": Pull(0.3, 0.7), "drop": Pull(0.3, 0.7), "tip": Pull(0.6, 0.8), "lift": Pull(0.15, 0.5)},
+    "S": {"funnel": Pull(0.8, 2.2), "jaw": Pull(0.16, 1.2), "lift": Pull(0.25, 0.8), "drop": Pull(0.25, 0.8),
+        "wide": Pull(0, 1.0)},
+    "s": {"jaw": Pull(0.1, 1.6), "wide": Pull(0.3, 0.7), "drop": Pull(0.3, 0.7), "tip": Pull(0.6, 0.8),
+        "lift": Pull(0.15, 0.5)},
     "n": {"tip": Pull(0.95, 1.6), "jaw": Pull(0.24, 0.6)},
     "r": {"round": Pull(0.4, 1.0), "funnel": Pull(0.35, 0.9), "jaw": Pull(0.22, 0.6), "tip": Pull(0.4, 0.8)},
     "a": {"jaw": Pull(0.82, 1.3), "drop": Pull(0.25, 0.5), "wide": Pull(0.15, 0.4), "round": Pull(0.0, 0.5)},
@@ -54,7 +58,8 @@ _PULLS: Mapping[str, Mapping[str, Pull]] = {
 }  # fmt: skip
 _REST = {"seal": 1.6, "tuck": 1.0, "out": 0.9, "tip": 0.3}
 _WEAK = 0.12
-"""Pull to rest on an articulator of which a viseme says nothing: weak, but firm where staying would be another sound."""
+"""Pull to rest on an articulator of which a viseme says nothing: weak, but firm where staying would be another
+sound."""
 
 _SOUNDS: tuple[tuple[str, str], ...] = (
     *(("t͡ʃ", "S"), ("d͡ʒ", "S"), ("tʃ", "S"), ("dʒ", "S"), ("pf", "f"), ("ts", "s"), ("θ", "T"), ("ð", "T")),
@@ -115,9 +120,16 @@ def gestures(phonemes: Sequence[Phoneme], duration: float) -> list[Gesture]:
         names = visemes_of(sound.ipa) or ("silence",)
         stress = 1.0 if "ˈ" in sound.ipa else 0.5 if "ˌ" in sound.ipa else 0.0
         # A diphthong spends more of its time at its first end.
-        cuts = np.interp(np.linspace(0, 1, len(names) + 1), (0, 0.5, 1), (0, 0.58, 1)) if len(names) == 2 else np.linspace(0, 1, len(names) + 1)
+        cuts = (
+            np.interp(np.linspace(0, 1, len(names) + 1), (0, 0.5, 1), (0, 0.58, 1))
+            if len(names) == 2
+            else np.linspace(0, 1, len(names) + 1)
+        )
         times = sound.start + cuts * (sound.end - sound.start)
-        line += [Gesture(n, float(a), float(b), stress * (n in _VOWELS)) for n, a, b in zip(names, times, times[1:], strict=False)]
+        line += [
+            Gesture(n, float(a), float(b), stress * (n in _VOWELS))
+            for n, a, b in zip(names, times, times[1:], strict=False)
+        ]
     end = phonemes[-1].end if phonemes else duration
     return [*line, Gesture("silence", end, max(duration, end), 0.0)]
 
