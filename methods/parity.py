@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 _DREAMTALK = "thbench_methods.dreamtalk.parity"
 _KDTALKER = "thbench_methods.kdtalker.parity"
 _LIVEPORTRAIT = "thbench_methods.nets.liveportrait.parity"
+_MODA = "thbench_methods.moda.parity"
 
 TARGETS: Mapping[str, str] = MappingProxyType(
     {
@@ -26,6 +27,9 @@ TARGETS: Mapping[str, str] = MappingProxyType(
         "liveportrait.motion": f"{_LIVEPORTRAIT}:motion",
         "liveportrait.stitching": f"{_LIVEPORTRAIT}:stitching",
         "liveportrait.warping": f"{_LIVEPORTRAIT}:warping",
+        "moda.denoiser": f"{_MODA}:denoiser",
+        "moda.denoiser_small": f"{_MODA}:denoiser",
+        "moda.sample": f"{_MODA}:sample",
     }
 )
 """Target to `module:callable`, registered with the entry-point group `thbench.parity`."""

@@ -8,8 +8,8 @@ import torch
 from thbench_methods.dreamtalk.networks import Condition, DiffusionNet
 from thbench_methods.dreamtalk.schedule import sampler
 from thbench_methods.nets.building import build
-from thbench_methods.nets.ddim import sample as ddim_sample
 from thbench_methods.nets.pirenderer import FaceGenerator
+from thbench_methods.nets.sampling import sample as run_sampler
 
 from thbench.parity.loading import network, tensors
 
@@ -51,7 +51,7 @@ def sample(fixture: Fixture) -> Outputs:
     null = net.null_style()
     steps = sampler(config["steps"], config["train_steps"], config["beta_start"], config["beta_end"])
 
-    def denoise(latent: Tensor, time: int) -> Tensor:
-        return net.guided(latent, torch.full(latent.shape[:1], time), condition, null, config["guidance"])
+    def denoise(latent: Tensor, time: float) -> Tensor:
+        return net.guided(latent, latent.new_full(latent.shape[:1], time), condition, null, config["guidance"])
 
-    return {"motion": ddim_sample(steps, denoise, given["noise"])}
+    return {"motion": run_sampler(steps, denoise, given["noise"])}

@@ -8,7 +8,7 @@ import torch
 from thbench_methods.kdtalker.networks import PREFIX, Condition, SpatiotemporalTransformer
 from thbench_methods.kdtalker.schedule import sampler
 from thbench_methods.nets.building import build
-from thbench_methods.nets.ddim import sample as ddim_sample
+from thbench_methods.nets.sampling import sample as run_sampler
 from thbench_methods.nets.wav2lip_audio import AudioEncoder, MelSettings, log_mel, mel_windows
 
 from thbench.parity.loading import network, tensors
@@ -61,10 +61,10 @@ def sample(fixture: Fixture) -> Outputs:
     condition = _condition(given)
     steps = sampler(config["steps"], config["train_steps"], config["beta_start"], config["beta_end"])
 
-    def denoise(latent: Tensor, time: int) -> Tensor:
-        return net(latent, torch.full(latent.shape[:1], time), condition)  # type: ignore[no-any-return]
+    def denoise(latent: Tensor, time: float) -> Tensor:
+        return net(latent, latent.new_full(latent.shape[:1], time), condition)  # type: ignore[no-any-return]
 
-    return {"motion": ddim_sample(steps, denoise, given["noise"])}
+    return {"motion": run_sampler(steps, denoise, given["noise"])}
 
 
 def _transformer(fixture: Fixture, **sizes: int) -> SpatiotemporalTransformer:

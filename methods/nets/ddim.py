@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import torch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from torch import Tensor
 
@@ -61,17 +61,3 @@ def ddim(alpha_bars: Sequence[float], times: Sequence[int], predicts: Literal["n
 def linear_betas(steps: int, start: float, end: float) -> Tensor:
     """Return (steps,) noise variances, rising linearly."""
     return torch.linspace(start, end, steps, dtype=torch.float32)
-
-
-def sample(sampler: DDIM, denoise: Callable[[Tensor, int], Tensor], noise: Tensor) -> Tensor:
-    """Denoise from pure noise.
-
-    Args:
-        sampler: Which steps to take.
-        denoise: Latent and time to the prediction.
-        noise: The latent to start from.
-    """
-    latent = noise
-    for index, time in enumerate(sampler.times):
-        latent = sampler.step(index, latent, denoise(latent, time))
-    return latent

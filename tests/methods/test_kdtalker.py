@@ -10,8 +10,8 @@ import torch
 from thbench_methods.kdtalker.networks import Condition, RelativePositionBias, SpatiotemporalTransformer
 from thbench_methods.kdtalker.schedule import sampler
 from thbench_methods.nets.building import build
-from thbench_methods.nets.ddim import sample
 from thbench_methods.nets.embeddings import angles, frequencies, position_table, rotate
+from thbench_methods.nets.sampling import sample
 from thbench_methods.nets.wav2lip_audio import AudioEncoder, log_mel, mel_filters, mel_windows
 
 from thbench.errors import WeightsMismatchError
@@ -132,7 +132,7 @@ def test_a_perfect_denoiser_is_followed_to_the_clean_motion() -> None:
     first = steps.signal[0]
     start = first**0.5 * clean + (1 - first) ** 0.5 * noise
 
-    def truth(latent: torch.Tensor, time: int) -> torch.Tensor:
+    def truth(latent: torch.Tensor, time: float) -> torch.Tensor:
         return (latent - signal[time] ** 0.5 * clean) / (1 - signal[time]) ** 0.5
 
     torch.testing.assert_close(sample(steps, truth, start), clean)
