@@ -69,6 +69,8 @@ class MetricSpec(Document):
     """What it reads beside the generated frames."""
     weights: tuple[str, ...] = ()
     """Names of weight files that it needs beyond those of the shared face pass."""
+    on_request: bool = False
+    """Whether `all` leaves it out: a costly or redundant variant that must be asked for by name or family."""
     observer: str
     """`module:callable`; called with the set of metric names wanted from it, returns an `Observer`. Metrics that share
     one observer share its work."""

@@ -35,12 +35,18 @@ def videos_of(folder: Path, *, role: str) -> dict[str, Path]:
     for path in sorted(folder.iterdir()):
         if path.suffix.lower() not in VIDEO_ENDINGS or path.name.startswith(".") or path.is_dir():
             continue
-        if path.stem in found:
-            raise UsageError(f"{role}: {found[path.stem].name} and {path.name} have one clip name; keep one of them")
-        found[path.stem] = path
+        clip = printable(path.stem)
+        if clip in found:
+            raise UsageError(f"{role}: {found[clip].name} and {path.name} have one clip name; keep one of them")
+        found[clip] = path
     if not found:
         raise UsageError(f"{role}: no video in {folder}; files must end in {', '.join(sorted(VIDEO_ENDINGS))}")
     return found
+
+
+def printable(name: str) -> str:
+    """A file name as text that can be stored: bytes that are no UTF-8 are written as escapes."""
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def clips_of(folder: Path) -> tuple[Clip, ...]:

@@ -48,7 +48,8 @@ def select(patterns: Iterable[str], known: Mapping[str, MetricSpec] = METRICS) -
     """Resolve names and globs to metrics.
 
     Args:
-        patterns: Metric names, families (`m-lmd` takes `m-lmd/*`) or globs; `all` takes everything.
+        patterns: Metric names, families (`m-lmd` takes `m-lmd/*`) or globs; `all` takes everything but the variants
+            that must be asked for.
         known: The metrics that exist.
 
     Raises:
@@ -56,7 +57,7 @@ def select(patterns: Iterable[str], known: Mapping[str, MetricSpec] = METRICS) -
     """
     names: list[str] = []
     for pattern in patterns:
-        found = list(known) if pattern == "all" else _matching(pattern, known)
+        found = _matching(pattern, known)
         if not found:
             raise UsageError(f"no metric is called {pattern!r}{did_you_mean(pattern, known)}")
         names += [name for name in found if name not in names]
@@ -75,5 +76,7 @@ def missing_weights(spec: MetricSpec) -> str | None:
 
 
 def _matching(pattern: str, known: Mapping[str, MetricSpec]) -> list[str]:
+    if pattern == "all":
+        return [name for name, spec in known.items() if not spec.on_request]
     exact = [name for name in known if name == pattern]
     return exact or [n for n in known if fnmatch.fnmatchcase(n, pattern) or n.startswith(f"{pattern}/")]
