@@ -195,3 +195,21 @@ def cut(source: Path, target: Path, start: Fraction, stop: Fraction) -> Path:
             packet.stream = streams[packet.stream.index]
             writer.mux(packet)
     return target
+
+
+def loop(source: Path, target: Path, times: int) -> Path:
+    """Repeat a clip by copying its packets; a long video without the time it takes to encode one."""
+    with av.open(str(source)) as reader, av.open(str(target), "w") as writer:
+        streams = {stream.index: writer.add_stream_from_template(stream) for stream in reader.streams}
+        packets = [packet for packet in reader.demux() if packet.dts is not None]
+        ends = [(packet.dts + packet.duration) * packet.time_base for packet in packets]
+        seconds = max(ends) - min(packet.dts * packet.time_base for packet in packets)
+        for turn in range(times):
+            for packet in packets:
+                stamp = packet.pts, packet.dts, packet.time_base, packet.stream
+                shift = round(turn * seconds / packet.time_base)
+                packet.pts, packet.dts = (packet.pts or 0) + shift, (packet.dts or 0) + shift
+                packet.stream = streams[stamp[3].index]
+                writer.mux(packet)
+                packet.pts, packet.dts, packet.time_base, packet.stream = stamp
+    return target

@@ -173,3 +173,13 @@ def test_real_clips_have_as_much_sound_as_they_declare(shared: Path) -> None:
         assert info.audio_duration is not None
         assert audio.duration == pytest.approx(info.audio_duration, abs=2e-4)
         assert 0.005 < np.sqrt(np.mean(audio.samples**2)) < 0.5
+
+
+@pytest.mark.parametrize("stated", [0, 0xFFFFFFFF])
+def test_a_piped_wav_states_no_length_and_is_whole(tmp_path: Path, stated: int) -> None:
+    path = write_sound(tmp_path / "tone.wav", Sound(sine(1.0), codec="pcm_s16le"))
+    data = bytearray(path.read_bytes())
+    where = data.find(b"data") + 4
+    data[where : where + 4] = data[4:8] = stated.to_bytes(4, "little")
+    path.write_bytes(data)
+    assert np.abs(read_audio(path).samples - sine(1.0)).max() < 1e-4

@@ -15,7 +15,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from thbench.errors import MediaError
-from thbench.media._layout import missing_from_matroska, missing_from_mp4
+from thbench.media._layout import missing_from_matroska, missing_from_mp4, missing_from_wav
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,6 +28,8 @@ StreamT = TypeVar("StreamT", VideoStream, AudioStream)
 MOV = "mov,mp4,m4a,3gp,3g2,mj2"
 MATROSKA = "matroska,webm"
 AVI = "avi"
+WAV = "wav"
+FLAC = "flac"
 
 CONSTANT_RATE_TAG = "THBENCH_CONSTANT_RATE"
 """Tag of the Matroska files that thbench writes: frame n is at exactly n / rate. Matroska rounds times to milliseconds
@@ -92,6 +94,8 @@ def _check_file(path: Path) -> None:
             raise MediaError(f"{path} is a folder; give the path of one video or audio file")
         if not path.exists():
             raise MediaError(f"{path} does not exist; check the path")
+        if not path.is_file():  # opening a pipe would wait for ever
+            raise MediaError(f"{path} is a device or pipe; give the path of one video or audio file")
         if path.stat().st_size == 0:
             raise MediaError(f"{path} is empty (0 bytes); copy or export it again")
     except OSError as error:
@@ -101,7 +105,8 @@ def _check_file(path: Path) -> None:
 
 
 def _check_whole(path: Path, form: str) -> None:
-    missing = missing_from_mp4(path) if form == MOV else missing_from_matroska(path) if form == MATROSKA else 0
+    measure = {MOV: missing_from_mp4, MATROSKA: missing_from_matroska, WAV: missing_from_wav}.get(form)
+    missing = 0 if measure is None else measure(path)
     if missing:
         raise MediaError(f"{path} is cut short: its last {missing} bytes are missing; copy or export it again")
 

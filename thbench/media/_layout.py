@@ -1,8 +1,8 @@
 """Is the file as long as its outermost boxes say?
 
-FFmpeg reads what is there of a truncated file, down to a header of which half the tracks are missing. The outermost boxes
-of MP4 (ISO/IEC 14496-12, section 4.2) and the segment of Matroska (RFC 9559) state their sizes, so a file that was cut
-short gives itself away before anything is decoded.
+FFmpeg reads what is there of a truncated file, down to a header of which half the tracks are missing. The outer boxes
+of MP4 (ISO/IEC 14496-12, section 4.2), the segment of Matroska (RFC 9559) and the RIFF chunk of WAV state their sizes,
+so a file that was cut short gives itself away before anything is decoded.
 """
 
 from __future__ import annotations
@@ -51,6 +51,18 @@ def missing_from_matroska(path: Path) -> int:
             return 0
         segment = _length(file)
         return 0 if segment is None else max(0, file.tell() + segment - size)
+
+
+def missing_from_wav(path: Path) -> int:
+    """Return how many bytes a WAV lacks; 0 if it is whole, or was piped, so that its header states no size."""
+    with path.open("rb") as file:
+        header = file.read(8)
+    stated = int.from_bytes(header[4:], "little")
+    if header[:4] != b"RIFF" or stated in (0, 0xFFFFFFFF):
+        return 0
+    # The byte that pads an odd number of samples is left out by some writers.
+    lacking = 8 + stated - path.stat().st_size
+    return lacking if lacking > 1 else 0
 
 
 def _length(file: BinaryIO) -> int | None:

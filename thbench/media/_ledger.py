@@ -12,7 +12,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from thbench.errors import MediaError
-from thbench.media._container import AVI, MATROSKA, MOV, declared_end, declared_whole_end
+from thbench.media._container import AVI, MATROSKA, MOV, WAV, declared_end, declared_whole_end
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 _REPAIR = "the file is cut short or damaged; copy or export it again"
+
+# Formats whose packets say when they are shown, one picture each. AVI gives only the order of decoding.
+_TIMED = (MOV, MATROSKA)
 
 
 class Ledger:
@@ -64,7 +67,8 @@ class Ledger:
         if packet.stream_index != self._stream.index:
             return
         self._packets += 1
-        if packet.is_corrupt:
+        # The last packet of a WAV that was piped, whose header could not know its length, looks incomplete and is not.
+        if packet.is_corrupt and self._format != WAV:
             raise MediaError(f"{self._path}: {self._stream.type} packet {self._packets} is incomplete; {_REPAIR}")
         if packet.is_discard:
             self._first = False
@@ -90,7 +94,7 @@ class Ledger:
         Raises:
             MediaError: A picture before this one never came.
         """
-        if self._format not in (MOV, MATROSKA, AVI):
+        if self._format not in _TIMED:
             return
         if self._open[pts] <= 1:
             del self._open[pts]
@@ -108,7 +112,7 @@ class Ledger:
         Raises:
             MediaError: Something is missing.
         """
-        if self._stream.type == "video" and self._open and self._format in (MOV, MATROSKA, AVI):
+        if self._stream.type == "video" and self._open and self._format in _TIMED:
             total = shown + sum(self._open.values())
             raise MediaError(f"{self._path}: only {shown} of {total} frames can be decoded; {_REPAIR}")
         declared = self._declared_packets()

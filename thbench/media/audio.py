@@ -18,7 +18,9 @@ import soxr
 
 from thbench.errors import MediaError, UsageError
 from thbench.media._container import (
+    FLAC,
     MOV,
+    WAV,
     audio_stream,
     declared_end,
     opened,
@@ -56,7 +58,7 @@ Matroska and FLV count milliseconds."""
 MAX_SHORTFALL = Fraction(1, 10)
 """A track may end this many seconds before its declared end; the last block of a lossy codec is not always full."""
 
-_EXACT_LENGTH = (MOV, "wav", "flac")
+_EXACT_LENGTH = (MOV, WAV, FLAC)
 """Formats whose header states how many samples there are."""
 
 

@@ -1,0 +1,71 @@
+"""Reading frames against a plain PyAV loop: never more than a tenth slower, interleaved in one run."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import av
+import numpy as np
+import pytest
+
+from thbench.media import read_frames, write_video
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ROUNDS = 5
+SLOWEST = 1.10
+REAL = Path(__file__).resolve().parents[2].parent / "shared" / "real" / "reference"
+NAMES = ("hdtf_katie_hill.mp4", "latentsync_demo1.mp4", "talkvid_10.mp4", "talkvid_aoc.mp4")
+
+
+def plain(path: Path) -> int:
+    """What a reader without any care does."""
+    count = 0
+    with av.open(str(path)) as container:
+        for frame in container.decode(video=0):
+            frame.to_ndarray(format="rgb24")
+            count += 1
+    return count
+
+
+def ours(path: Path) -> int:
+    return sum(1 for _ in read_frames(path))
+
+
+def interleaved(benchmark: Any, first: Callable[[], int], second: Callable[[], int]) -> float:
+    """Time `second` as the benchmark and `first` before each of its rounds; return the ratio of their best times."""
+    others = []
+
+    def before() -> None:
+        start = time.perf_counter()
+        first()
+        others.append(time.perf_counter() - start)
+
+    benchmark.pedantic(second, setup=before, rounds=ROUNDS, iterations=1)
+    ratio = float(benchmark.stats.stats.min / min(others))
+    benchmark.extra_info.update(plain_seconds=min(others), ratio=ratio)
+    return ratio
+
+
+@pytest.fixture(params=[*NAMES, "made.mp4"])
+def video(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    if request.param != "made.mp4":
+        if not (REAL / request.param).is_file():
+            pytest.skip(f"{request.param} is absent (looked in {REAL})")
+        return Path(REAL / request.param)
+    dice = np.random.default_rng(0)
+    frames = (
+        np.kron(dice.integers(0, 256, (32, 32, 3), dtype=np.uint8), np.ones((16, 16, 1), np.uint8)) for _ in range(60)
+    )
+    write_video(tmp_path / "made.mp4", frames, 25, quality="view")
+    return tmp_path / "made.mp4"
+
+
+@pytest.mark.benchmark(group="decode")
+def test_reading_is_as_fast_as_plain_iteration(benchmark: Any, video: Path) -> None:
+    assert plain(video) == ours(video)
+    ratio = interleaved(benchmark, lambda: plain(video), lambda: ours(video))
+    assert ratio <= SLOWEST, f"{ratio:.2f} times as long as plain PyAV"
