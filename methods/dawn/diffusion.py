@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 import torch
 from thbench_methods.dawn.lfg.flow import Flow
 from thbench_methods.dawn.schedule import NoiseSchedule, StochasticDDIM, cosine_schedule, sample
-from thbench_methods.dawn.unet import Condition, UNet, UNetSizes, guided
+from thbench_methods.dawn.unet import Condition, UNet, guided
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from thbench_methods.dawn.configs import UNetSizes
 
 
 class A2VFDM(nn.Module):

@@ -1,8 +1,9 @@
 """Where the face is: a box, drawn as a mask and encoded beside the portrait's feature.
 
 Source: Hanbo-Cheng/DAWN-pytorch, DM_3/modules/video_flow_diffusion_model_*_test.py (generate_bbox_mask,
-Face_loc_Encoder). The encoder was neither trained nor saved: it is a random projection that belongs to the U-Net that
-was trained beside it.
+Face_loc_Encoder). The encoder was neither trained nor saved: it is a random projection, and the U-Net was trained
+beside that of one seed. The published scripts for training and testing set the seed 1234; the later one for inference
+sets none and so gives the U-Net another projection at every start.
 """
 
 from __future__ import annotations
@@ -23,6 +24,27 @@ class FaceMaskEncoder(nn.Module):
         """Map masks (N, 1, H, W) to features (N, 16, H / 4, W / 4), 0 or more."""
         feature: Tensor = self.conv2(self.conv1(mask).relu()).relu()
         return feature
+
+
+DRAWS_BEFORE = 115_785_680
+"""Random numbers that the published code draws between seeding and building the encoder: all those that the latent flow
+generator and the U-Net start from."""
+
+
+def published_encoder(seed: int = 1234) -> FaceMaskEncoder:
+    """Return the encoder that the published code has beside a U-Net trained with a seed.
+
+    Its 1248 numbers are drawn anew, after as many as were drawn before them. That the released checkpoints belong to
+    1234 is what their scripts say and not verified.
+    """
+    with torch.random.fork_rng(devices=[]), torch.device("cpu"):
+        torch.manual_seed(seed)
+        for start in range(0, DRAWS_BEFORE, CHUNK):
+            torch.rand(min(CHUNK, DRAWS_BEFORE - start))
+        return FaceMaskEncoder()
+
+
+CHUNK = 2**20
 
 
 def face_mask(boxes: Tensor, image_size: int) -> Tensor:

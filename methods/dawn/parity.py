@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import torch
 from thbench_methods.dawn import face_mask as face_masks
 from thbench_methods.dawn import lfg as flow_generator
+from thbench_methods.dawn.configs import PBNetSizes, UNetSizes
 from thbench_methods.dawn.diffusion import A2VFDM, flow_of
-from thbench_methods.dawn.pbnet import PBNet, PBNetSizes
+from thbench_methods.dawn.pbnet import PBNet
 from thbench_methods.dawn.schedule import stochastic_ddim
-from thbench_methods.dawn.unet import Condition, UNet, UNetSizes, guided
+from thbench_methods.dawn.unet import Condition, UNet, guided
 from thbench_methods.nets.building import build
 
 from thbench.parity.loading import tensors

@@ -6,8 +6,7 @@ et al., "ACTOR", ICCV 2021. All frames come from one pass; each has a latent of 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -26,42 +25,8 @@ from thbench_methods.nets.building import computed
 from thbench_methods.nets.embeddings import position_table
 from torch import Tensor, nn
 
-
-@dataclass(frozen=True, slots=True)
-class PBNetSizes:
-    """Sizes of PBNet; the defaults are those of the published pose network."""
-
-    state: int = 6
-    """Numbers per frame: 6 of pose, or 2 of blink, or both."""
-    audio: int = 1024
-    """Width of the sound's features."""
-    state_latent: int = 64
-    """Width of an embedded state, and of the decoder."""
-    audio_latent: int = 256
-    """Width of embedded sound, and of the latent of each frame."""
-    feed_forward: int = 128
-    """Width between the two linear layers of a transformer layer."""
-    layers: int = 2
-    """Transformer layers, in the encoder and in the decoder."""
-    heads: int = 4
-    """Attention heads."""
-    head_width: int = 32
-    """Width of each head of the decoder."""
-    dropout: float = 0.1
-    """While training."""
-    buckets: int = 128
-    """Distances in time that the relative bias tells apart."""
-    max_distance: int = 128
-    """Beyond this distance all frames share a bucket."""
-    window: int = 200
-    """Largest distance attended to when generating."""
-    max_frames: int = 20_000
-    """Length of the stored position tables."""
-
-    @property
-    def encoder(self) -> int:
-        """Width of the encoder."""
-        return 2 * self.state_latent + self.audio_latent
+if TYPE_CHECKING:
+    from thbench_methods.dawn.configs import PBNetSizes
 
 
 class Posterior(NamedTuple):

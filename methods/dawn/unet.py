@@ -7,9 +7,8 @@ channels, frames, height, width.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import pairwise
-from typing import NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
@@ -26,6 +25,9 @@ from thbench_methods.dawn.unet_blocks import (
 )
 from thbench_methods.nets.embeddings import angles, frequencies
 from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from thbench_methods.dawn.configs import UNetSizes
 
 KERNEL, STRIDE, PADDING = (1, 4, 4), (1, 2, 2), (0, 1, 1)
 """Of the convolutions that change the size."""
@@ -49,40 +51,6 @@ class Condition(NamedTuple):
         """Return the condition that says nothing of sound, pose and blinks."""
         silent = {name: torch.zeros_like(getattr(self, name)) for name in ("audio", "pose", "blink")}
         return self._replace(**silent)
-
-
-@dataclass(frozen=True, slots=True)
-class UNetSizes:
-    """Sizes of the U-Net; the defaults are those of the published one."""
-
-    width: int = 64
-    """Channels at the full size."""
-    multipliers: tuple[int, ...] = (1, 2, 4, 8)
-    """Channels at each size, in units of `width`."""
-    motion: int = 3
-    """Channels that are denoised: the flow's two, then the occlusion."""
-    still: int = 272
-    """Channels of the portrait's feature and the face mask's."""
-    audio: int = 1024
-    """Width of the sound's features."""
-    pose: int = 6
-    """Numbers of pose."""
-    blink: int = 2
-    """Numbers of blink."""
-    heads: int = 8
-    """Of all attentions."""
-    head_width: int = 32
-    """Of temporal and spatial attention."""
-    condition_head_width: int = 8
-    """Of the attention to the conditions."""
-    groups: int = 8
-    """Of group normalisation."""
-    buckets: int = 32
-    """Distances in time that the relative bias tells apart."""
-    max_distance: int = 32
-    """Beyond this distance all frames share a bucket."""
-    window: int | None = 40
-    """Largest distance in time that is attended to; None for all. The paper counts both sides: 80."""
 
 
 class TimeEmbedding(nn.Module):

@@ -1,0 +1,140 @@
+"""Sizes of DAWN's networks, and the published configurations, as frozen records; importing this imports no torch.
+
+Source: Hanbo-Cheng/DAWN-pytorch, config/*.yaml, DM_3/train_vdm_*.py, PBnet/src/parser; DAWN, section 4 and appendix.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class UNetSizes:
+    """Sizes of the U-Net; the defaults are those of the published one."""
+
+    width: int = 64
+    """Channels at the full size."""
+    multipliers: tuple[int, ...] = (1, 2, 4, 8)
+    """Channels at each size, in units of `width`."""
+    motion: int = 3
+    """Channels that are denoised: the flow's two, then the occlusion."""
+    still: int = 272
+    """Channels of the portrait's feature and the face mask's."""
+    audio: int = 1024
+    """Width of the sound's features."""
+    pose: int = 6
+    """Numbers of pose."""
+    blink: int = 2
+    """Numbers of blink."""
+    heads: int = 8
+    """Of all attentions."""
+    head_width: int = 32
+    """Of temporal and spatial attention."""
+    condition_head_width: int = 8
+    """Of the attention to the conditions."""
+    groups: int = 8
+    """Of group normalisation."""
+    buckets: int = 32
+    """Distances in time that the relative bias tells apart."""
+    max_distance: int = 32
+    """Beyond this distance all frames share a bucket."""
+    window: int | None = 40
+    """Largest distance in time that is attended to; None for all. The paper counts both sides: 80."""
+
+
+@dataclass(frozen=True, slots=True)
+class PBNetSizes:
+    """Sizes of PBNet; the defaults are those of the published pose network."""
+
+    state: int = 6
+    """Numbers per frame: 6 of pose, or 2 of blink, or both."""
+    audio: int = 1024
+    """Width of the sound's features."""
+    state_latent: int = 64
+    """Width of an embedded state, and of the decoder."""
+    audio_latent: int = 256
+    """Width of embedded sound, and of the latent of each frame."""
+    feed_forward: int = 128
+    """Width between the two linear layers of a transformer layer."""
+    layers: int = 2
+    """Transformer layers, in the encoder and in the decoder."""
+    heads: int = 4
+    """Attention heads."""
+    head_width: int = 32
+    """Width of each head of the decoder."""
+    dropout: float = 0.1
+    """While training."""
+    buckets: int = 128
+    """Distances in time that the relative bias tells apart."""
+    max_distance: int = 128
+    """Beyond this distance all frames share a bucket."""
+    window: int = 200
+    """Largest distance attended to when generating."""
+    max_frames: int = 20_000
+    """Length of the stored position tables."""
+
+    @property
+    def encoder(self) -> int:
+        """Width of the encoder."""
+        return 2 * self.state_latent + self.audio_latent
+
+
+@dataclass(frozen=True, slots=True)
+class PaperConfig:
+    """One published resolution."""
+
+    image_size: int
+    """Side of the frames; the motion's maps have a quarter of it."""
+    flow_generator: str
+    """Checkpoint of the latent flow generator: entries `generator`, `region_predictor`, `bg_predictor`."""
+    diffusion: str
+    """Checkpoint of A2V-FDM: entry `diffusion`."""
+    unet: UNetSizes
+    """Of A2V-FDM."""
+    pose: PBNetSizes
+    """Of PBNet for pose."""
+    blink: PBNetSizes
+    """Of PBNet for blinks."""
+    joint: PBNetSizes
+    """Of PBNet for both at once."""
+    steps: int = 20
+    """Of sampling, of 1000 diffusion times."""
+    eta: float = 1.0
+    """Fresh noise of each step."""
+    quantile: float = 0.9
+    """Of dynamic thresholding."""
+    guidance: float = 1.0
+    """None."""
+    fps: int = 25
+    """Frames per second; sound features are interpolated to it."""
+    longest: int = 200
+    """Frames of a clip in the published evaluation, which cuts longer sound; no limit of the network."""
+
+
+def _published(image_size: int, flow_generator: str, diffusion: str) -> PaperConfig:
+    pose, blink, joint = (PBNetSizes(state=numbers) for numbers in (6, 2, 8))
+    return PaperConfig(image_size, flow_generator, diffusion, UNetSizes(), pose, blink, joint)
+
+
+PAPER_128 = _published(128, "LFG_128_1000ep.pth", "DAWN_128.pth")
+PAPER_256 = _published(256, "LFG_256_400ep.pth", "DAWN_256.pth")
+
+
+@dataclass(frozen=True, slots=True)
+class OptimiserConfig:
+    """How a network was trained."""
+
+    optimiser: str
+    rate: float
+    """First learning rate."""
+    last_rate: float
+    """At the end of a cosine."""
+    betas: tuple[float, float]
+    gradient_limit: float | None = None
+    """Largest norm of the gradient."""
+
+
+A2V_FDM_TRAINING = OptimiserConfig("Adam", 2e-4, 1e-6, (0.9, 0.99), gradient_limit=2.0)
+PBNET_TRAINING = OptimiserConfig("AdamW", 4e-4, 2e-5, (0.9, 0.999))
+LFG_TRAINING = OptimiserConfig("Adam", 2e-4, 2e-6, (0.5, 0.999))
+"""At 128 px; other rates were used for other data and sizes."""
