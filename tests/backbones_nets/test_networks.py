@@ -13,7 +13,6 @@ from torch import nn
 from thbench.backbones.arcface import IResNet, cosine_matrix
 from thbench.backbones.folding import fold_batch_norms
 from thbench.backbones.hopenet import Hopenet
-from thbench.backbones.hopenet import degrees as hopenet_degrees
 from thbench.backbones.i3d import I3D, MIN_FRAMES
 from thbench.backbones.inception import InceptionFID
 from thbench.backbones.s3fd import S3FD
@@ -158,11 +157,12 @@ def test_roll_is_zero_where_it_cannot_be_told_from_pitch() -> None:
     assert (yaw, roll) == (pytest.approx(90), 0) and pitch == pytest.approx(-15)
 
 
-def test_hopenets_angle_is_the_expected_bin() -> None:
-    logits = torch.full((1, 3, 66), -1e4)
-    logits[0, 0, 33], logits[0, 1, 0], logits[0, 2, 65] = 0.0, 0.0, 0.0
-    assert hopenet_degrees(logits)[0].tolist() == [0.0, -99.0, 96.0]
-    assert hopenet_degrees(torch.zeros(1, 66)).item() == pytest.approx(3 * 32.5 - 99)
+def test_the_pool_over_time_matters_only_for_long_clips() -> None:
+    two, one = filled(I3D), filled(lambda: I3D(pool_frames=1))
+    clip = torch.rand(1, 3, 32, 224, 224, generator=torch.Generator().manual_seed(0)) * 200 - 100
+    with torch.inference_mode():
+        assert torch.allclose(two(clip[:, :, :16]), one(clip[:, :, :16]), atol=1e-4)
+        assert not torch.allclose(two(clip), one(clip), atol=1e-4)
 
 
 def test_cosines_do_not_depend_on_length() -> None:

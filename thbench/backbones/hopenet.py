@@ -81,9 +81,3 @@ class Hopenet(nn.Module):
             x = getattr(self, f"layer{number}")(x)
         x = F.avg_pool2d(x, kernel_size=7).flatten(1)
         return torch.stack((self.fc_yaw(x), self.fc_pitch(x), self.fc_roll(x)), dim=1)
-
-
-def degrees(logits: Tensor) -> Tensor:
-    """Return expected angles, -99 to 96 degrees, of logits (..., 66): three times the expected bin less 99."""
-    bins = torch.arange(logits.shape[-1], dtype=logits.dtype, device=logits.device)
-    return 3 * (logits.softmax(dim=-1) * bins).sum(dim=-1) - 99

@@ -100,8 +100,12 @@ _BLOCKS = {
 class I3D(nn.Module):
     """I3D up to the logits."""
 
-    def __init__(self, num_classes: int = 400, in_channels: int = 3, bn_eps: float = 1e-5) -> None:
+    def __init__(
+        self, num_classes: int = 400, in_channels: int = 3, bn_eps: float = 1e-5, pool_frames: int = 2
+    ) -> None:
         super().__init__()
+        # DisCo's copy pools one time step at a time, which weighs the steps of longer clips differently.
+        self.pool_frames = pool_frames
         self.Conv3d_1a_7x7 = Unit3D(in_channels, 64, 7, stride=2, eps=bn_eps)
         self.MaxPool3d_2a_3x3 = MaxPoolSame((1, 3, 3), (1, 2, 2))
         self.Conv3d_2b_1x1 = Unit3D(64, 64, eps=bn_eps)
@@ -130,6 +134,6 @@ class I3D(nn.Module):
         for name, child in self.named_children():
             if name != "logits":
                 x = child(x)
-        x = F.avg_pool3d(x, kernel_size=(2, 7, 7), stride=1)
+        x = F.avg_pool3d(x, kernel_size=(self.pool_frames, 7, 7), stride=1)
         logits: Tensor = self.logits(x)
         return logits.flatten(3).squeeze(3).mean(dim=2)

@@ -11,11 +11,12 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from thbench.backbones import resize
+from thbench.backbones.batches import BATCH, FixedBatches
 from thbench.backbones.inception import InceptionFID
-from thbench.errors import UsageError, did_you_mean
+from thbench.errors import MediaError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     import torch
 
@@ -67,6 +68,37 @@ def prepare(frames: torch.Tensor, tool: str) -> torch.Tensor:
     if chosen.unit:
         return 2 * chosen.resize(images / 255, SIZE) - 1
     return (chosen.resize(images, SIZE) - 128) / 128
+
+
+def features(
+    network: Callable[[torch.Tensor], torch.Tensor], frames: Iterable[torch.Tensor], tool: str, batch: int = BATCH
+) -> torch.Tensor:
+    """Return pool3 features of frames, the same for any order and grouping.
+
+    Args:
+        network: InceptionFID in evaluation mode.
+        frames: Each of shape (H, W, 3), uint8 RGB; sizes may differ.
+        tool: A name of `PREPARATIONS`.
+        batch: Frames per run of the network.
+
+    Returns:
+        Shape (frames, 2048), float32.
+
+    Raises:
+        MediaError: There is no frame.
+        UsageError: No tool has this name.
+    """
+    batches = FixedBatches(network, batch)
+    for frame in frames:
+        batches.add(prepare(frame[None], tool))
+    if not batches.count:
+        raise MediaError("there is no frame to compute FID features from")
+    return batches.finish()
+
+
+def protocol_text(tool: str) -> str:
+    """Return the protocol string of a tool's FID over frames."""
+    return f"inception-2015-12-05/pool3/{preparation(tool).text}/all-frames/ddof1"
 
 
 def preparation(tool: str) -> Preparation:

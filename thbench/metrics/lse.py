@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from thbench.backbones.syncnet import SyncNet
 
+SIDE = 224
+"""Rows and columns that the lip network sees."""
 RATE = 16000
 """Samples per second that the networks expect."""
 SAMPLES_PER_FRAME = RATE // 25
@@ -49,7 +51,7 @@ class SyncScore:
     lse_c: float
     """Median of the curve less its minimum; higher is better."""
     offset: int
-    """Shifts less the column of the minimum: frames by which the sound leads (positive) or lags."""
+    """`shifts` less the column of the minimum: frames by which the sound leads (positive) or lags (negative)."""
     framewise_confidence: NDArray[np.float32]
     """Shape (windows,): median of the curve less the distance at the best shift, median-filtered over 9 windows."""
 
@@ -159,3 +161,17 @@ def _pieces(frames: NDArray[np.uint8], count: int, chunk: int) -> Iterator[torch
     for start in range(0, count, chunk):
         piece = torch.from_numpy(frames[start : min(start + chunk, count) + WINDOW - 1])
         yield piece.permute(3, 0, 1, 2).float()
+
+
+def whole_frame(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return a frame as Wav2Lip's LRS script feeds it: the whole of it at 224x224, BGR, no face crop.
+
+    OpenCV resizes it bilinearly, without regard to the aspect, so its scores are not comparable with those of face
+    crops. Source: Rudrabha/Wav2Lip, evaluation/scores_LSE/SyncNetInstance_calc_scores.py.
+
+    Args:
+        frame: Shape (height, width, 3), RGB.
+    """
+    import cv2
+
+    return np.asarray(cv2.resize(frame[..., ::-1], (SIDE, SIDE), interpolation=cv2.INTER_LINEAR), dtype=np.uint8)

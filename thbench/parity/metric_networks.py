@@ -18,6 +18,7 @@ from thbench.backbones import sixdrepnet as sixdrepnet_network
 from thbench.backbones import syncnet as syncnet_network
 from thbench.backbones.checkpoint import build
 from thbench.metrics import fid, fvd, lse
+from thbench.metrics.pose import hopenet_degrees
 from thbench.parity.loading import network, tensors
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def hopenet(fixture: Fixture) -> Outputs:
     outputs: Outputs = {}
     for name, images in fixture.inputs.items():
         logits = net(torch.from_numpy(images))
-        outputs |= {f"{name}.logits": logits, f"{name}.degrees": hopenet_network.degrees(logits)}
+        outputs |= {f"{name}.logits": logits, f"{name}.degrees": hopenet_degrees(logits.numpy())}
     return outputs
 
 

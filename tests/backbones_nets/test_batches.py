@@ -1,0 +1,60 @@
+"""Features do not depend on batches, order or shards, to the last bit."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from net_helpers import filled
+
+from thbench.backbones.arcface import IResNet
+from thbench.backbones.batches import FixedBatches, in_fixed_batches
+
+
+@pytest.fixture(scope="module")
+def network() -> IResNet:
+    return filled(lambda: IResNet((1, 1, 1, 1)))
+
+
+@pytest.fixture(scope="module")
+def inputs() -> torch.Tensor:
+    return torch.rand(11, 3, 112, 112, generator=torch.Generator().manual_seed(0)) * 2 - 1
+
+
+@pytest.mark.parametrize("given", [1, 2, 7, 11])
+def test_features_do_not_depend_on_how_inputs_come(network: IResNet, inputs: torch.Tensor, given: int) -> None:
+    whole = in_fixed_batches(network, inputs, 4)
+    batches = FixedBatches(network, 4)
+    for part in inputs.split(given):
+        batches.add(part)
+    assert batches.count == 11
+    assert torch.equal(batches.finish(), whole)
+
+
+def test_features_do_not_depend_on_order_or_shards(network: IResNet, inputs: torch.Tensor) -> None:
+    whole = in_fixed_batches(network, inputs, 4)
+    order = torch.randperm(11, generator=torch.Generator().manual_seed(1))
+    assert torch.equal(in_fixed_batches(network, inputs[order], 4), whole[order])
+    shards = torch.cat([in_fixed_batches(network, shard, 4) for shard in (inputs[:3], inputs[3:4], inputs[4:])])
+    assert torch.equal(shards, whole)
+
+
+def test_they_equal_one_plain_run_up_to_rounding(network: IResNet, inputs: torch.Tensor) -> None:
+    with torch.inference_mode():
+        plain = network(inputs)
+    assert torch.allclose(in_fixed_batches(network, inputs, 4), plain, rtol=1e-4, atol=1e-4 * float(plain.abs().max()))
+
+
+def test_the_network_sees_one_size_only() -> None:
+    seen = []
+
+    def double(x: torch.Tensor) -> torch.Tensor:
+        seen.append(len(x))
+        return 2 * x
+
+    assert in_fixed_batches(double, torch.arange(10.0), 4).tolist() == [2 * i for i in range(10)]
+    assert seen == [4, 4, 4]
+
+
+def test_nothing_has_no_features() -> None:
+    with pytest.raises(ValueError, match="no input"):
+        FixedBatches(lambda x: x).finish()

@@ -1,0 +1,66 @@
+"""Networks run on batches of one size only, so that features do not depend on how frames were batched.
+
+A convolution may round differently for another batch size (up to 1e-6 of the largest feature), but not for another
+place in the batch or other neighbours. With one size throughout, and the last batch filled up, a frame has the same
+features in any order, shard and call.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch import Tensor
+
+BATCH = 8
+"""Images per batch: above this a CPU gains nothing, and memory stays small."""
+
+
+class FixedBatches:
+    """Collects inputs, runs a network whenever a batch is full, and ends with one row of features per input."""
+
+    def __init__(self, network: Callable[[Tensor], Tensor], size: int = BATCH) -> None:
+        self._network = network
+        self._size = size
+        self._waiting: list[Tensor] = []
+        self._features: list[Tensor] = []
+        self.count = 0
+        """Inputs so far."""
+
+    def add(self, inputs: Tensor) -> None:
+        """Take in inputs (n, ...), n of any size; all calls give the same shape but for n."""
+        self.count += len(inputs)
+        self._waiting.extend(inputs.unbind(0))
+        while len(self._waiting) >= self._size:
+            batch, self._waiting = self._waiting[: self._size], self._waiting[self._size :]
+            self._features.append(self._run(torch.stack(batch)))
+
+    def finish(self) -> Tensor:
+        """Return the features (N, ...) of all inputs in the order in which they came, on the CPU.
+
+        Raises:
+            ValueError: There was no input, so the shape of a feature is not known.
+        """
+        if self._waiting:
+            count = len(self._waiting)
+            filled = self._waiting + self._waiting[-1:] * (self._size - count)
+            self._features.append(self._run(torch.stack(filled))[:count])
+            self._waiting = []
+        if not self._features:
+            raise ValueError("no input was given")
+        return torch.cat(self._features)
+
+    @torch.inference_mode()
+    def _run(self, batch: Tensor) -> Tensor:
+        return self._network(batch).cpu()
+
+
+def in_fixed_batches(network: Callable[[Tensor], Tensor], inputs: Tensor, size: int = BATCH) -> Tensor:
+    """Return the features of inputs (N, ...), N at least 1, run in batches of exactly `size`."""
+    batches = FixedBatches(network, size)
+    batches.add(inputs)
+    return batches.finish()
