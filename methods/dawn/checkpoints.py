@@ -17,7 +17,7 @@ from thbench.backbones.checkpoint import read_state_dict
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from thbench_methods.dawn.configs import PBNetSizes, UNetSizes
+    from thbench_methods.dawn.config import PBNetSizes, UNetSizes
 
 LFG_ENTRIES = ("generator", "region_predictor", "bg_predictor")
 

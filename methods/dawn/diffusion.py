@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING
 
 import torch
 from thbench_methods.dawn.lfg.flow import Flow
-from thbench_methods.dawn.schedule import NoiseSchedule, StochasticDDIM, cosine_schedule, sample
+from thbench_methods.dawn.schedule import NoiseSchedule, StochasticDDIM, cosine_schedule
 from thbench_methods.dawn.unet import Condition, UNet, guided
+from thbench_methods.nets.sampling import sample
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from thbench_methods.dawn.configs import UNetSizes
+    from thbench_methods.dawn.config import UNetSizes
 
 
 class A2VFDM(nn.Module):
@@ -35,21 +34,21 @@ class A2VFDM(nn.Module):
         """The tables of the noise schedule."""
         return NoiseSchedule(**{name: self.get_buffer(name) for name in NoiseSchedule.__slots__})
 
-    def sample(
-        self,
-        sampler: StochasticDDIM,
-        condition: Condition,
-        initial: Tensor,
-        fresh: Callable[[int], Tensor],
-        guidance: float = 1.0,
-    ) -> Tensor:
-        """Return clean motion (N, 3, F, h, w); arguments as in `schedule.sample` and `unet.guided`."""
+    def sample(self, sampler: StochasticDDIM, condition: Condition, initial: Tensor, guidance: float = 1.0) -> Tensor:
+        """Return clean motion of whole clips.
 
-        def predict(motion: Tensor, time: int) -> Tensor:
-            times = torch.full((len(motion),), time, device=motion.device)
+        Args:
+            sampler: Which steps to take.
+            condition: What the motion depends on.
+            initial: Standard normal numbers, shape (N, 3, F, h, w).
+            guidance: Scale, as in `unet.guided`.
+        """
+
+        def denoise(motion: Tensor, time: float) -> Tensor:
+            times = torch.full((len(motion),), int(time), device=motion.device)
             return guided(self.denoise_fn, guidance, motion, times, condition)
 
-        return sample(sampler, predict, initial, fresh)
+        return sample(sampler, denoise, initial)
 
 
 def flow_of(motion: Tensor) -> Flow:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import torch
 from thbench_methods.dawn import face_mask as face_masks
 from thbench_methods.dawn import lfg as flow_generator
-from thbench_methods.dawn.configs import PBNetSizes, UNetSizes
+from thbench_methods.dawn.config import Diffusion, PBNetSizes, UNetSizes
 from thbench_methods.dawn.diffusion import A2VFDM, flow_of
 from thbench_methods.dawn.pbnet import PBNet
 from thbench_methods.dawn.schedule import stochastic_ddim
@@ -126,15 +126,10 @@ def sample(fixture: Fixture) -> Outputs:
     """`dawn.sample`: sampled motion, and the flow and occlusion that it means."""
     config = fixture.config
     net = network(fixture, lambda: A2VFDM(_unet_sizes(config["unet"])))
-    sampler = stochastic_ddim(net.schedule, config["sampling_timesteps"], eta=config["ddim_sampling_eta"])
     given = tensors(fixture.inputs)
-    motion = net.sample(
-        sampler,
-        _condition(given),
-        given["initial_noise"],
-        fresh=lambda index: given["step_noise"][index],
-        guidance=float(given["cond_scale"]),
-    )
+    diffusion = Diffusion(steps=config["sampling_timesteps"], eta=config["ddim_sampling_eta"])
+    sampler = stochastic_ddim(net.schedule, diffusion, fresh=lambda index: given["step_noise"][index])
+    motion = net.sample(sampler, _condition(given), given["initial_noise"], float(given["cond_scale"]))
     flow = flow_of(motion)
 
     def by_clip(frames: torch.Tensor) -> torch.Tensor:

@@ -26,7 +26,7 @@ from thbench_methods.nets.embeddings import position_table
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
-    from thbench_methods.dawn.configs import PBNetSizes
+    from thbench_methods.dawn.config import PBNetSizes
 
 
 class Posterior(NamedTuple):

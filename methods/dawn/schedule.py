@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
@@ -17,6 +17,7 @@ import torch.nn.functional as F
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from thbench_methods.dawn.config import Diffusion
     from torch import Tensor
 
 
@@ -117,7 +118,7 @@ def ddim_times(count: int, steps: int = 1000) -> tuple[int, ...]:
 
 @dataclass(frozen=True, slots=True)
 class StochasticDDIM:
-    """Which times are visited, and how motion moves from one to the next."""
+    """Which times are visited, and how motion moves from one to the next; for `thbench_methods.nets.sampling`."""
 
     schedule: NoiseSchedule
     """That of the network."""
@@ -131,67 +132,34 @@ class StochasticDDIM:
     """Fresh noise of each step: 1 for as much as DDPM has, 0 for none."""
     quantile: float | None
     """Of dynamic thresholding; None for none."""
+    fresh: Callable[[int], Tensor]
+    """Number of a step to standard normal numbers of the motion's shape; not called for the last step."""
 
-    def step(self, index: int, motion: Tensor, noise: Tensor, fresh: Tensor | None = None) -> Tensor:
+    def step(self, index: int, latent: Tensor, prediction: Tensor) -> Tensor:
         """Return the motion after a step.
 
         The noise is that of the prediction and not recomputed from the thresholded motion, as published.
 
         Args:
             index: 0 for the first step.
-            motion: Shape (N, ...), before the step.
-            noise: What the network predicts in it, of the same shape.
-            fresh: Standard normal numbers of the same shape; None for the last step, or where `eta` is 0.
+            latent: The motion before it, shape (N, ...).
+            prediction: The noise in it, of the same shape.
         """
-        clean = self.schedule.clean(motion, torch.full((len(motion),), self.times[index], device=motion.device), noise)
+        time = torch.full((len(latent),), self.times[index], device=latent.device)
+        clean = self.schedule.clean(latent, time, prediction)
         if self.quantile is not None:
             clean = dynamic_threshold(clean, self.quantile)
         before, after = self.signal[index], self.next_signal[index]
         sigma = self.eta * math.sqrt((1 - before / after) * (1 - after) / (1 - before))
-        moved = math.sqrt(after) * clean + math.sqrt(1 - after - sigma**2) * noise
-        return moved if fresh is None else moved + sigma * fresh
+        moved = math.sqrt(after) * clean + math.sqrt(1 - after - sigma**2) * prediction
+        return moved if index == len(self.times) - 1 else moved + sigma * self.fresh(index)
 
 
-def stochastic_ddim(
-    schedule: NoiseSchedule,
-    count: int = 20,
-    *,
-    eta: float = 1.0,
-    quantile: float | None = 0.9,
-    signal: Literal["published", "standard"] = "published",
-) -> StochasticDDIM:
-    """Return the sampler of `count` steps.
-
-    Args:
-        schedule: That of the network.
-        count: Steps.
-        eta: Fresh noise, 0 to 1.
-        quantile: Of dynamic thresholding; None for none.
-        signal: `published` steps with the signal power of one time earlier than that of the motion; `standard` is DDIM
-            as in its paper.
-    """
-    times = ddim_times(count, len(schedule.betas))
-    table = schedule.alphas_cumprod_prev if signal == "published" else schedule.alphas_cumprod
+def stochastic_ddim(schedule: NoiseSchedule, diffusion: Diffusion, fresh: Callable[[int], Tensor]) -> StochasticDDIM:
+    """Return the sampler of a configuration; `fresh` as in `StochasticDDIM`."""
+    times = ddim_times(diffusion.steps, len(schedule.betas))
+    table = schedule.alphas_cumprod_prev if diffusion.signal == "published" else schedule.alphas_cumprod
     powers = [*(float(table[time]) for time in times[:-1]), 1.0]
-    return StochasticDDIM(schedule, times[:-1], tuple(powers[:-1]), tuple(powers[1:]), eta, quantile)
-
-
-def sample(
-    sampler: StochasticDDIM,
-    predict: Callable[[Tensor, int], Tensor],
-    initial: Tensor,
-    fresh: Callable[[int], Tensor],
-) -> Tensor:
-    """Denoise from pure noise.
-
-    Args:
-        sampler: Which steps to take.
-        predict: Noisy motion and time to the noise in it.
-        initial: Motion to start from, standard normal, shape (N, 3, F, h, w).
-        fresh: Number of a step to standard normal numbers of that shape; not called for the last step.
-    """
-    motion = initial
-    last = len(sampler.times) - 1
-    for index, time in enumerate(sampler.times):
-        motion = sampler.step(index, motion, predict(motion, time), fresh(index) if index < last else None)
-    return motion
+    return StochasticDDIM(
+        schedule, times[:-1], tuple(powers[:-1]), tuple(powers[1:]), diffusion.eta, diffusion.quantile, fresh
+    )

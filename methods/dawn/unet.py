@@ -27,7 +27,7 @@ from thbench_methods.nets.embeddings import angles, frequencies
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
-    from thbench_methods.dawn.configs import UNetSizes
+    from thbench_methods.dawn.config import UNetSizes
 
 KERNEL, STRIDE, PADDING = (1, 4, 4), (1, 2, 2), (0, 1, 1)
 """Of the convolutions that change the size."""

@@ -13,7 +13,7 @@ from thbench_methods.dawn.attention import ChannelNorm, PreNorm, Residual, join_
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
-    from thbench_methods.dawn.configs import UNetSizes
+    from thbench_methods.dawn.config import UNetSizes
 
 CONDITION_LOGIT_SCALE = 8.0
 """Logits of the attention to the conditions, in units of the cosine between query and key."""

@@ -14,7 +14,7 @@ import torch
 from thbench_methods.dawn import lfg, schedule
 from thbench_methods.dawn.attention import RelativePositionBias, attend, distance_buckets
 from thbench_methods.dawn.checkpoints import load_diffusion, load_flow_generator, load_pbnet
-from thbench_methods.dawn.configs import PAPER_128, PBNetSizes, UNetSizes
+from thbench_methods.dawn.config import JOINT, PAPER, Diffusion, PBNetSizes, UNetSizes
 from thbench_methods.dawn.diffusion import A2VFDM, flow_of, motion_of
 from thbench_methods.dawn.face_mask import face_mask, published_encoder
 from thbench_methods.dawn.lfg.blocks import coordinate_grid, gaussian_kernel, warp
@@ -22,6 +22,7 @@ from thbench_methods.dawn.lfg.flow import candidate_motions, heat_maps
 from thbench_methods.dawn.lfg.regions import regions_of
 from thbench_methods.dawn.pbnet import PBNet, normalised_pose, pose_of
 from thbench_methods.dawn.unet import Condition, UNet, guided
+from thbench_methods.nets.sampling import sample
 from torch import nn
 
 from thbench.errors import WeightsMismatchError
@@ -52,10 +53,10 @@ def small_unet() -> UNet:
         (lambda: lfg.RegionPredictor(), 73, 14_146_728, 0),
         (lambda: lfg.BackgroundPredictor(), 37, 6_282_438, 0),
         # Rotary frequencies, which the published code counts as parameters that are not trained.
-        (lambda: A2VFDM(PAPER_128.unet), 912, 49_857_555, 16),
-        (lambda: PBNet(PAPER_128.pose), 88, 2_347_018, 4),
-        (lambda: PBNet(PAPER_128.blink), 88, 2_345_990, 4),
-        (lambda: PBNet(PAPER_128.joint), 88, 2_347_532, 4),
+        (lambda: A2VFDM(PAPER.unet), 912, 49_857_555, 16),
+        (lambda: PBNet(PAPER.pose), 88, 2_347_018, 4),
+        (lambda: PBNet(PAPER.blink), 88, 2_345_990, 4),
+        (lambda: PBNet(JOINT), 88, 2_347_532, 4),
     ],
 )
 def test_sizes_are_the_published_ones(
@@ -220,7 +221,7 @@ def test_the_schedule_adds_and_takes_off_noise() -> None:
 def test_the_published_times() -> None:
     assert schedule.ddim_times(20)[:4] == (952, 904, 857, 809) and schedule.ddim_times(20)[-3:] == (95, 47, 0)
     assert schedule.ddim_times(5) == (833, 666, 500, 333, 166, 0)
-    sampler = schedule.stochastic_ddim(schedule.cosine_schedule())
+    sampler = schedule.stochastic_ddim(schedule.cosine_schedule(), PAPER.diffusion, torch.empty)
     assert len(sampler.times) == 20 and sampler.next_signal[-1] == 1
 
 
@@ -229,17 +230,19 @@ def test_the_published_times() -> None:
 def test_a_perfect_denoiser_is_followed_to_the_clean_motion(signal: str, eta: float) -> None:
     tables = schedule.cosine_schedule()
     clean = torch.rand(2, 3, 4, 5, 5) * 2 - 1
-    sampler = schedule.stochastic_ddim(tables, 7, eta=eta, quantile=None, signal=signal)  # type: ignore[arg-type]
     asked: list[int] = []
 
     def fresh(index: int) -> torch.Tensor:
         asked.append(index)
         return torch.randn(clean.shape)
 
-    def predict(motion: torch.Tensor, time: int) -> torch.Tensor:
-        return (motion - tables.sqrt_alphas_cumprod[time] * clean) / tables.sqrt_one_minus_alphas_cumprod[time]
+    def predict(motion: torch.Tensor, time: float) -> torch.Tensor:
+        return (motion - tables.sqrt_alphas_cumprod[int(time)] * clean) / tables.sqrt_one_minus_alphas_cumprod[
+            int(time)
+        ]
 
-    found = schedule.sample(sampler, predict, torch.randn(clean.shape), fresh)
+    diffusion = Diffusion(steps=7, eta=eta, quantile=None, signal=signal)  # type: ignore[arg-type]
+    found = sample(schedule.stochastic_ddim(tables, diffusion, fresh), predict, torch.randn(clean.shape))
     torch.testing.assert_close(found, clean, atol=1e-4, rtol=0)
     assert asked == list(range(6))
 

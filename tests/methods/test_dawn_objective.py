@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 from thbench_methods.dawn import objective, pbnet_objective
-from thbench_methods.dawn.configs import UNetSizes
+from thbench_methods.dawn.config import UNetSizes
 from thbench_methods.dawn.diffusion import A2VFDM
 from thbench_methods.dawn.objective import CURRICULUM
 from thbench_methods.dawn.pbnet import Posterior

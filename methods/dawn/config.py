@@ -6,6 +6,7 @@ Source: Hanbo-Cheng/DAWN-pytorch, config/*.yaml, DM_3/train_vdm_*.py, PBnet/src/
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,44 +81,52 @@ class PBNetSizes:
 
 
 @dataclass(frozen=True, slots=True)
-class PaperConfig:
-    """One published resolution."""
+class Diffusion:
+    """Noise schedule and sampler."""
 
-    image_size: int
-    """Side of the frames; the motion's maps have a quarter of it."""
-    flow_generator: str
-    """Checkpoint of the latent flow generator: entries `generator`, `region_predictor`, `bg_predictor`."""
-    diffusion: str
-    """Checkpoint of A2V-FDM: entry `diffusion`."""
-    unet: UNetSizes
-    """Of A2V-FDM."""
-    pose: PBNetSizes
-    """Of PBNet for pose."""
-    blink: PBNetSizes
-    """Of PBNet for blinks."""
-    joint: PBNetSizes
-    """Of PBNet for both at once."""
     steps: int = 20
-    """Of sampling, of 1000 diffusion times."""
+    """DDIM steps."""
     eta: float = 1.0
-    """Fresh noise of each step."""
-    quantile: float = 0.9
-    """Of dynamic thresholding."""
+    """Fresh noise of each step: 1 for as much as DDPM has, 0 for none."""
+    quantile: float | None = 0.9
+    """Of dynamic thresholding; None for none."""
     guidance: float = 1.0
-    """None."""
-    fps: int = 25
-    """Frames per second; sound features are interpolated to it."""
-    longest: int = 200
-    """Frames of a clip in the published evaluation, which cuts longer sound; no limit of the network."""
+    """Scale of classifier-free guidance; 1 is none."""
+    train_steps: int = 1000
+    """Diffusion times of training; cosine schedule."""
+    signal: Literal["published", "standard"] = "published"
+    """`published` steps with the signal power of one time earlier than that of the motion; `standard` is DDIM as in its
+    paper."""
 
 
-def _published(image_size: int, flow_generator: str, diffusion: str) -> PaperConfig:
-    pose, blink, joint = (PBNetSizes(state=numbers) for numbers in (6, 2, 8))
-    return PaperConfig(image_size, flow_generator, diffusion, UNetSizes(), pose, blink, joint)
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Everything that a preset fixes."""
+
+    image_size: int = 128
+    """Side of the portrait and of the frames; the motion's maps have a quarter of it."""
+    unet: UNetSizes = UNetSizes()
+    """Of A2V-FDM."""
+    pose: PBNetSizes = PBNetSizes(state=6)
+    """Of PBNet for pose."""
+    blink: PBNetSizes = PBNetSizes(state=2)
+    """Of PBNet for blinks."""
+    diffusion: Diffusion = Diffusion()
+    """Schedule and sampler."""
+    fps: float = 25.0
+    """Frames per second that the networks know; sound features are interpolated to it."""
+    window: int = 400
+    """Frames that are denoised at once; longer clips are made of windows. The published evaluation has 200 and cuts."""
+    overlap: int = 40
+    """Frames that neighbouring windows share."""
 
 
-PAPER_128 = _published(128, "LFG_128_1000ep.pth", "DAWN_128.pth")
-PAPER_256 = _published(256, "LFG_256_400ep.pth", "DAWN_256.pth")
+PAPER = Config()
+"""The published preset at 128 px."""
+PAPER_256 = Config(image_size=256)
+"""The published preset at 256 px; it has weights of its own and the same sizes."""
+JOINT = PBNetSizes(state=8)
+"""Of the published PBNet for pose and blinks at once."""
 
 
 @dataclass(frozen=True, slots=True)
