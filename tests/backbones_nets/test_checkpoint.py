@@ -61,6 +61,7 @@ def test_another_kind_of_file_is_refused(tmp_path: Path, content: bytes) -> None
     assert "net.pth" in str(caught.value) and "\n" not in str(caught.value)
 
 
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
 @pytest.mark.parametrize("how", ["torch", "torch-legacy", "pickle"])
 def test_code_in_a_pickle_is_refused_and_not_run(tmp_path: Path, how: str) -> None:
     content, path = {"w": Mischief(tmp_path / "proof")}, tmp_path / "net.pth"
@@ -86,6 +87,7 @@ def test_an_absent_file_is_missing_not_wrong(tmp_path: Path) -> None:
             read(tmp_path / "net.pth")
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_torchscript_is_loaded_as_it_is(tmp_path: Path) -> None:
     path = tmp_path / "net.pt"
     traced = torch.jit.trace(nn.Linear(3, 2), torch.zeros(1, 3))

@@ -22,12 +22,15 @@ if TYPE_CHECKING:
 ModuleT = TypeVar("ModuleT", bound=torch.nn.Module)
 
 
-def read_state_dict(path: Path, *, entry: str | None = None, prefix: str = "") -> dict[str, torch.Tensor]:
+def read_state_dict(
+    path: Path, *, entry: str | None = None, optional_entry: str | None = None, prefix: str = ""
+) -> dict[str, torch.Tensor]:
     """Read a `.pth`, `.pt`, `.pkl` or `.model` checkpoint of tensors.
 
     Args:
         path: The file.
         entry: Name under which the checkpoint holds the state dict, e.g. `model_state_dict`; None if it is one itself.
+        optional_entry: The same, for a checkpoint that is published with and without it.
         prefix: Removed from every key, e.g. `module.`; keys without it are refused later as unexpected.
 
     Returns:
@@ -38,6 +41,8 @@ def read_state_dict(path: Path, *, entry: str | None = None, prefix: str = "") -
         WeightsMismatchError: The file is damaged, holds more than tensors and plain containers, or has no such entry.
     """
     content = _read(path)
+    if optional_entry is not None and isinstance(content, Mapping) and optional_entry in content:
+        entry = optional_entry
     if entry is not None:
         if not isinstance(content, Mapping) or entry not in content:
             raise WeightsMismatchError(
