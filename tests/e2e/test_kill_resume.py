@@ -9,10 +9,11 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+
 import psutil
 import pytest
-
 from e2e_numbers import differences
+
 from thbench.data.drawn_clips import write_drawn_clips
 
 

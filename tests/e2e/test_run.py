@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from e2e_numbers import differences
+
 from thbench.media import read_audio, read_frames
 from thbench.run.store import RunStore
 

@@ -99,6 +99,17 @@ def test_zero_workers_is_refused() -> None:
         run_jobs(make_worker, ["a"], workers=0)
 
 
-def test_ray_gives_the_same_results() -> None:
+def test_ray_gives_the_same_results_and_survives_a_death(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("ray", reason="ray is not installed")
-    assert outcomes(run_jobs(make_worker, ["a", "b"], executor="ray", workers=1)) == {0: "a done", 1: "b done"}
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    result = outcomes(run_jobs(make_worker, ["a", "exit:3", "b"], executor="ray", workers=1))
+    failure = result.pop(1)
+    assert isinstance(failure, WorkerFailure)
+    assert "died" in failure.reason
+    assert result == {0: "a done", 2: "b done"}
+
+
+def test_the_parent_burns_no_core_while_a_child_works() -> None:
+    start = time.process_time()
+    outcomes(run_jobs(make_worker, ["slow"], workers=1))
+    assert time.process_time() - start < 0.5

@@ -11,6 +11,7 @@ import itertools
 import multiprocessing
 import os
 import signal
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -238,7 +239,9 @@ def _run_ray(
         raise MissingExtraError("ray", "cluster", "--executor ray") from error
     started = not ray.is_initialized()
     if started:
-        ray.init(include_dashboard=False, log_to_driver=False, num_cpus=workers)
+        # Workers of a local cluster see the modules that this process sees.
+        modules = {"env_vars": {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}}
+        ray.init(include_dashboard=False, log_to_driver=False, num_cpus=workers, runtime_env=modules)
 
     class Actor:
         def __init__(self) -> None:
@@ -260,8 +263,9 @@ def _run_ray(
             actor, index = busy.pop(ready[0])
             try:
                 yield Finished(index, ray.get(ready[0]))
-            except ray.exceptions.RayActorError:
-                yield Finished(index, WorkerFailure("the worker on the cluster died"))
+            except ray.exceptions.RayActorError as error:
+                cause = str(error).strip().splitlines()[-1]
+                yield Finished(index, WorkerFailure(f"the worker on the cluster died: {cause}"))
                 actor = remote.remote()
             if waiting:
                 index, job = waiting.popleft()
