@@ -7,19 +7,15 @@ ali-vilab/dreamtalk, core/networks/.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import torch
-from thbench_methods.dreamtalk.schedule import TRAIN_STEPS, VarianceSchedule
+from thbench_methods.dreamtalk.config import PAPER, Config, Sizes
+from thbench_methods.dreamtalk.schedule import VarianceSchedule
 from thbench_methods.nets.building import computed
 from thbench_methods.nets.embeddings import angles, frequencies, position_table
 from torch import Tensor, nn
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-LOWER_FACE = (0, 1, 2, 3, 4, 5, 7, 9, 10, 11, 12, 13, 14)
-"""Expression coefficients that move the lower face."""
 PADDING_SCORE = -1e5
 PREFIX = "diff_net."
 """Of every key in the published checkpoint."""
@@ -51,12 +47,12 @@ class PositionEmbedding(nn.Module):
 class TokenEncoder(nn.Module):
     """Linear embedding, positions, post-norm transformer layers without a last norm."""
 
-    def __init__(self, inputs: int, length: int, width: int, heads: int, layers: int, feed_forward: int) -> None:
+    def __init__(self, inputs: int, length: int, sizes: Sizes) -> None:
         super().__init__()
-        self.increase_embed_dim = nn.Linear(inputs, width)
-        self.pos_embed = PositionEmbedding(width, length)
-        layer = nn.TransformerEncoderLayer(width, heads, feed_forward, batch_first=True)
-        self.encoder = nn.TransformerEncoder(layer, layers, enable_nested_tensor=False)
+        self.increase_embed_dim = nn.Linear(inputs, sizes.width)
+        self.pos_embed = PositionEmbedding(sizes.width, length)
+        layer = nn.TransformerEncoderLayer(sizes.width, sizes.heads, sizes.feed_forward, batch_first=True)
+        self.encoder = nn.TransformerEncoder(layer, sizes.layers, enable_nested_tensor=False)
 
     def encode(self, tokens: Tensor, padding: Tensor | None = None) -> Tensor:
         """Map (N, tokens, inputs), padded where `padding` (N, tokens) is True, to (N, tokens, width)."""
@@ -67,6 +63,9 @@ class TokenEncoder(nn.Module):
 
 class ContentEncoder(TokenEncoder):
     """Encodes the window of speech features around each frame."""
+
+    def __init__(self, sizes: Sizes) -> None:
+        super().__init__(sizes.audio, sizes.window, sizes)
 
     def forward(self, audio: Tensor) -> Tensor:
         """Map windows (N, frames, window, audio) to (N, frames, window, width)."""
@@ -89,9 +88,9 @@ class AttentionPooling(nn.Module):
 class StyleEncoder(TokenEncoder):
     """Encodes a clip of expression into one style code."""
 
-    def __init__(self, inputs: int, length: int, width: int, heads: int, layers: int, feed_forward: int) -> None:
-        super().__init__(inputs, length, width, heads, layers, feed_forward)
-        self.aggregate_method = AttentionPooling(width)
+    def __init__(self, sizes: Sizes) -> None:
+        super().__init__(sizes.motion, sizes.style_length, sizes)
+        self.aggregate_method = AttentionPooling(sizes.width)
 
     def forward(self, clip: Tensor, padding: Tensor) -> Tensor:
         """Map a clip (N, frames, motion), padded where `padding` (N, frames) is True, to (N, width)."""
@@ -102,26 +101,17 @@ class StyleEncoder(TokenEncoder):
 class FaceDecoder(nn.Module):
     """Two transformer decoders, one for the upper and one for the lower face."""
 
-    def __init__(
-        self,
-        motion: int,
-        lower_face: Sequence[int],
-        window: int,
-        width: int,
-        heads: int,
-        layers: int,
-        feed_forward: int,
-    ) -> None:
+    def __init__(self, sizes: Sizes) -> None:
         super().__init__()
-        self.window = window
-        upper_face = [channel for channel in range(motion) if channel not in lower_face]
-        self._channels = {"upper": upper_face, "lower": list(lower_face)}
-        self.pos_embed = PositionEmbedding(width, window)
+        self.window = sizes.window
+        width, half = sizes.width, sizes.width // 2
+        upper_face = [channel for channel in range(sizes.motion) if channel not in sizes.lower_face]
+        self._channels = {"upper": upper_face, "lower": list(sizes.lower_face)}
+        self.pos_embed = PositionEmbedding(width, sizes.window)
         for part, channels in self._channels.items():
-            layer = nn.TransformerDecoderLayer(width, heads, feed_forward, batch_first=True)
-            half = width // 2
+            layer = nn.TransformerDecoderLayer(width, sizes.heads, sizes.feed_forward, batch_first=True)
             head = (nn.Linear(width, half), nn.ReLU(), nn.Linear(half, half), nn.ReLU(), nn.Linear(half, len(channels)))
-            self.add_module(f"{part}_decoder", nn.TransformerDecoder(layer, layers, nn.LayerNorm(width)))
+            self.add_module(f"{part}_decoder", nn.TransformerDecoder(layer, sizes.layers, nn.LayerNorm(width)))
             self.add_module(f"{part}_tail_fc", nn.Sequential(*head))
 
     def queries(self, style: Tensor) -> Tensor:
@@ -152,26 +142,18 @@ class FaceDecoder(nn.Module):
 class NoisePredictor(nn.Module):
     """The denoising network itself (named after its class in the public code; it predicts clean expression)."""
 
-    def __init__(
-        self,
-        width: int = 256,
-        heads: int = 8,
-        layers: int = 3,
-        feed_forward: int = 1024,
-        window: int = 11,
-        audio: int = 1024,
-        motion: int = 64,
-        style_length: int = 256,
-        lower_face: Sequence[int] = LOWER_FACE,
-    ) -> None:
+    def __init__(self, sizes: Sizes) -> None:
         super().__init__()
-        self.width = width
-        transformer = {"width": width, "heads": heads, "layers": layers, "feed_forward": feed_forward}
-        self.content_encoder = ContentEncoder(audio, window, **transformer)
-        self.style_encoder = StyleEncoder(motion, style_length, **transformer)
-        self.decoder = FaceDecoder(motion, lower_face, window, **transformer)
+        width = self.width = sizes.width
+        self.content_encoder = ContentEncoder(sizes)
+        self.style_encoder = StyleEncoder(sizes)
+        self.decoder = FaceDecoder(sizes)
         self.content_xt_to_decoder_input_wo_time = nn.Sequential(
-            nn.Linear(width + motion, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width)
+            nn.Linear(width + sizes.motion, width),
+            nn.ReLU(),
+            nn.Linear(width, width),
+            nn.ReLU(),
+            nn.Linear(width, width),
         )
         self.time_embed_net = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))
 
@@ -220,13 +202,14 @@ class DiffusionNet(nn.Module):
     null_style_clip: Tensor
     null_pad_mask: Tensor
 
-    def __init__(self, motion: int = 64, style_length: int = 256, **sizes: int | Sequence[int]) -> None:
+    def __init__(self, config: Config = PAPER) -> None:
         super().__init__()
-        self.net = NoisePredictor(motion=motion, style_length=style_length, **sizes)  # type: ignore[arg-type]
-        self.var_sched = VarianceSchedule(TRAIN_STEPS)
-        self.register_buffer("null_style_clip", computed(lambda: torch.zeros(style_length, motion)))
+        sizes = config.sizes
+        self.net = NoisePredictor(sizes)
+        self.var_sched = VarianceSchedule(config.diffusion)
+        self.register_buffer("null_style_clip", computed(lambda: torch.zeros(sizes.style_length, sizes.motion)))
         # Not masked: the zeros of the null clip are attended to, as published.
-        self.register_buffer("null_pad_mask", computed(lambda: torch.zeros(style_length, dtype=torch.bool)))
+        self.register_buffer("null_pad_mask", computed(lambda: torch.zeros(sizes.style_length, dtype=torch.bool)))
 
     def style(self, clip: Tensor, lengths: Tensor) -> Tensor:
         """Return style codes (N, width) of clips (N, style_length, motion) of which `lengths` (N,) frames count."""

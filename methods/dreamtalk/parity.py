@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import torch
+from thbench_methods.dreamtalk.config import Config, Diffusion, Sizes
 from thbench_methods.dreamtalk.networks import Condition, DiffusionNet
 from thbench_methods.dreamtalk.schedule import sampler
 from thbench_methods.nets.building import build
@@ -24,7 +25,8 @@ Outputs = dict[str, Any]
 @torch.inference_mode()
 def denoiser(fixture: Fixture) -> Outputs:
     """`dreamtalk.denoiser`: predicted clean expression, and the style code."""
-    net = build(lambda: DiffusionNet(**fixture.config), tensors(fixture.weights()), source=fixture.target)
+    config = Config(sizes=Sizes(**fixture.config))
+    net = build(lambda: DiffusionNet(config), tensors(fixture.weights()), source=fixture.target)
     given = tensors(fixture.inputs)
     condition = Condition(net.content(given["audio"]), net.style(given["style_clip"], given["style_length"]))
     return {"x0": net.net(given["noisy"], given["time"], condition), "style_code": condition.style}
@@ -44,14 +46,13 @@ def renderer(fixture: Fixture) -> Outputs:
 @torch.inference_mode()
 def sample(fixture: Fixture) -> Outputs:
     """`dreamtalk.sample`: expression by guided DDIM."""
-    config = fixture.config
-    net = build(DiffusionNet, tensors(fixture.weights()), source=fixture.target)
+    diffusion = Diffusion(**fixture.config)
+    net = build(lambda: DiffusionNet(Config(diffusion=diffusion)), tensors(fixture.weights()), source=fixture.target)
     given = tensors(fixture.inputs)
     condition = Condition(net.content(given["audio"]), net.style(given["style_clip"], given["style_length"]))
     null = net.null_style()
-    steps = sampler(config["steps"], config["train_steps"], config["beta_start"], config["beta_end"])
 
     def denoise(latent: Tensor, time: float) -> Tensor:
-        return net.guided(latent, latent.new_full(latent.shape[:1], time), condition, null, config["guidance"])
+        return net.guided(latent, latent.new_full(latent.shape[:1], time), condition, null, diffusion.guidance)
 
-    return {"motion": run_sampler(steps, denoise, given["noise"])}
+    return {"motion": run_sampler(sampler(diffusion), denoise, given["noise"])}

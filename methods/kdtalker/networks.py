@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
+from thbench_methods.kdtalker.config import PAPER, Sizes
 from thbench_methods.nets.building import computed
 from thbench_methods.nets.embeddings import angles, frequencies, rotate
 from torch import Tensor, nn
@@ -203,31 +204,16 @@ class PositionalEncoding(nn.Module):
 class SpatiotemporalTransformer(nn.Module):
     """Predicts the noise in a window of motion."""
 
-    def __init__(
-        self,
-        width: int = 768,
-        layers: int = 6,
-        heads: int = 12,
-        motion: int = 70,
-        audio: int = 512,
-        time_embedding: int = 256,
-        rotary_dimensions: int = 12,
-        bias_buckets: int = 32,
-        bias_max_distance: int = 128,
-    ) -> None:
+    def __init__(self, sizes: Sizes = PAPER.sizes) -> None:
         super().__init__()
-        self.time_mlp = nn.Sequential(
-            TimeEmbedding(width),
-            nn.Linear(width, time_embedding),
-            nn.SiLU(),
-            nn.Linear(time_embedding, time_embedding),
-        )
+        width, time = sizes.width, sizes.time_embedding
+        self.time_mlp = nn.Sequential(TimeEmbedding(width), nn.Linear(width, time), nn.SiLU(), nn.Linear(time, time))
         self.positional_encoding = PositionalEncoding()
-        self.input_projection = nn.Linear(motion, width)
-        self.time_rel_pos_bias = RelativePositionBias(bias_buckets, bias_max_distance, heads)
-        rotary = RotaryEmbedding(rotary_dimensions)
-        self.layers = nn.ModuleList(Layer(width, heads, time_embedding + audio, rotary) for _ in range(layers))
-        self.output_projection = nn.Linear(width, motion)
+        self.input_projection = nn.Linear(sizes.motion, width)
+        self.time_rel_pos_bias = RelativePositionBias(sizes.bias_buckets, sizes.bias_max_distance, sizes.heads)
+        rotary = RotaryEmbedding(sizes.rotary_dimensions)
+        self.layers = nn.ModuleList(Layer(width, sizes.heads, time + sizes.audio, rotary) for _ in range(sizes.layers))
+        self.output_projection = nn.Linear(width, sizes.motion)
 
     def forward(self, noisy: Tensor, time: Tensor, condition: Condition) -> Tensor:
         """Predict the noise.

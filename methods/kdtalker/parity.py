@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import torch
+from thbench_methods.kdtalker.config import Diffusion, Sizes
 from thbench_methods.kdtalker.networks import PREFIX, Condition, SpatiotemporalTransformer
 from thbench_methods.kdtalker.schedule import sampler
 from thbench_methods.nets.building import build
@@ -42,7 +44,7 @@ def audio_encoder(fixture: Fixture) -> Outputs:
 @torch.inference_mode()
 def denoiser(fixture: Fixture) -> Outputs:
     """`kdtalker.denoiser`: predicted noise, and the first attention alone."""
-    net = _transformer(fixture, **fixture.config)
+    net = _transformer(fixture, Sizes(**fixture.config))
     given = tensors(fixture.inputs)
     alone = given["attention_input"]
     attention = net.get_submodule("layers.0.2.fn.fn")
@@ -55,11 +57,10 @@ def denoiser(fixture: Fixture) -> Outputs:
 @torch.inference_mode()
 def sample(fixture: Fixture) -> Outputs:
     """`kdtalker.sample`: a window of motion by DDIM."""
-    config = fixture.config
-    net = _transformer(fixture)
+    net = _transformer(fixture, Sizes())
     given = tensors(fixture.inputs)
     condition = _condition(given)
-    steps = sampler(config["steps"], config["train_steps"], config["beta_start"], config["beta_end"])
+    steps = sampler(Diffusion(**{field.name: fixture.config[field.name] for field in fields(Diffusion)}))
 
     def denoise(latent: Tensor, time: float) -> Tensor:
         return net(latent, latent.new_full(latent.shape[:1], time), condition)  # type: ignore[no-any-return]
@@ -67,9 +68,9 @@ def sample(fixture: Fixture) -> Outputs:
     return {"motion": run_sampler(steps, denoise, given["noise"])}
 
 
-def _transformer(fixture: Fixture, **sizes: int) -> SpatiotemporalTransformer:
+def _transformer(fixture: Fixture, sizes: Sizes) -> SpatiotemporalTransformer:
     state = {key.removeprefix(PREFIX): tensor for key, tensor in tensors(fixture.weights()).items()}
-    return build(lambda: SpatiotemporalTransformer(**sizes), state, source=fixture.target)
+    return build(lambda: SpatiotemporalTransformer(sizes), state, source=fixture.target)
 
 
 def _condition(given: dict[str, Tensor]) -> Condition:

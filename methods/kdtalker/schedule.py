@@ -1,19 +1,20 @@
-"""KDTalker's diffusion: 1000 steps of linear noise, noise prediction, DDIM.
+"""KDTalker's diffusion: linear noise, noise prediction, DDIM.
 
 Source: chaolongy/KDTalker, model/model.py, with the leading time spacing of diffusers 0.10.2.
 """
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from thbench_methods.nets.ddim import DDIM, ddim, linear_betas
 
-TRAIN_STEPS, BETA_START, BETA_END = 1000, 1e-5, 8e-3
+if TYPE_CHECKING:
+    from thbench_methods.kdtalker.config import Diffusion
 
 
-def sampler(
-    steps: int, train_steps: int = TRAIN_STEPS, beta_start: float = BETA_START, beta_end: float = BETA_END
-) -> DDIM:
+def sampler(diffusion: Diffusion) -> DDIM:
     """Return DDIM with times 0, ratio, 2 ratio, ... below steps ratio, where ratio = train_steps // steps."""
-    alpha_bars = (1 - linear_betas(train_steps, beta_start, beta_end)).cumprod(0).tolist()
-    ratio = train_steps // steps
-    return ddim(alpha_bars, range(0, steps * ratio, ratio), "noise")
+    betas = linear_betas(diffusion.train_steps, diffusion.beta_start, diffusion.beta_end)
+    ratio = diffusion.train_steps // diffusion.steps
+    return ddim((1 - betas).cumprod(0).tolist(), range(0, diffusion.steps * ratio, ratio), "noise")

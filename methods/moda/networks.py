@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
+from thbench_methods.moda.config import PAPER, Sizes
 from thbench_methods.moda.schedule import training_sigmas
 from thbench_methods.nets.building import computed
 from thbench_methods.nets.embeddings import angles, frequencies, rotate
@@ -244,31 +245,19 @@ class FinalLayer(nn.Module):
 class TalkingHeadTransformer(nn.Module):
     """Predicts the velocity of a window of motion."""
 
-    def __init__(
-        self,
-        width: int = 768,
-        heads: int = 12,
-        blocks4: int = 3,
-        blocks2: int = 6,
-        blocks: int = 12,
-        motion: int = 70,
-        audio_layers: int = 12,
-        audio: int = 768,
-        identity: int = 63,
-        emotions: int = 8,
-        rotary_theta: float = 256.0,
-    ) -> None:
+    def __init__(self, sizes: Sizes) -> None:
         super().__init__()
-        self.head_width, self.rotary_theta = width // heads, rotary_theta
-        self.motion_embedder = Embedder(2 * motion, width)
-        self.identity_embedder = Embedder(identity, width)
+        width, heads = sizes.width, sizes.heads
+        self.head_width, self.rotary_theta = width // heads, sizes.rotary_theta
+        self.motion_embedder = Embedder(2 * sizes.motion, width)
+        self.identity_embedder = Embedder(sizes.identity, width)
         self.time_embedder = TimeEmbedder(width)
-        self.audio_embedder = AudioEmbedder(audio_layers, audio, width)
-        self.emo_embedder = EmotionEmbedder(emotions, width)
-        self.blocks4 = nn.ModuleList(JointBlock(width, heads, COARSE_STREAMS) for _ in range(blocks4))
-        self.blocks2 = nn.ModuleList(JointBlock(width, heads, INTERMEDIATE_STREAMS) for _ in range(blocks2))
-        self.blocks = nn.ModuleList(SingleBlock(width, heads) for _ in range(blocks))
-        self.final_layer = FinalLayer(width, motion)
+        self.audio_embedder = AudioEmbedder(sizes.audio_layers, sizes.audio, width)
+        self.emo_embedder = EmotionEmbedder(sizes.emotions, width)
+        self.blocks4 = nn.ModuleList(JointBlock(width, heads, COARSE_STREAMS) for _ in range(sizes.blocks4))
+        self.blocks2 = nn.ModuleList(JointBlock(width, heads, INTERMEDIATE_STREAMS) for _ in range(sizes.blocks2))
+        self.blocks = nn.ModuleList(SingleBlock(width, heads) for _ in range(sizes.blocks))
+        self.final_layer = FinalLayer(width, sizes.motion)
 
     def condition(self, previous: Tensor, audio: Tensor, identity: Tensor, emotion: Tensor) -> Condition:
         """Embed what a window is generated from.
@@ -351,21 +340,20 @@ class MotionDiffusion(nn.Module):
 
     null_audio_feat: Tensor
 
-    def __init__(self, motion: int = 70, audio: int = 768, emotions: int = 8, **sizes: int) -> None:
+    def __init__(self, sizes: Sizes = PAPER.sizes) -> None:
         super().__init__()
-        self.no_emotion = emotions
-        self.null_audio_feat = nn.Parameter(torch.randn(1, 1, 1, 1, audio))
-        self.null_motion_feat = nn.Parameter(torch.randn(1, 1, motion))  # in the published file; not used
-        self.talking_head_dit = TalkingHeadTransformer(motion=motion, audio=audio, emotions=emotions, **sizes)
+        self.sizes = sizes
+        self.null_audio_feat = nn.Parameter(torch.randn(1, 1, 1, 1, sizes.audio))
+        self.null_motion_feat = nn.Parameter(torch.randn(1, 1, sizes.motion))  # in the published file; not used
+        self.talking_head_dit = TalkingHeadTransformer(sizes)
         self.scheduler = Scheduler()
 
     def unconditional(self, condition: Condition) -> Condition:
         """Return a condition without speech and emotion; identity and previous motion stay."""
         net = self.talking_head_dit
         batch, frames = condition.audio.shape[:2]
-        layers = net.audio_embedder.proj1.in_features // self.null_audio_feat.shape[-1]
-        silence: Tensor = net.audio_embedder(self.null_audio_feat[0].expand(1, 1, layers, -1))
-        none = net.emo_embedder(torch.full((batch,), self.no_emotion, device=silence.device))
+        silence: Tensor = net.audio_embedder(self.null_audio_feat[0].expand(1, 1, self.sizes.audio_layers, -1))
+        none = net.emo_embedder(torch.full((batch,), self.sizes.emotions, device=silence.device))
         return condition._replace(audio=silence.expand(batch, frames, -1), emotion=none)
 
     def guided(self, noisy: Tensor, time: Tensor, condition: Condition, plain: Condition, scale: float) -> Tensor:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import torch
+from thbench_methods.moda.config import Sizes
 from thbench_methods.moda.networks import Condition, MotionDiffusion
 from thbench_methods.moda.schedule import sampler
 from thbench_methods.nets.building import build
@@ -20,7 +22,6 @@ if TYPE_CHECKING:
     from thbench.parity.fixture import Fixture
 
 Outputs = dict[str, Any]
-NO_SIZES = {"model_name", "frames", "steps", "guidance"}
 
 
 @torch.inference_mode()
@@ -50,8 +51,8 @@ def sample(fixture: Fixture) -> Outputs:
 
 
 def _network(fixture: Fixture) -> MotionDiffusion:
-    sizes = {name: value for name, value in fixture.config.items() if name not in NO_SIZES}
-    return build(lambda: MotionDiffusion(**sizes), tensors(fixture.weights()), source=fixture.target)
+    sizes = Sizes(**{field.name: fixture.config[field.name] for field in fields(Sizes)})
+    return build(lambda: MotionDiffusion(sizes), tensors(fixture.weights()), source=fixture.target)
 
 
 def _inputs(given: Mapping[str, Tensor]) -> tuple[Tensor, ...]:

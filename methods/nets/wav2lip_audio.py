@@ -157,13 +157,12 @@ class ResidualConvBlock(ConvBlock):
 class AudioEncoder(nn.Module):
     """Thirteen convolutions that bring a window of 80 bands and 16 columns to one place."""
 
-    WIDTHS: ClassVar = (32, 64, 128, 256, 512)
     PREFIX: ClassVar = "audio_encoder."
     """Of its keys in `wav2lip.pth`, behind `module.`."""
 
-    def __init__(self) -> None:
+    def __init__(self, widths: tuple[int, int, int, int, int] = (32, 64, 128, 256, 512)) -> None:
         super().__init__()
-        a, b, c, d, e = self.WIDTHS
+        a, b, c, d, e = widths
         self.audio_encoder = nn.Sequential(
             ConvBlock(1, a),
             ResidualConvBlock(a),
@@ -193,7 +192,7 @@ class AudioEncoder(nn.Module):
             Shape (..., 512), not negative.
         """
         features: Tensor = self.audio_encoder(windows.reshape(-1, 1, *windows.shape[-2:]))
-        return features.reshape(*windows.shape[:-2], self.WIDTHS[-1])
+        return features.reshape(*windows.shape[:-2], features.shape[1])
 
     @classmethod
     def select(cls, checkpoint: Mapping[str, Tensor]) -> dict[str, Tensor]:

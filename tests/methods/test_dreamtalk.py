@@ -6,24 +6,36 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from thbench_methods.dreamtalk.networks import LOWER_FACE, Condition, DiffusionNet
+from thbench_methods.dreamtalk.config import LOWER_FACE, Config, Diffusion, Sizes
+from thbench_methods.dreamtalk.motion import (
+    STATIC_POSE,
+    pose_of_fit,
+    render_windows,
+    speech_windows,
+    style_clip,
+    with_pose,
+)
+from thbench_methods.dreamtalk.networks import Condition, DiffusionNet
 from thbench_methods.dreamtalk.schedule import alpha_bars, betas, sampler
 from thbench_methods.nets.building import build
 from thbench_methods.nets.pirenderer import FaceGenerator, warp
 
+from thbench.errors import MethodError
 from thbench.parity import Outcome
 
-SMALL = {
-    "width": 16,
-    "heads": 2,
-    "layers": 2,
-    "feed_forward": 32,
-    "window": 5,
-    "audio": 12,
-    "motion": 8,
-    "style_length": 20,
-    "lower_face": (0, 2, 5),
-}
+SMALL = Config(
+    Sizes(
+        width=16,
+        heads=2,
+        layers=2,
+        feed_forward=32,
+        window=5,
+        audio=12,
+        motion=8,
+        style_length=20,
+        lower_face=(0, 2, 5),
+    )
+)
 
 
 @pytest.mark.parametrize("part", ["denoiser", "renderer", "sample"])
@@ -45,7 +57,7 @@ def test_published_sizes_are_the_defaults(factory: Callable[[], torch.nn.Module]
 @pytest.fixture
 def small() -> DiffusionNet:
     torch.manual_seed(0)
-    return DiffusionNet(**SMALL).eval()
+    return DiffusionNet(SMALL).eval()
 
 
 def inputs(frames: int, batch: int = 2) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -95,7 +107,7 @@ def test_the_last_layers_alone_give_the_same_from_the_same_step(small: Diffusion
 
 def test_tables_survive_strict_filling(small: DiffusionNet) -> None:
     state = dict(small.state_dict())
-    filled = build(lambda: DiffusionNet(**SMALL), state, source="test").state_dict()
+    filled = build(lambda: DiffusionNet(SMALL), state, source="test").state_dict()
     assert filled["null_pad_mask"].dtype == torch.bool
     for key, tensor in state.items():
         torch.testing.assert_close(filled[key], tensor)
@@ -112,10 +124,10 @@ def test_each_part_of_the_face_has_its_own_head() -> None:
 
 
 def test_the_schedule_is_the_published_one() -> None:
-    bars = alpha_bars(betas())
+    bars = alpha_bars(betas(Diffusion()))
     assert bars[0] == 1
     assert bars[1000].item() == pytest.approx(4.0e-5, rel=0.05)
-    steps = sampler(10)
+    steps = sampler(Diffusion())
     assert steps.times == (901, 801, 701, 601, 501, 401, 301, 201, 101, 1)
     assert steps.next_signal[-1] == 1.0
 
@@ -153,3 +165,45 @@ def test_a_small_renderer_makes_frames_one_by_one_or_together() -> None:
     assert together.flow.shape == (3, 2, 8, 8)
     assert together.image.shape == (3, 3, 32, 32)
     torch.testing.assert_close(together.image[1:2], net(image[1:2], motion[1:2]).image, atol=1e-5, rtol=1e-4)
+
+
+def test_speech_windows_are_centred_on_every_second_feature() -> None:
+    features = torch.arange(1.0, 10.0)[:, None]
+    windows = speech_windows(features, 5)[..., 0]
+    assert windows.tolist() == [[0, 0, 1, 2, 3], [1, 2, 3, 4, 5], [3, 4, 5, 6, 7], [5, 6, 7, 8, 9]]
+
+
+@pytest.mark.parametrize(("rows", "frames"), [(0, 0), (1, 0), (2, 1), (3, 1), (828, 414)])
+def test_there_is_a_frame_for_two_features(rows: int, frames: int) -> None:
+    assert speech_windows(torch.zeros(rows, 7), 11).shape == (frames, 11, 7)
+
+
+def test_a_style_clip_is_cut_or_padded() -> None:
+    long, short = style_clip(torch.ones(30, 4), 20), style_clip(torch.ones(3, 4), 20)
+    assert (long.clip.shape, long.length.tolist()) == ((1, 20, 4), [20])
+    assert (short.clip.shape, short.length.tolist()) == ((1, 20, 4), [3])
+    assert short.clip[0].sum(dim=1).tolist() == [4.0] * 3 + [0.0] * 17
+    with pytest.raises(MethodError, match="at least one frame"):
+        style_clip(torch.ones(0, 4), 20)
+
+
+def test_a_short_pose_track_holds_its_last_row() -> None:
+    pose = torch.arange(18.0).reshape(2, 9)
+    motion = with_pose(torch.zeros(4, 64), pose)
+    assert motion.shape == (4, 73)
+    torch.testing.assert_close(motion[:, 64:], pose[[0, 1, 1, 1]])
+    assert with_pose(torch.zeros(1, 64))[0, 64:].tolist() == pytest.approx(STATIC_POSE)
+    for bad in (torch.zeros(0, 9), torch.zeros(3, 8)):
+        with pytest.raises(MethodError, match=r"row of 9 values"):
+            with_pose(torch.zeros(1, 64), bad)
+
+
+def test_render_windows_repeat_the_ends() -> None:
+    windows = render_windows(torch.arange(4.0)[:, None], 2)[:, 0]
+    assert windows.tolist() == [[0, 0, 0, 1, 2], [0, 0, 1, 2, 3], [0, 1, 2, 3, 3], [1, 2, 3, 3, 3]]
+    assert render_windows(torch.zeros(0, 73), 13).shape == (0, 73, 27)
+
+
+def test_a_pose_track_is_cut_from_a_fit() -> None:
+    pose = pose_of_fit(torch.arange(257.0).expand(2, -1), torch.arange(300.0, 305.0).expand(2, -1))
+    assert pose[1].tolist() == [224, 225, 226, 254, 255, 256, 302, 303, 304]

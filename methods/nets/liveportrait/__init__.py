@@ -4,6 +4,7 @@ Five networks: appearance F, motion M, warping W, generator G, stitching and ret
 its motion parameters and render with it. Key names are those of the published checkpoints.
 """
 
+from thbench_methods.nets.liveportrait.animate import LivePortrait, Source, load_published
 from thbench_methods.nets.liveportrait.appearance import AppearanceExtractor
 from thbench_methods.nets.liveportrait.generator import SpadeGenerator
 from thbench_methods.nets.liveportrait.keypoints import (
@@ -15,6 +16,7 @@ from thbench_methods.nets.liveportrait.keypoints import (
     rotation_matrix,
     transform,
 )
+from thbench_methods.nets.liveportrait.layout import Layout
 from thbench_methods.nets.liveportrait.motion import MotionExtractor
 from thbench_methods.nets.liveportrait.stitching import StitchingRetargeting
 from thbench_methods.nets.liveportrait.warping import WarpingNetwork
@@ -22,14 +24,18 @@ from thbench_methods.nets.liveportrait.warping import WarpingNetwork
 __all__ = [
     "AppearanceExtractor",
     "HeadPose",
+    "Layout",
+    "LivePortrait",
     "Motion",
     "MotionExtractor",
+    "Source",
     "SpadeGenerator",
     "StitchingRetargeting",
     "WarpingNetwork",
     "as_points",
     "bins_to_degrees",
     "extracted_motion",
+    "load_published",
     "rotation_matrix",
     "transform",
 ]

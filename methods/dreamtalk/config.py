@@ -1,0 +1,73 @@
+"""DreamTalk's sizes and settings as frozen records; the defaults are the published values. Imports nothing heavy.
+
+Source: arXiv 2312.09767, section 4.1; ali-vilab/dreamtalk, configs/default.py and generators/renderer_conf.yaml.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+LOWER_FACE = (0, 1, 2, 3, 4, 5, 7, 9, 10, 11, 12, 13, 14)
+"""Expression coefficients of the Basel face model that move the lower face."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """Sizes of the denoising network."""
+
+    width: int = 256
+    """Of a token."""
+    heads: int = 8
+    """Of each attention."""
+    layers: int = 3
+    """Of each encoder and decoder."""
+    feed_forward: int = 1024
+    """Width of the hidden layer after each attention."""
+    window: int = 11
+    """Speech features around a frame, odd."""
+    audio: int = 1024
+    """Values of a speech feature."""
+    motion: int = 64
+    """Expression coefficients."""
+    style_length: int = 256
+    """Most frames of a style clip."""
+    lower_face: tuple[int, ...] = LOWER_FACE
+    """Coefficients that the decoder of the lower face makes; that of the upper face makes the others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Diffusion:
+    """Noise schedule and sampler."""
+
+    steps: int = 10
+    """DDIM steps."""
+    guidance: float = 1.0
+    """Scale of the classifier-free guidance of style; beyond 2 lips lose sync (section 4.5 of the paper)."""
+    train_steps: int = 1000
+    """Diffusion steps of training."""
+    beta_start: float = 1e-4
+    """Noise variance of step 1; from there it rises linearly. Step 0 has none."""
+    beta_end: float = 0.02
+    """Noise variance of the last step."""
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Everything that a preset fixes."""
+
+    sizes: Sizes = Sizes()
+    """Of the denoising network."""
+    diffusion: Diffusion = Diffusion()
+    """Schedule and sampler."""
+    fps: float = 25.0
+    """Frames per second that the denoising network knows."""
+    features_per_second: float = 50.0
+    """Rate of the speech features (wav2vec 2.0)."""
+    render_radius: int = 13
+    """Frames of motion on each side of the one that is rendered."""
+    portrait_size: int = 256
+    """Side of the portrait and of the frames."""
+
+
+PAPER = Config()
+"""The published preset."""
