@@ -17,14 +17,17 @@ EMBEDDED = "embedded"
 """Name that stands for the test split inside the package."""
 
 
-def embedded_folder() -> Path:
+def embedded_folder(*, must_exist: bool = True) -> Path:
     """Folder of the test split that comes with the package.
+
+    Args:
+        must_exist: Refuse an installation without it.
 
     Raises:
         UsageError: The package was installed without its data.
     """
     folder = Path(str(files(__package__).joinpath("test")))
-    if not folder.is_dir():
+    if must_exist and not folder.is_dir():
         raise UsageError(
             f"the test split of synth-heads is not in {folder}; install thbench again with its package data"
         )

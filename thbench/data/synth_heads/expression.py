@@ -15,7 +15,7 @@ import numpy as np
 
 from thbench.data.synth_heads import topology as topo
 from thbench.data.synth_heads.mesh import SmoothDeformer, mirror_vertices
-from thbench.data.synth_heads.template import template
+from thbench.data.synth_heads.template import surface, template
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,6 +26,8 @@ JAW_DEGREES = 15.0
 """Rotation of the jaw at `jawOpen` = 1."""
 JAW_AXIS = (0.2, -2.2)
 """Height and depth of the axis through the joints of the jaw, in centimetres."""
+
+_SEALING_STEPS = 6
 
 Move = Callable[["Points"], "Points"]
 """Rest positions (n, 3) of some vertices to their displacements (n, 3) at strength 1."""
@@ -266,6 +268,25 @@ def _closing(opened: Points) -> Points:
     influence = _influences()["mouthClose"]
     gap = opened[list(_LI[1:-1])] - opened[list(_UI[1:-1])]
     return np.asarray(influence.matrix @ np.concatenate((0.3 * gap, -0.7 * gap)))
+
+
+def sealed(points: Points) -> Points:
+    """Close the lips of a person's control mesh at rest, which the modes of the shape may have parted.
+
+    Args:
+        points: Shape (vertices, 3).
+    """
+    mean = template()
+    rows = surface().matrix
+    upper, lower = list(_UI[1:-1]), list(_LI[1:-1])
+    overlap = np.array((0.0, 0.02, 0.0))
+    for _ in range(_SEALING_STEPS):
+        # It is the drawn surface that has to close; subdivision draws the margins of its control mesh apart.
+        drawn = rows @ points
+        gap = drawn[upper] - drawn[lower] + overlap
+        moves = np.concatenate((-0.5 * gap, 0.5 * gap))
+        points = points + _followed(_influences()["mouthClose"].matrix @ moves, mean.follows, mean.share)
+    return points
 
 
 def _followed(skin: Points, follows: NDArray[np.int64], share: NDArray[np.float64]) -> Points:

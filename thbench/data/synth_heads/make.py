@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from thbench.data.synth_heads.performance import Performance
     from thbench.data.synth_heads.plan import Plan, Split
+    from thbench.data.synth_heads.speech.espeak import Utterance
     from thbench.types import Audio
 
 SIZES = (64, 512)
@@ -41,7 +42,15 @@ SECONDS = 4.0
 class MadeClip:
     """A clip in memory: sound and truth at once, frames as they are drawn."""
 
-    def __init__(self, clip: Plan, *, size: int = 128, seconds: float = SECONDS, fps: float = FPS) -> None:
+    def __init__(
+        self,
+        clip: Plan,
+        *,
+        size: int = 128,
+        seconds: float = SECONDS,
+        fps: float = FPS,
+        said: Utterance | None = None,
+    ) -> None:
         """Act the clip out; nothing is drawn yet.
 
         Args:
@@ -49,6 +58,7 @@ class MadeClip:
             size: Pixels along each side; even, 64 to 512.
             seconds: Length.
             fps: Frames per second.
+            said: Speech to use instead of speaking the clip's text: any sound whose phoneme times are known.
 
         Raises:
             UsageError: A size that cannot be drawn.
@@ -59,7 +69,8 @@ class MadeClip:
         self._size = size
         person, style = make_person(clip.person), make_style(clip.person)
         voice = make_voice(person, clip.language)
-        said = utter(clip.text, voice, clip.emotion, clip.level, seconds)
+        if said is None:
+            said = utter(clip.text, voice, clip.emotion, clip.level, seconds)
         self.performance: Performance = perform(
             said, style, clip.emotion, clip.level, clip.intent, seed=clip.seed, seconds=seconds, fps=fps
         )

@@ -106,14 +106,24 @@ def grid_triangles(rows: int, columns: int, *, wrap: bool = False) -> Triangles:
     return np.concatenate((np.stack((here, below, right), 1), np.stack((right, below, corner), 1))).astype(np.int32)
 
 
-def ring_triangles(outer: NDArray[np.integer], inner: NDArray[np.integer]) -> Triangles:
+def ring_triangles(
+    outer: NDArray[np.integer], inner: NDArray[np.integer], turned: NDArray[np.bool_] | None = None
+) -> Triangles:
     """Band between two closed rings of as many vertices.
 
     Seen from the front, both run anti-clockwise and `outer` lies around `inner`.
+
+    Args:
+        outer: Shape (n,): vertex numbers.
+        inner: Shape (n,): vertex numbers.
+        turned: Shape (n,): which cells are cut along their other diagonal. Cutting the two sides of a face in mirrored
+            ways keeps its subdivision symmetric.
     """
     after, corner = np.roll(outer, -1), np.roll(inner, -1)
-    band = np.concatenate((np.stack((outer, after, inner), -1), np.stack((after, corner, inner), -1)))
-    return band.astype(np.int32)
+    one = np.stack((np.stack((outer, after, inner), -1), np.stack((after, corner, inner), -1)))
+    other = np.stack((np.stack((outer, after, corner), -1), np.stack((outer, corner, inner), -1)))
+    band = one if turned is None else np.where(turned[None, :, None], other, one)
+    return band.reshape(-1, 3).astype(np.int32)
 
 
 def mirror_vertices(points: Points, tolerance: float = 0.02) -> NDArray[np.int64]:
@@ -155,7 +165,8 @@ class SmoothDeformer:
         energy = self._energy[free] + stretch * self._membrane[free]
         result = np.zeros((len(self._energy), len(handles)))
         result[list(handles), np.arange(len(handles))] = 1.0
-        result[free] = np.linalg.solve(energy[:, free], -energy[:, list(handles)])
+        # Rounded, since the last digits of the solution depend on the threads and version of the linear-algebra library.
+        result[free] = np.linalg.solve(energy[:, free], -energy[:, list(handles)]).round(7)
         return result
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from thbench.data.synth_heads import body, eyes, hair, mouth
 from thbench.data.synth_heads.ears import ear_part
-from thbench.data.synth_heads.expression import EXPRESSIONS, expression_deltas
+from thbench.data.synth_heads.expression import EXPRESSIONS, expression_deltas, sealed
 from thbench.data.synth_heads.glasses import glasses_part
 from thbench.data.synth_heads.mesh import normal_operator
 from thbench.data.synth_heads.part import Material, Part
@@ -89,7 +89,7 @@ class Model:
 
 def make_geometry(person: Person) -> Geometry:
     """Build the surface of a person."""
-    control = shaped(person.shape)
+    control = sealed(shaped(person.shape))
     skin_deltas = expression_deltas(control)
     balls = tuple(eyes.eyeball(control, side) for side in eyes.SIDES)
     parts = (_skin_part(control, skin_deltas), *_other_parts(person, control, skin_deltas, balls))

@@ -79,13 +79,13 @@ def tongue_part(control: Points) -> Part:
     outline = np.sqrt((1 - (1 - row.clip(0, 0.45) / 0.45) ** 2).clip(0.0)) * half * 1.15
     rise = 0.55 * np.sin(np.pi * (0.08 + 0.5 * row)) - 0.35 * across**2 - 0.12 * (1 - np.abs(across)) ** 4
     centre = mouth_centre(control)
-    points = centre + np.stack((outline * across, -0.95 + rise, -1.15 - 3.2 * row), axis=1)
+    points = centre + np.stack((outline * across, -0.62 + rise, -1.0 - 3.2 * row), axis=1)
     tip = (1 - row) ** 2
     back = np.zeros(len(row))
     deltas = {
         "jawOpen": 0.95 * jaw_turn(points),
-        "tongueUp": np.stack((back, 1.05 * tip, 0.1 * tip), axis=1),
-        "tongueOut": np.stack((back, 0.42 * tip, 1.05 * (1 - row)), axis=1),
+        "tongueUp": np.stack((back, 0.8 * tip, 0.1 * tip), axis=1),
+        "tongueOut": np.stack((back, 0.2 * tip, 1.0 * (1 - row)), axis=1),
     }
     flat = np.stack((column, row), axis=1)
     return Part(

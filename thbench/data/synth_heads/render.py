@@ -87,7 +87,7 @@ def _attributes(
     table[:, 3:6] = (0.0, scene.camera.height, scene.camera.distance) - points
     opened = float(np.linalg.norm(points[13] - points[14]))
     # The inside of the mouth is dark at rest; it takes its light from how far the lips are apart.
-    inside = (1 - shape.depth) ** 2 * min(0.35 + 0.6 * opened, 1.0)
+    inside = (1 - 0.88 * shape.depth) ** 1.6 * min(0.35 + 0.6 * opened, 1.0)
     in_mouth = shape.depth > 0
     table[:, 6] = np.where(in_mouth, inside, model.light.ambient)
     table[:, 7] = np.where(in_mouth, inside, model.light.shadow(rotation.T @ scene.light.key_direction))

@@ -130,4 +130,4 @@ def shaped(strengths: Mapping[str, float]) -> Points:
         strengths: Mode name to strength; modes that are not named are 0.
     """
     vector = np.array([strengths.get(name, 0.0) + _STYLISED.get(name, 0.0) for name in SHAPE_MODES])
-    return np.asarray(template().points + np.tensordot(vector, shape_basis(), axes=1))
+    return np.asarray(template().points + np.einsum("m,mvc->vc", vector, shape_basis()))

@@ -102,6 +102,7 @@ def template() -> Template:
         flats.append(middle + 0.6 * (flat[list(ring)] - middle))
     rings = _mouth_rings(builder.points[list(topo.MOUTH_RING)])
     builder.add(topo.MOUTH_RING, rings, shares=[0.95, 0.6, 0.3], lining=(0.35, 0.7, 1.0))
+    builder.close()
     middle = flat[list(topo.MOUTH_RING)].mean(axis=0)
     flats += [middle + s * (flat[list(topo.MOUTH_RING)] - middle) for s in (0.75, 0.45, 0.2)]
     return builder.finish(np.concatenate(flats))
@@ -158,17 +159,35 @@ class _Builder:
         last = np.array(border)
         for points, share, depth in zip(rings, shares, lining, strict=True):
             number = np.arange(len(last)) + len(self.points)
-            self.triangles.append(ring_triangles(last, number))
             self.points = np.concatenate((self.points, points))
+            self.triangles.append(ring_triangles(last, number, _on_left(self.points[last])))
             self.follows = np.concatenate((self.follows, border))
             self.share = np.concatenate((self.share, np.full(len(number), share)))
             self.lining = np.concatenate((self.lining, np.full(len(number), depth)))
             self.rim = np.concatenate((self.rim, np.full(len(number), rim)))
             last = number
 
+    def close(self) -> None:
+        """Close the ring that was added last: across, lower against upper half."""
+        count = len(topo.MOUTH_RING)
+        first = len(self.points) - count
+        half = count // 2
+        low, high = first + np.arange(half + 1), first + (-np.arange(half + 1)) % count
+        across = np.concatenate(
+            (np.stack((low[:-1], low[1:], high[:-1]), -1), np.stack((low[1:], high[1:], high[:-1]), -1))
+        )
+        # At the corners of the mouth the two halves share their vertex.
+        degenerate = (across == np.roll(across, 1, axis=1)).any(axis=1)
+        self.triangles.append(across[~degenerate].astype(np.int32))
+
     def finish(self, flat: NDArray[np.float64]) -> Template:
         triangles = np.concatenate(self.triangles).astype(np.int32)
         return Template(self.points, triangles, self.follows, self.share, self.lining, self.rim, flat, self.pole)
+
+
+def _on_left(ring: Points) -> NDArray[np.bool_]:
+    """Which segments of a closed ring of points lie on the subject's left."""
+    return np.asarray(ring[:, 0] + np.roll(ring[:, 0], -1) > 0)
 
 
 def _skull(face: Points, start: int) -> tuple[Points, Triangles]:
@@ -186,7 +205,7 @@ def _skull(face: Points, start: int) -> tuple[Points, Triangles]:
         # The chin and the jaw lie outside the ellipsoid; their surplus fades quickly: the underside of the jaw.
         rings.append(direction * (1 + (factor - 1) * (1 - t) ** 3)[:, None])
         number = np.arange(len(ring)) + start + (step - 1) * len(ring)
-        triangles.append(ring_triangles(last, number))
+        triangles.append(ring_triangles(last, number, _on_left(face[ring])))
         last = number
     pole = np.full(len(ring), start + SKULL_RINGS * len(ring))
     triangles.append(np.stack((last, np.roll(last, -1), pole), axis=-1))

@@ -111,7 +111,7 @@ def _lines(image: Image, base: NDArray[np.float64], age: float, p: Image) -> Ima
     furrow = sum(np.exp(-(((y - level - 0.1 * np.cos(x)) / 0.09) ** 2)) for level in (6.1, 6.9, 7.6))
     furrow = furrow * smoothstep(4.2, 2.5, x)
     dark = base * (0.62, 0.5, 0.47)
-    image = mix(image, dark, (0.15 + 0.5 * age) * fold * front)
+    image = mix(image, dark, (0.07 + 0.5 * age) * fold * front)
     return mix(image, dark, 0.5 * max(age - 0.35, 0.0) * furrow * front)
 
 

@@ -45,7 +45,8 @@ class Visibility(NamedTuple):
             towards_light: Unit vector (3,) in head coordinates.
         """
         weight = np.exp(_SPREAD * (self.directions @ np.asarray(towards_light, dtype=np.float32) - 1.0))
-        return np.asarray(self.lit @ (weight / weight.sum()), dtype=np.float32)
+        # Not `@`: a linear-algebra library adds up in an order that depends on its threads.
+        return np.asarray(np.einsum("vd,d->v", self.lit, weight / weight.sum()), dtype=np.float32)
 
 
 def sphere(count: int) -> NDArray[np.float64]:
