@@ -52,6 +52,38 @@ class Diffusion:
 
 
 @dataclass(frozen=True, slots=True)
+class PredictorSizes:
+    """Sizes of the style predictor. The paper does not give them: these are ours."""
+
+    width: int = 512
+    """Of a token."""
+    layers: int = 8
+    """Of the transformer."""
+    heads: int = 8
+    """Of each attention."""
+    audio: int = 1024
+    """Values of a speech feature."""
+    stride: int = 4
+    """Speech features of one token."""
+    identity: int = 80
+    """Identity coefficients of the portrait (the paper's)."""
+    style: int = 256
+    """Values of a style code; the width of the denoising network."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExpertSizes:
+    """Sizes of the lip expert. The paper does not give them: these are ours."""
+
+    width: int = 512
+    """Of the embeddings."""
+    frames: int = 5
+    """Of a clip that is judged; it has two speech features a frame."""
+    mouth: int = 3 * 500
+    """Coordinates of the vertices around the mouth."""
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """Everything that a preset fixes."""
 
@@ -59,6 +91,10 @@ class Config:
     """Of the denoising network."""
     diffusion: Diffusion = Diffusion()
     """Schedule and sampler."""
+    predictor: PredictorSizes = PredictorSizes()
+    """Of the style predictor."""
+    expert: ExpertSizes = ExpertSizes()
+    """Of the lip expert."""
     fps: float = 25.0
     """Frames per second that the denoising network knows."""
     features_per_second: float = 50.0

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
-from thbench_methods.dreamtalk.config import LOWER_FACE, Config, Diffusion, Sizes
+from thbench_methods.dreamtalk.config import LOWER_FACE, Config, Diffusion, ExpertSizes, PredictorSizes, Sizes
+from thbench_methods.dreamtalk.crop import crop, crop_box
+from thbench_methods.dreamtalk.lip_expert import LipExpert, MouthMesh, sync_loss
 from thbench_methods.dreamtalk.motion import (
     STATIC_POSE,
+    StyleClip,
     pose_of_fit,
     render_windows,
     speech_windows,
@@ -17,8 +21,10 @@ from thbench_methods.dreamtalk.motion import (
 )
 from thbench_methods.dreamtalk.networks import Condition, DiffusionNet
 from thbench_methods.dreamtalk.schedule import alpha_bars, betas, sampler
+from thbench_methods.dreamtalk.style_predictor import SpeechAndSpeaker, StylePredictor
 from thbench_methods.nets.building import build
 from thbench_methods.nets.pirenderer import FaceGenerator, warp
+from thbench_methods.nets.sampling import sample
 
 from thbench.errors import MethodError
 from thbench.parity import Outcome
@@ -207,3 +213,104 @@ def test_render_windows_repeat_the_ends() -> None:
 def test_a_pose_track_is_cut_from_a_fit() -> None:
     pose = pose_of_fit(torch.arange(257.0).expand(2, -1), torch.arange(300.0, 305.0).expand(2, -1))
     assert pose[1].tolist() == [224, 225, 226, 254, 255, 256, 302, 303, 304]
+
+
+def test_an_unobstructed_face_has_a_square_of_nearly_two_sides_moved_up() -> None:
+    assert crop_box((400, 300, 500, 400), 1000, 1000) == (360, 250, 540, 430)
+    assert crop_box((400, 300, 500, 340), 1000, 1000)[2] - crop_box((400, 300, 500, 340), 1000, 1000)[0] == 180
+
+
+@pytest.mark.parametrize("face", [(10, 300, 110, 400), (890, 300, 990, 400), (400, 0, 500, 100), (400, 890, 500, 990)])
+def test_a_square_that_would_leave_the_portrait_shrinks(face: tuple[int, int, int, int]) -> None:
+    left, top, right, bottom = crop_box(face, 1000, 1000)
+    assert 0 <= left < right <= 1000
+    assert 0 <= top < bottom <= 1000
+    assert abs((right - left) - (bottom - top)) <= 1
+    assert right - left < 180
+    assert crop(np.zeros((1000, 1000, 3), np.uint8), face).shape == (256, 256, 3)
+
+
+def test_a_face_outside_the_portrait_is_refused() -> None:
+    with pytest.raises(MethodError, match="leaves the portrait of 100 x 80"):
+        crop_box((200, 10, 260, 70), 80, 100)
+
+
+PREDICTOR = PredictorSizes(width=16, layers=2, heads=2, audio=6, stride=4, identity=5, style=8)
+
+
+def test_the_style_predictor_hears_only_what_counts() -> None:
+    torch.manual_seed(0)
+    net = StylePredictor(PREDICTOR).eval()
+    noisy, time, identity = torch.randn(2, 8), torch.tensor([500, 20]), torch.randn(2, 5)
+    speech, lengths = torch.randn(2, 16, 6), torch.tensor([16, 8])
+    code = net(noisy, time, SpeechAndSpeaker(speech, lengths, identity))
+    changed = speech.clone()
+    changed[1, 8:] = 9.0
+    torch.testing.assert_close(net(noisy, time, SpeechAndSpeaker(changed, lengths, identity)), code)
+    alone = net(noisy[1:], time[1:], SpeechAndSpeaker(speech[1:, :8], lengths[1:], identity[1:]))
+    torch.testing.assert_close(alone, code[1:], atol=1e-5, rtol=1e-4)
+    assert net(noisy, time, SpeechAndSpeaker(speech[:, :3], torch.tensor([3, 1]), identity)).shape == (2, 8)
+
+
+@pytest.mark.parametrize("part", ["noisy", "time", "speech", "identity"])
+def test_the_style_code_depends_on_everything(part: str) -> None:
+    torch.manual_seed(0)
+    net = StylePredictor(PREDICTOR).eval()
+    given = {
+        "noisy": torch.randn(1, 8),
+        "time": torch.tensor([300]),
+        "speech": torch.randn(1, 9, 6),
+        "identity": torch.randn(1, 5),
+    }
+
+    def predict(noisy: torch.Tensor, time: torch.Tensor, speech: torch.Tensor, identity: torch.Tensor) -> torch.Tensor:
+        return net(noisy, time, SpeechAndSpeaker(speech, torch.tensor([9]), identity))
+
+    assert (predict(**given | {part: given[part] + 2}) - predict(**given)).abs().max() > 1e-5
+
+
+def test_the_style_predictor_samples_like_the_denoiser() -> None:
+    torch.manual_seed(0)
+    net = StylePredictor(PREDICTOR).eval()
+    condition = SpeechAndSpeaker(torch.randn(2, 9, 6), torch.tensor([9, 9]), torch.randn(2, 5))
+    code = sample(
+        sampler(Diffusion(steps=5)),
+        lambda latent, time: net(latent, latent.new_full((2,), time), condition),
+        torch.randn(2, 8),
+    )
+    assert code.shape == (2, 8)
+    assert code.isfinite().all()
+
+
+def test_the_mouth_mesh_is_linear() -> None:
+    mean, basis = torch.randn(4, 3), torch.randn(4, 3, 8)
+    mesh = MouthMesh(mean, basis)
+    torch.testing.assert_close(mesh(torch.zeros(2, 5, 8)), mean.flatten().expand(2, 5, -1))
+    unit = torch.zeros(8)
+    unit[3] = 2.0
+    torch.testing.assert_close(mesh(unit), (mean + 2 * basis[..., 3]).flatten())
+
+
+def test_the_lip_expert_learns_what_belongs_together() -> None:
+    torch.manual_seed(0)
+    sizes = Sizes(width=16, heads=2, layers=1, feed_forward=32, audio=6, motion=8, style_length=20, lower_face=(0, 1))
+    expert = LipExpert(ExpertSizes(width=32, frames=5, mouth=12), sizes)
+    style = StyleClip(torch.randn(32, 20, 8), torch.full((32,), 20))
+    speech = torch.randn(32, 1, 6) + 0.1 * torch.randn(32, 10, 6)
+    mouth = torch.cat((speech[:, ::2], speech[:, 1::2]), dim=-1)
+    labels = torch.cat((torch.ones(32), torch.zeros(32)))
+    optimiser = torch.optim.Adam(expert.parameters(), 3e-3)
+    both = StyleClip(style.clip.repeat(2, 1, 1), style.length.repeat(2))
+    for _ in range(200):
+        cosine = expert(mouth.repeat(2, 1, 1), torch.cat((speech, speech.roll(1, dims=0))), both)
+        loss = sync_loss(cosine, labels).mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    assert cosine[:32].mean() > cosine[32:].mean() + 0.5
+
+
+def test_the_sync_loss_is_finite_where_the_cosine_is_no_probability() -> None:
+    loss = sync_loss(torch.tensor([-1.0, 0.5, 1.0]), torch.tensor([1, 1, 0]))
+    assert loss.isfinite().all()
+    assert loss[1].item() == pytest.approx(np.log(2))

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from thbench_methods.kdtalker.config import Diffusion, Sizes
+from thbench_methods.kdtalker.crop import crop, crop_box
 from thbench_methods.kdtalker.motion import LAYOUT, driving_keypoints, read_statistics, smooth, smooth_motion
 from thbench_methods.kdtalker.networks import Condition, RelativePositionBias, SpatiotemporalTransformer
 from thbench_methods.kdtalker.schedule import sampler
@@ -280,3 +281,17 @@ def test_the_portraits_scale_is_kept_unless_asked() -> None:
     torch.testing.assert_close(driving_keypoints(source, generated), 2 * source.canonical.expand(4, -1, -1))
     scaled = driving_keypoints(source, generated, use_generated_scale=True)
     torch.testing.assert_close(scaled, 3 * source.canonical.expand(4, -1, -1))
+
+
+def face68(centre: float) -> np.ndarray:
+    points = np.full((68, 2), centre)
+    points[36:42] += (-20, -10)
+    points[42:48] += (20, -10)
+    points[48], points[54] = (centre - 15, centre + 30), (centre + 15, centre + 30)
+    return points
+
+
+def test_the_crop_is_the_box_of_the_ffhq_square() -> None:
+    assert crop_box(face68(300), 600, 600) == (220, 214, 380, 374)
+    assert crop_box(face68(50), 90, 200) == (0, 0, 130, 90)
+    assert crop(np.zeros((90, 200, 3), np.uint8), face68(50)).shape == (256, 256, 3)
