@@ -33,7 +33,9 @@ def test_subdivision_approaches_a_sphere():
         [(i, j, k) for i in range(12) for j in range(i) for k in range(j) if near[i, j] and near[j, k] and near[i, k]],
         dtype=np.int32,
     )
-    normal = np.cross(points[triangles[:, 1]] - points[triangles[:, 0]], points[triangles[:, 2]] - points[triangles[:, 0]])
+    normal = np.cross(
+        points[triangles[:, 1]] - points[triangles[:, 0]], points[triangles[:, 2]] - points[triangles[:, 0]]
+    )
     inwards = (normal * points[triangles[:, 0]]).sum(axis=1) < 0
     triangles[inwards] = triangles[inwards][:, ::-1]
     for _ in range(2):

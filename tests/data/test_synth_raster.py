@@ -39,7 +39,9 @@ def test_agrees_with_brute_force(seed):
 def test_weights_reproduce_linear_functions_of_space():
     # Perspective: interpolating world x with the weights must give back the ray's x at every pixel.
     corners = np.array([(-1.0, -1.0, 4.0), (2.0, -1.0, 9.0), (0.0, 2.0, 6.0)])
-    screen = np.column_stack((32 + 20 * corners[:, 0] / corners[:, 2], 32 + 20 * corners[:, 1] / corners[:, 2], corners[:, 2]))
+    screen = np.column_stack(
+        (32 + 20 * corners[:, 0] / corners[:, 2], 32 + 20 * corners[:, 1] / corners[:, 2], corners[:, 2])
+    )
     seen = rasterise(screen, np.array([[0, 1, 2]], dtype=np.int32), 64, 64)
     world = seen.weights @ corners
     column = seen.pixel % 64 + 0.5
@@ -60,7 +62,9 @@ def test_adjacent_triangles_leave_no_gap():
 
 
 def test_backs_are_dropped_one_by_one():
-    points = np.array([(2.0, 2.0, 5.0), (2.0, 12.0, 5.0), (12.0, 2.0, 5.0), (20.0, 2.0, 5.0), (20.0, 12.0, 5.0), (30.0, 2.0, 5.0)])
+    points = np.array(
+        [(2.0, 2.0, 5.0), (2.0, 12.0, 5.0), (12.0, 2.0, 5.0), (20.0, 2.0, 5.0), (20.0, 12.0, 5.0), (30.0, 2.0, 5.0)]
+    )
     # Anti-clockwise for a viewer in front means clockwise in rows that count downwards: 0, 1, 2 is seen from the front.
     triangles = np.array([[0, 1, 2], [3, 5, 4]], dtype=np.int32)
     assert set(rasterise(points, triangles, 32, 32).triangle) == {0, 1}

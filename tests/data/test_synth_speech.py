@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -26,7 +27,7 @@ def test_sounds_have_their_visemes(ipa, expected):
 def test_gestures_cover_the_clip_without_gaps():
     line = visemes.gestures(babble().phonemes, 3.0)
     assert line[0].start == 0 and line[-1].end == 3.0
-    assert all(a.end == pytest.approx(b.start) for a, b in zip(line, line[1:], strict=False))
+    assert all(a.end == pytest.approx(b.start) for a, b in pairwise(line))
     assert sum(g.stress == 1 for g in line) == sum("ˈ" in s for s in SOUNDS) + 1  # oʊ is two vowels
 
 
@@ -104,7 +105,7 @@ def test_equal_requests_give_equal_sound(spoken):
 
 def test_phonemes_cover_the_sound_and_silence_lies_outside(spoken):
     phonemes, samples = spoken.phonemes, spoken.audio.samples
-    assert all(a.end == pytest.approx(b.start) for a, b in zip(phonemes, phonemes[1:], strict=False))
+    assert all(a.end == pytest.approx(b.start) for a, b in pairwise(phonemes))
     peak = np.abs(samples).max()
     before, after = round(phonemes[0].start * 16000), round(phonemes[-1].end * 16000)
     assert np.abs(samples[: max(before - 16, 0)]).max(initial=0) < 0.02 * peak

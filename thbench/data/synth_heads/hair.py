@@ -69,7 +69,9 @@ HAIR_STYLES: Mapping[str, HairStyle | None] = {
     "bob": HairStyle(volume=1.3, top=1.5, front=0.9, recede=9.0, length=7.0, part=0.35, flare=-1.2, opening=60.0),
     "bob with fringe": HairStyle(volume=1.3, top=1.6, front=1.2, length=7.5, fringe=18.0, flare=-1.0, opening=58.0),
     "long": HairStyle(volume=1.3, top=1.5, front=0.9, recede=9.0, length=18.0, part=0.1, flare=0.8, opening=63.0),
-    "long wavy": HairStyle(volume=1.8, top=1.9, front=1.3, recede=8.0, length=17.0, part=-0.5, flare=1.5, curl=0.35, opening=64.0),
+    "long wavy": HairStyle(
+        volume=1.8, top=1.9, front=1.3, recede=8.0, length=17.0, part=-0.5, flare=1.5, curl=0.35, opening=64.0
+    ),
     "bun": HairStyle(volume=0.5, top=0.8, front=0.6, recede=6.0, bun=3.3, part=0.0),
 }
 """Named styles, before a person's own variation."""

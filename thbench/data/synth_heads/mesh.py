@@ -165,7 +165,7 @@ class SmoothDeformer:
         energy = self._energy[free] + stretch * self._membrane[free]
         result = np.zeros((len(self._energy), len(handles)))
         result[list(handles), np.arange(len(handles))] = 1.0
-        # Rounded, since the last digits of the solution depend on the threads and version of the linear-algebra library.
+        # Rounded: the last digits of the solution depend on the threads and version of the linear-algebra library.
         result[free] = np.linalg.solve(energy[:, free], -energy[:, list(handles)]).round(7)
         return result
 

@@ -100,11 +100,21 @@ EXPRESSION_STEP, ANGLE_STEP, LENGTH_STEP = 1 / 255, 0.01, 0.002
 """Steps of expression coefficients, angles (degrees) and displacements (centimetres)."""
 
 
+def to_steps(values: NDArray[np.floating], step: float) -> NDArray[np.int64]:
+    """Whole numbers of steps nearest to the values."""
+    return np.asarray(np.rint(np.asarray(values, dtype=np.float64) / step), dtype=np.int64)
+
+
+def from_steps(steps: NDArray[np.integer], step: float) -> NDArray[np.float32]:
+    """Values of whole numbers of steps; the one way in which stored movements become numbers again."""
+    return np.asarray(steps, dtype=np.float32) * np.float32(step)
+
+
 def quantised(motion: Motion) -> Motion:
     """Round a motion to the steps in which it is stored, so that the stored truth is exactly what is drawn."""
 
     def snap(values: NDArray[np.float32], step: float) -> NDArray[np.float32]:
-        return np.asarray(np.rint(values / step) * step, dtype=np.float32)
+        return from_steps(to_steps(values, step), step)
 
     return Motion(
         motion.fps,

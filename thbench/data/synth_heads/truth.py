@@ -8,9 +8,11 @@ asked for.
 from __future__ import annotations
 
 import json
+import zlib
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -206,11 +208,11 @@ def write_truth(path: Path, truth: Truth) -> None:
     np.savez_compressed(
         path,
         about=np.frombuffer(truth.about.model_dump_json().encode(), dtype=np.uint8),
-        expression=np.rint(motion.expression / step.EXPRESSION_STEP).astype(np.uint8),
-        gaze=np.rint(motion.gaze / step.ANGLE_STEP).astype(np.int16),
-        pose=np.rint(motion.pose / step.ANGLE_STEP).astype(np.int16),
-        place=np.rint(motion.place / step.LENGTH_STEP).astype(np.int16),
-        chest=np.rint(motion.chest / step.LENGTH_STEP).astype(np.int16),
+        expression=step.to_steps(motion.expression, step.EXPRESSION_STEP).astype(np.uint8),
+        gaze=step.to_steps(motion.gaze, step.ANGLE_STEP).astype(np.int16),
+        pose=step.to_steps(motion.pose, step.ANGLE_STEP).astype(np.int16),
+        place=step.to_steps(motion.place, step.LENGTH_STEP).astype(np.int16),
+        chest=step.to_steps(motion.chest, step.LENGTH_STEP).astype(np.int16),
         visemes=np.rint(truth.visemes * 255).astype(np.uint8),
         # Differences from frame to frame are small numbers, which compress well.
         landmarks68=np.diff(np.rint(truth.landmarks68 / _PIXEL_STEP).astype(np.int16), axis=0, prepend=np.int16(0)),
@@ -231,21 +233,18 @@ def read_truth(path: Path) -> Truth:
             arrays = {name: archive[name] for name in archive.files}
         about = About.model_validate_json(arrays["about"].tobytes())
         return _from_arrays(about, arrays)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, EOFError, ValueError, KeyError, BadZipFile, zlib.error) as error:
         raise MediaError(f"{path} is not a truth file of synth-heads ({error}); make the clip again") from error
 
 
 def _from_arrays(about: About, arrays: dict[str, NDArray[Any]]) -> Truth:
-    def real(name: str, unit: float) -> NDArray[np.float32]:
-        return np.asarray(np.rint(arrays[name]) * unit, dtype=np.float32)
-
     motion = Motion(
         about.fps,
-        real("expression", step.EXPRESSION_STEP),
-        real("gaze", step.ANGLE_STEP),
-        real("pose", step.ANGLE_STEP),
-        real("place", step.LENGTH_STEP),
-        real("chest", step.LENGTH_STEP),
+        step.from_steps(arrays["expression"], step.EXPRESSION_STEP),
+        step.from_steps(arrays["gaze"], step.ANGLE_STEP),
+        step.from_steps(arrays["pose"], step.ANGLE_STEP),
+        step.from_steps(arrays["place"], step.LENGTH_STEP),
+        step.from_steps(arrays["chest"], step.LENGTH_STEP),
     )
     visemes = arrays["visemes"].astype(np.float32)
     frames = len(motion)
