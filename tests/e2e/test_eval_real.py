@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from thbench.media import read_audio, read_frames, remux, write_video
-from thbench.registry import METRICS
+from thbench.metrics.available import select
 from thbench.types import Audio
 
 INFINITE_FOR_EQUAL = {"psnr", "psnr/pooled"}
@@ -63,10 +63,12 @@ def value(cell: Mapping[str, Any]) -> float:
 def test_every_metric_has_a_finite_value_on_every_real_clip(scored: Mapping[str, Any]) -> None:
     assert scored["failures"] == []
     made, truth = cells(scored, "made"), cells(scored, "ground-truth")
-    assert set(made) == set(truth) == set(METRICS)
+    assert set(made) == set(truth) == set(select(["all"]).specs)
     for row, table in (("made", made), ("ground-truth", truth)):
         for name, cell in table.items():
-            if name in TOO_SHORT_FOR:
+            if name in select(["all"]).lacking:
+                assert "thbench weights get" in str(cell["missing"]), name
+            elif name in TOO_SHORT_FOR:
                 assert TOO_SHORT_FOR[name] in str(cell["missing"]), name
             elif name not in INFINITE_FOR_EQUAL or row == "made":
                 assert math.isfinite(value(cell)), (row, name, cell)
@@ -87,8 +89,10 @@ def test_published_dreamtalk_outputs_are_scored_without_reference(shared: Path, 
     board = evaluate(shared / "real" / "generated", None, tmp_path / "run")
     assert board["failures"] == []
     found = cells(board, "made")
-    for name, spec in METRICS.items():
-        if "reference" in spec.needs:
+    for name, spec in select(["all"]).specs.items():
+        if name in select(["all"]).lacking:
+            assert "thbench weights get" in str(found[name]["missing"])
+        elif "reference" in spec.needs:
             assert found[name]["scored"] == 0
             assert "no reference" in str(found[name]["missing"])
         elif name in NO_BLINKS:

@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
-from typing import TYPE_CHECKING, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from thbench.errors import MissingExtraError, UsageError
 
@@ -250,10 +250,10 @@ def _run_ray(
         def work(self, job: JobT) -> ResultT:
             return self.worker(job, lambda done: None)
 
-    remote = ray.remote(num_cpus=1)(Actor)
+    remote: Any = ray.remote(num_cpus=1)(Actor)
     waiting = deque(enumerate(jobs))
     actors = [remote.remote() for _ in range(min(workers, len(jobs)))]
-    busy = {}
+    busy: dict[Any, tuple[Any, int]] = {}
     try:
         for actor, (index, job) in zip(actors, list(itertools.islice(waiting, len(actors))), strict=True):
             waiting.popleft()
