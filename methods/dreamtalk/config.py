@@ -1,6 +1,6 @@
 """DreamTalk's sizes and settings as frozen records; the defaults are the published values. Imports nothing heavy.
 
-Source: arXiv 2312.09767, section 4.1; ali-vilab/dreamtalk, configs/default.py and generators/renderer_conf.yaml.
+Source: arXiv 2312.09767; ali-vilab/dreamtalk, configs/default.py and generators/renderer_conf.yaml.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Diffusion:
     steps: int = 10
     """DDIM steps."""
     guidance: float = 1.0
-    """Scale of the classifier-free guidance of style; beyond 2 lips lose sync (section 4.5 of the paper)."""
+    """Scale of the classifier-free guidance of style; beyond 2 lips lose sync (as the paper reports)."""
     train_steps: int = 1000
     """Diffusion steps of training."""
     beta_start: float = 1e-4

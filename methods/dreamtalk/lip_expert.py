@@ -1,7 +1,7 @@
 """The style-aware lip expert: whether mouth and speech belong together, given how this person speaks.
 
 Mouth motion and speech are embedded, both under a style feature from an encoder of the expert's own; their cosine is
-the probability that they are in sync (arXiv 2312.09767, section 3.3). The network was not released; widths and clip
+the probability that they are in sync (arXiv 2312.09767). The network was not released; widths and clip
 length are ours.
 """
 

@@ -1,7 +1,7 @@
 """DreamTalk's denoising network: expression from audio, style clip and noise.
 
 Every frame is denoised by itself, under the window of speech features around it; frames share only the style code. Key
-names are those of `denoising_network.pth` behind `diff_net.`. Source: arXiv 2312.09767, section 3.2;
+names are those of `denoising_network.pth` behind `diff_net.`. Source: arXiv 2312.09767;
 ali-vilab/dreamtalk, core/networks/.
 """
 

@@ -1,7 +1,7 @@
 """The diffusion style predictor: a style code from speech and portrait, without a style clip.
 
 A transformer encoder over the speech, the diffusion time, the speaker and the noisy style code, read at a learned
-query (arXiv 2312.09767, section 3.4). The network was not released; depth and width are ours.
+query (arXiv 2312.09767). The network was not released; depth and width are ours.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """KDTalker's sizes and settings as frozen records; the defaults are the published values. Imports nothing heavy.
 
-Source: arXiv 2503.12963, section 4.1; chaolongy/KDTalker, config/structured.py and model/.
+Source: arXiv 2503.12963; chaolongy/KDTalker, config/structured.py and model/.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Diffusion:
     """Noise schedule and sampler."""
 
     steps: int = 50
-    """DDIM steps; table T6 of the paper finds sync no worse with 5 to 20."""
+    """DDIM steps; table 6 of the paper finds sync no worse with 5 to 20."""
     train_steps: int = 1000
     """Diffusion steps of training."""
     beta_start: float = 1e-5

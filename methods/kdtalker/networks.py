@@ -2,7 +2,7 @@
 
 Tokens are the canonical key-points, a reference motion, and the noisy motion of each frame. Every token is conditioned
 on the diffusion time and on its own audio feature. Key names are those of `KDTalker.pth` behind
-`point_model.model.`. Source: arXiv 2503.12963, section 3.3; chaolongy/KDTalker, model/temporaltrans/temptrans.py.
+`point_model.model.`. Source: arXiv 2503.12963; chaolongy/KDTalker, model/temporaltrans/temptrans.py.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Clips of any length from windows of 64 frames, chained by their last frame.
 
-Source: arXiv 2503.12963, section 3.3; chaolongy/KDTalker, inference.py.
+Source: arXiv 2503.12963; chaolongy/KDTalker, inference.py.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Motion, audio, emotion and identity start as four streams that attend to each other (coarse), go on as motion and
 condition (intermediate), and end as one sequence (fine). Key names are those of `net-200.pth`. Source: arXiv
-2507.03256, section 3.2; lixinyyang/MoDA, src/models/dit/talking_head_dit.py and talking_head_diffusion.py.
+2507.03256; lixinyyang/MoDA, src/models/dit/talking_head_dit.py and talking_head_diffusion.py.
 """
 
 from __future__ import annotations

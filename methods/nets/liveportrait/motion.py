@@ -28,7 +28,7 @@ class ChannelNorm(nn.LayerNorm):
 
 
 class GlobalResponseNorm(nn.Module):
-    """Weighs channels by their share of the response over the whole map (ConvNeXt V2, section 3.3)."""
+    """Weighs channels by their share of the response over the whole map (ConvNeXt V2)."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
