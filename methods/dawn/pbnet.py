@@ -6,7 +6,7 @@ et al., "ACTOR", ICCV 2021. All frames come from one pass; each has a latent of 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
@@ -23,23 +23,11 @@ from thbench_methods.dawn.attention import (
 )
 from thbench_methods.nets.building import computed
 from thbench_methods.nets.embeddings import position_table
+from thbench_methods.nets.posterior import Posterior
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
     from thbench_methods.dawn.config import PBNetSizes
-
-
-class Posterior(NamedTuple):
-    """Distribution of the latents of a clip."""
-
-    mean: Tensor
-    """Shape (N, F, audio_latent)."""
-    log_variance: Tensor
-    """Of the same shape."""
-
-    def draw(self, noise: Tensor) -> Tensor:
-        """Return a latent, given standard normal numbers of the same shape."""
-        return self.mean + (self.log_variance / 2).exp() * noise
 
 
 class Positions(nn.Module):

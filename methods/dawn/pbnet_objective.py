@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
-    from thbench_methods.dawn.pbnet import Posterior
+    from thbench_methods.nets.posterior import Posterior
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +36,6 @@ def divergence_weight(progress: float, weights: PBNetWeights) -> float:
     """Return the weight of the KL divergence at a share of training from 0 to 1."""
     risen = (progress - weights.silent) / (weights.full - weights.silent)
     return weights.divergence * min(max(risen, 0.0), 1.0)
-
-
-def divergence(posterior: Posterior) -> Tensor:
-    """Return the KL divergence to the standard normal distribution, averaged over all latent numbers."""
-    variance = posterior.log_variance.exp()
-    return 0.5 * (posterior.mean.square() + variance - 1 - posterior.log_variance).mean()
 
 
 class PatchDiscriminator(nn.Module):
@@ -94,7 +88,7 @@ def generator_loss(
         progress: Share of training done, 0 to 1.
         weights: Of the parts.
     """
-    rebuilt, spread, doubt = F.mse_loss(reconstructed, difference), divergence(posterior), judged(logits, real=True)
+    rebuilt, spread, doubt = F.mse_loss(reconstructed, difference), posterior.divergence(), judged(logits, real=True)
     total = rebuilt + divergence_weight(progress, weights) * spread + weights.adversarial * doubt
     return PBNetLoss(total, rebuilt, spread, doubt)
 

@@ -10,9 +10,9 @@ from thbench_methods.dawn import objective, pbnet_objective
 from thbench_methods.dawn.config import UNetSizes
 from thbench_methods.dawn.diffusion import A2VFDM
 from thbench_methods.dawn.objective import CURRICULUM
-from thbench_methods.dawn.pbnet import Posterior
 from thbench_methods.dawn.schedule import dynamic_threshold
 from thbench_methods.dawn.unet import Condition
+from thbench_methods.nets.posterior import Posterior
 from torch import Tensor, nn
 
 SMALL = UNetSizes(width=16, multipliers=(1, 2), still=12, audio=5, heads=2, head_width=8, groups=4)
@@ -150,12 +150,12 @@ def test_the_second_stage_is_longer_and_freer() -> None:
 
 def test_divergence_is_that_of_two_normal_distributions() -> None:
     mean, variance = torch.tensor([[[0.3, -1.2]]]), torch.tensor([[[0.5, 2.0]]])
-    ours = pbnet_objective.divergence(Posterior(mean, variance.log()))
+    ours = Posterior(mean, variance.log()).divergence()
     theirs = torch.distributions.kl_divergence(
         torch.distributions.Normal(mean, variance.sqrt()), torch.distributions.Normal(0.0, 1.0)
     ).mean()
     torch.testing.assert_close(ours, theirs)
-    assert pbnet_objective.divergence(Posterior(torch.zeros(1, 1, 2), torch.zeros(1, 1, 2))) == 0
+    assert Posterior(torch.zeros(1, 1, 2), torch.zeros(1, 1, 2)).divergence() == 0
 
 
 def test_divergence_waits_then_rises_in_a_line() -> None:

@@ -1,0 +1,125 @@
+"""Tracks of head pose and gaze: generated from text and sound, taken from another video, or still.
+
+Source: PoseTalk, section 3.1 (three sources of pose) and 3.2. Tracks are (F, track) in the order of `config.TRACK`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from thbench_methods.nets.sampling import sample
+from thbench_methods.posetalk.pose_denoiser import PoseCondition, PoseDenoiser, guided, sampler
+from thbench_methods.posetalk.pose_vae import PoseVAE
+from torch import Tensor, nn
+
+from thbench.errors import MethodError
+
+if TYPE_CHECKING:
+    from thbench_methods.posetalk.config import PoseDiffusion, PoseSizes
+
+
+class PoseLatentDiffusion(nn.Module):
+    """The autoencoder, the denoiser, and the numbers that standardise tracks and latents."""
+
+    track_deviation: Tensor
+    latent_deviation: Tensor
+
+    def __init__(self, sizes: PoseSizes) -> None:
+        super().__init__()
+        self.sizes = sizes
+        self.vae = PoseVAE(sizes)
+        self.denoiser = PoseDenoiser(sizes)
+        self.register_buffer("track_deviation", torch.ones(sizes.track))
+        self.register_buffer("latent_deviation", torch.ones(()))
+
+    def generate(self, condition: PoseCondition, noise: Tensor, diffusion: PoseDiffusion) -> Tensor:
+        """Return tracks of N windows, relative to their first frame.
+
+        Args:
+            condition: What they depend on; N windows of F frames.
+            noise: Standard normal numbers, shape (N, latents, width).
+            diffusion: Sampler and guidance.
+
+        Returns:
+            Shape (N, F, track); zero behind the end of each.
+        """
+
+        def denoise(latent: Tensor, time: float) -> Tensor:
+            times = torch.full((len(latent),), int(time), device=latent.device)
+            return guided(self.denoiser, diffusion, latent, times, condition)
+
+        latent = sample(sampler(diffusion), denoise, noise) * self.latent_deviation
+        frames = condition.audio.shape[1]
+        return self.vae.decode(latent, condition.lengths, frames) * self.track_deviation
+
+    def starts(self, frames: int, diffusion: PoseDiffusion) -> list[int]:
+        """Return where the windows of a track of some frames, at least one, start."""
+        window = min(self.sizes.window, frames)
+        return window_starts(frames, window, min(diffusion.overlap, window - 1))
+
+    def long_track(self, audio: Tensor, text: Tensor | None, noise: Tensor, diffusion: PoseDiffusion) -> Tensor:
+        """Return a track of any length, relative to its first frame.
+
+        Windows share `diffusion.overlap` frames. Each goes on from where the one before is, and is faded into it.
+
+        Args:
+            audio: Shape (F, audio), at least one frame.
+            text: Shape (text,): the prompt; None for none.
+            noise: Standard normal numbers, shape (windows, latents, width), one for each of `starts`.
+            diffusion: Sampler and guidance.
+
+        Returns:
+            Shape (F, track).
+        """
+        frames, window = len(audio), min(self.sizes.window, len(audio))
+        starts = self.starts(frames, diffusion)
+        if len(noise) != len(starts):
+            raise MethodError(f"{len(noise)} windows of noise were given, but {frames} frames need {len(starts)}")
+        prompt = audio.new_zeros(self.sizes.text) if text is None else text
+        every = torch.ones(len(starts), dtype=torch.bool, device=audio.device)
+        condition = PoseCondition(
+            torch.stack([audio[start : start + window] for start in starts]),
+            torch.full((len(starts),), window, device=audio.device),
+            prompt.expand(len(starts), -1),
+            heard=every,
+            told=every if text is not None else ~every,
+        )
+        return chained(self.generate(condition, noise, diffusion), starts)
+
+
+def window_starts(frames: int, window: int, overlap: int) -> list[int]:
+    """Return where the fewest windows that cover some frames start, the last as far as it can be."""
+    return [*range(0, max(frames - window, 0), window - overlap), max(frames - window, 0)]
+
+
+def chained(windows: Tensor, starts: list[int]) -> Tensor:
+    """Join windows (N, window, track), each relative to its own first frame, into one track relative to its first.
+
+    Each window starts from where the track then is. Over the frames that both cover, the track fades from the one to
+    the other.
+    """
+    track = windows[0] - windows[0, :1]
+    for window, start in zip(windows[1:], starts[1:], strict=True):
+        shared = len(track) - start
+        placed = window - window[:1] + track[start]
+        share = torch.arange(shared, dtype=track.dtype, device=track.device)[:, None] / max(shared, 1)
+        track = torch.cat((track[:start], torch.lerp(track[start:], placed[:shared], share), placed[shared:]))
+    return track
+
+
+def from_portrait(relative: Tensor, portrait: Tensor) -> Tensor:
+    """Return the track that starts at the portrait's own pose and gaze (track,) and moves by `relative` (F, track)."""
+    return portrait + relative
+
+
+def still(portrait: Tensor, frames: int) -> Tensor:
+    """Return the track that keeps the portrait's pose and gaze (track,)."""
+    return portrait.expand(frames, -1)
+
+
+def template(track: Tensor, portrait: Tensor, frames: int) -> Tensor:
+    """Return another video's track (T, track), moved to start at the portrait's, forth and back as often as needed."""
+    there_and_back = torch.cat((track, track[1:-1].flip(0)))
+    places = torch.arange(frames, device=track.device) % len(there_and_back)
+    return from_portrait((there_and_back - there_and_back[:1])[places], portrait)

@@ -1,0 +1,138 @@
+"""The denoiser of Pose Latent Diffusion: noise in latents, from sound and text.
+
+Source: PoseTalk, section 3.2 and figure 2: the noisy latents stand in one sequence with the embeddings of the text, of
+the diffusion time and of the sound.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from thbench_methods.nets.ddim import DDIM, ddim
+from thbench_methods.nets.embeddings import angles, frequencies
+from thbench_methods.posetalk.pose_vae import padding
+from thbench_methods.posetalk.transformer import SkipTransformer, encoder_layer
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from thbench_methods.posetalk.config import PoseDiffusion, PoseSizes
+
+
+class PoseCondition(NamedTuple):
+    """What the tracks of N windows depend on."""
+
+    audio: Tensor
+    """Shape (N, F, audio): speech at each frame."""
+    lengths: Tensor
+    """Shape (N,): frames of each that count."""
+    text: Tensor
+    """Shape (N, text): embedded prompts."""
+    heard: Tensor
+    """Shape (N,), bool: whether the sound is told."""
+    told: Tensor
+    """Shape (N,), bool: whether the text is told."""
+
+
+class PoseDenoiser(nn.Module):
+    """A skip transformer over [latents, time, text, sound]."""
+
+    def __init__(self, sizes: PoseSizes) -> None:
+        super().__init__()
+        self.sizes = sizes
+        width = sizes.width
+        most = sizes.latents + 2 + -(-sizes.window // sizes.audio_stride)
+        self.positions = nn.Parameter(torch.randn(most, width) / 10)
+        self.embed_time = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))
+        self.embed_text = nn.Sequential(nn.ReLU(), nn.Linear(sizes.text, width))
+        self.embed_audio = nn.Linear(sizes.audio, width)
+        self.no_text = nn.Parameter(torch.randn(width))
+        self.no_audio = nn.Parameter(torch.randn(width))
+        shape = width, sizes.heads, sizes.feed_forward, sizes.dropout
+        self.transformer = SkipTransformer(width, sizes.layers, lambda: encoder_layer(*shape))
+
+    def forward(self, latent: Tensor, time: Tensor, condition: PoseCondition) -> Tensor:
+        """Predict the noise in latents.
+
+        Args:
+            latent: Shape (N, latents, width).
+            time: Shape (N,): diffusion times.
+            condition: What the tracks depend on.
+
+        Returns:
+            Of the shape of `latent`.
+        """
+        return self.full(latent, time, condition)[0]
+
+    def full(self, latent: Tensor, time: Tensor, condition: PoseCondition) -> tuple[Tensor, Tensor]:
+        """Run all layers; returns the prediction and what `shallow` can use again."""
+        tokens, mask = self._sequence(latent, time, condition)
+        first = self.transformer.enter(tokens, src_key_padding_mask=mask)
+        deep = self.transformer.deep(first, src_key_padding_mask=mask)
+        return self._leave(deep, first, mask), deep
+
+    def shallow(self, latent: Tensor, time: Tensor, condition: PoseCondition, deep: Tensor) -> Tensor:
+        """Run the first and the last layer only, around what `full` gave at another time."""
+        tokens, mask = self._sequence(latent, time, condition)
+        return self._leave(deep, self.transformer.enter(tokens, src_key_padding_mask=mask), mask)
+
+    def _leave(self, deep: Tensor, first: Tensor, mask: Tensor) -> Tensor:
+        return self.transformer.leave(deep, first, src_key_padding_mask=mask)[:, : self.sizes.latents]
+
+    def _sequence(self, latent: Tensor, time: Tensor, condition: PoseCondition) -> tuple[Tensor, Tensor]:
+        """Return the tokens, (N, S, width), and where they are padding, (N, S)."""
+        turns = angles(time, frequencies(self.sizes.width // 2).to(time.device))
+        moment = self.embed_time(torch.cat((turns.sin(), turns.cos()), dim=-1))
+        text = torch.where(condition.told[:, None], self.embed_text(condition.text), self.no_text)
+        audio = self.embed_audio(pooled(condition.audio, condition.lengths, self.sizes.audio_stride))
+        audio = torch.where(condition.heard[:, None, None], audio, self.no_audio)
+        tokens = torch.cat((latent, moment[:, None], text[:, None], audio), dim=1)
+        silent = padding(-(-condition.lengths // self.sizes.audio_stride), audio.shape[1])
+        mask = torch.cat((silent.new_zeros(len(latent), tokens.shape[1] - audio.shape[1]), silent), dim=1)
+        return tokens + self.positions[: tokens.shape[1]], mask
+
+
+def pooled(audio: Tensor, lengths: Tensor, stride: int) -> Tensor:
+    """Return the mean of each `stride` frames of audio (N, F, d) that count: (N, ceil(F / stride), d)."""
+    counted = (~padding(lengths, audio.shape[1])).to(audio.dtype)[..., None]
+    sums, counts = (
+        F.pad(values, (0, 0, 0, -audio.shape[1] % stride)).view(len(audio), -1, stride, values.shape[2]).sum(dim=2)
+        for values in (audio * counted, counted)
+    )
+    return sums / counts.clamp(min=1)
+
+
+def guided(
+    denoiser: PoseDenoiser, diffusion: PoseDiffusion, latent: Tensor, time: Tensor, condition: PoseCondition
+) -> Tensor:
+    """Return the noise under two-scale guidance: nothing told, plus what sound changes, plus what text changes then.
+
+    With the predictions ε of nothing, of sound, and of sound and text: ε_∅ + g_a (ε_a - ε_∅) + g_t (ε_at - ε_a).
+    """
+    nobody = torch.zeros_like(condition.heard)
+    views = (
+        condition._replace(heard=nobody, told=nobody),
+        condition._replace(told=nobody),
+        condition,
+    )
+    together = PoseCondition(*(torch.cat(parts) for parts in zip(*views, strict=True)))
+    nothing, sound, both = denoiser(latent.repeat(3, 1, 1), time.repeat(3), together).chunk(3)
+    guided_noise: Tensor = (
+        nothing + diffusion.audio_guidance * (sound - nothing) + diffusion.text_guidance * (both - sound)
+    )
+    return guided_noise
+
+
+def alpha_bars(diffusion: PoseDiffusion) -> Tensor:
+    """Return (train_steps,): signal power by time, for noise variances whose square root rises linearly."""
+    roots = torch.linspace(
+        diffusion.beta_start**0.5, diffusion.beta_end**0.5, diffusion.train_steps, dtype=torch.float64
+    )
+    return torch.cumprod(1 - roots.square(), dim=0)
+
+
+def sampler(diffusion: PoseDiffusion) -> DDIM:
+    """Return DDIM with equally spaced times from 1 on, as in Motion Latent Diffusion."""
+    stride = diffusion.train_steps // diffusion.steps
+    return ddim(alpha_bars(diffusion).tolist(), range(1, 1 + stride * diffusion.steps, stride), "noise")

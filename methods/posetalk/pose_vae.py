@@ -1,0 +1,75 @@
+"""The variational autoencoder of Pose Latent Diffusion: tracks of pose and gaze to a few latents, and back.
+
+Source: PoseTalk, section 3.2; Motion Latent Diffusion, mld/models/architectures/mld_vae.py, for the layout: learned
+tokens in front of the frames gather the latents, and the decoder's queries are positions.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from thbench_methods.nets.posterior import Posterior
+from thbench_methods.posetalk.transformer import SkipTransformer, decoder_layer, encoder_layer
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from thbench_methods.posetalk.config import PoseSizes
+
+
+def padding(lengths: Tensor, frames: int) -> Tensor:
+    """Return (N, frames), True behind the end of tracks of some lengths (N,)."""
+    return torch.arange(frames, device=lengths.device) >= lengths[:, None]
+
+
+FIRST_LOG_VARIANCE = -4.0
+"""Where training starts: latents that say something, before the divergence widens them."""
+
+
+class PoseVAE(nn.Module):
+    """Encoder and decoder; tracks are standardised and relative to their first frame."""
+
+    def __init__(self, sizes: PoseSizes) -> None:
+        super().__init__()
+        self.sizes = sizes
+        shape = sizes.width, sizes.heads, sizes.feed_forward, sizes.dropout
+        self.embed = nn.Linear(sizes.track, sizes.width)
+        self.summary = nn.Parameter(torch.randn(sizes.latents, sizes.width))
+        self.encoder_positions = nn.Parameter(torch.randn(sizes.latents + sizes.window, sizes.width) / 10)
+        self.encoder = SkipTransformer(sizes.width, sizes.layers, lambda: encoder_layer(*shape))
+        # Read by a layer of its own, as the transformer's last norm would hold the variance near one.
+        self.moments = nn.Linear(sizes.width, 2 * sizes.width)
+        nn.init.constant_(self.moments.bias[sizes.width :], FIRST_LOG_VARIANCE)
+        self.queries = nn.Parameter(torch.randn(sizes.window, sizes.width) / 10)
+        self.decoder = SkipTransformer(sizes.width, sizes.layers, lambda: decoder_layer(*shape))
+        self.read = nn.Linear(sizes.width, sizes.track)
+
+    def encode(self, track: Tensor, lengths: Tensor) -> Posterior:
+        """Return the distribution of the latents.
+
+        Args:
+            track: Shape (N, F, track), F at most `sizes.window`.
+            lengths: Shape (N,): frames of each that count.
+
+        Returns:
+            Of shape (N, latents, width).
+        """
+        clips, frames, _ = track.shape
+        tokens = torch.cat((self.summary.expand(clips, -1, -1), self.embed(track)), dim=1)
+        hidden = padding(lengths, frames)
+        mask = torch.cat((hidden.new_zeros(clips, len(self.summary)), hidden), dim=1)
+        positions = self.encoder_positions[: tokens.shape[1]]
+        encoded: Tensor = self.encoder(tokens + positions, src_key_padding_mask=mask)
+        return Posterior(*self.moments(encoded[:, : len(self.summary)]).chunk(2, dim=-1))
+
+    def decode(self, latent: Tensor, lengths: Tensor, frames: int) -> Tensor:
+        """Return tracks (N, frames, track) of latents (N, latents, width); zero behind the end of each."""
+        hidden = padding(lengths, frames)
+        queries = self.queries[:frames].expand(len(latent), -1, -1)
+        decoded: Tensor = self.read(self.decoder(queries, memory=latent, tgt_key_padding_mask=hidden))
+        return decoded.masked_fill(hidden[..., None], 0.0)
+
+    def forward(self, track: Tensor, lengths: Tensor, noise: Tensor) -> tuple[Tensor, Posterior]:
+        """Reconstruct tracks, for training, with standard normal numbers (N, latents, width)."""
+        posterior = self.encode(track, lengths)
+        return self.decode(posterior.draw(noise), lengths, track.shape[1]), posterior
