@@ -23,6 +23,9 @@ EXTRA_OF_PACKAGE: Mapping[str, str] = {
     "mediapipe": "eval",
     "torch": "torch",
     "safetensors": "torch",
+    "onnxruntime": "onnx",
+    "lpips": "lpips",
+    "torchmetrics": "lpips",
     "ray": "cluster",
 }
 """Top-level package to the extra of thbench that installs it."""

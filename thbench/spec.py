@@ -44,11 +44,41 @@ class WeightSpec(Document):
     """What thbench does with it."""
 
 
+class WeightSlot(Document):
+    """A published network file whose digest is not known: the user's own copy takes its place."""
+
+    name: str
+    """Registry name, e.g. `hopenet`."""
+    file: str
+    """File name under which it is published."""
+    licence: str
+    """Licence or terms of use, as its publisher states them."""
+    source: str
+    """Where it is published, for people."""
+    used_for: str
+    """What thbench does with it."""
+
+
+class SetStatistic(Document):
+    """How one number comes of the features of many videos; such a metric has no value for a single video."""
+
+    kind: Literal["frechet", "kid"]
+    """Frechet distance, or kernel distance of subsets."""
+    extractor: str
+    """Features of the row's videos, a name under `features/`."""
+    reference: str
+    """Features of the ground-truth row's videos; the same name unless other parts of a real video are taken."""
+    ddof: int = 1
+    """Frechet: covariances are divided by N - ddof."""
+    subsets: str = "torch-fidelity"
+    """Kernel distance: a name of `thbench.metrics.kid.PROTOCOLS`."""
+
+
 class MetricSpec(Document):
     """A named number with a direction, a unit and a protocol."""
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]*(/[a-z0-9][a-z0-9.-]*)?$")
-    """`family` or `family/variant`, e.g. `m-lmd/eat`."""
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]*(/[a-z0-9][a-z0-9.-]*){0,3}$")
+    """`family`, `family/variant` or finer, e.g. `m-lmd/eat`."""
     version: int = Field(default=1, ge=1)
     """Raised by any change that alters a number."""
     title: str
@@ -69,6 +99,10 @@ class MetricSpec(Document):
     """What it reads beside the generated frames."""
     weights: tuple[str, ...] = ()
     """Names of weight files that it needs beyond those of the shared face pass."""
+    packages: tuple[str, ...] = ()
+    """Packages that it needs beyond those of the extra `eval`; `a|b` where either will do."""
+    statistic: SetStatistic | None = None
+    """For a metric of a set of videos: how its number comes of their features."""
     on_request: bool = False
     """Whether `all` leaves it out: a costly or redundant variant that must be asked for by name or family."""
     observer: str

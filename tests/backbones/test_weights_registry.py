@@ -40,6 +40,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("THBENCH_WEIGHTS", str(tmp_path / "weights"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(weights, "WEIGHTS", MappingProxyType({"toy": SPEC}))
+    monkeypatch.setattr(weights, "SLOT_OF", MappingProxyType({}))
     return tmp_path / "weights"
 
 

@@ -7,16 +7,18 @@ version 0.1. Source: richzhang/PerceptualSimilarity 0.1.4, lpips/lpips.py and pr
 
 from __future__ import annotations
 
+import hashlib
+import importlib.util
 from dataclasses import dataclass
-from importlib import resources
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from thbench.errors import UsageError, did_you_mean
+from thbench.backbones.checkpoint import read_state_dict
+from thbench.errors import MissingExtraError, UsageError, WeightsMismatchError, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -24,6 +26,19 @@ if TYPE_CHECKING:
 SHIFT = (-0.030, -0.088, -0.188)
 SCALE = (0.458, 0.448, 0.450)
 """Images in [-1, 1] become (x - SHIFT) / SCALE."""
+
+HEADS_FOLDERS: Mapping[str, str] = MappingProxyType(
+    {"lpips": "weights/v0.1", "torchmetrics": "functional/image/lpips_models"}
+)
+"""Package to the folder in it that holds the heads."""
+HEADS_SHA256: Mapping[str, str] = MappingProxyType(
+    {
+        "alex": "df73285e35b22355a2df87cdb6b70b343713b667eddbda73e1977e0c860835c0",
+        "vgg": "a78928a0af1e5f0fcb1f3b9e8f8c3a2a5a3de244d830ad5c1feddc79b8432868",
+        "squeeze": "4a5350f23600cb79923ce65bb07cbf57dca461329894153e05a1346bd531cf76",
+    }
+)
+"""Trunk to the digest of its heads."""
 
 Convention = Literal["lpips", "torchmetrics"]
 """How features come to unit length: `lpips` adds 1e-10 to the length, `torchmetrics` 1e-8 to its square."""
@@ -163,9 +178,30 @@ def trunk_state(published: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def published_heads(trunk: str) -> dict[str, Tensor]:
     """Return the heads of version 0.1 that the lpips package publishes (BSD-2-Clause), in its key names.
 
+    They lie in the package `lpips` and, the same to the byte, in `torchmetrics`; neither is imported.
+
     Args:
         trunk: `alex`, `vgg` or `squeeze`.
+
+    Raises:
+        MissingExtraError: Neither package is installed.
+        WeightsMismatchError: The file of the package that is installed is not the published one.
     """
-    with resources.files("thbench.backbones").joinpath("lpips_heads.npz").open("rb") as file, np.load(file) as heads:
-        prefix = f"{trunk}."
-        return {key.removeprefix(prefix): torch.from_numpy(heads[key]) for key in heads if key.startswith(prefix)}
+    path = _heads_file(trunk)
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if digest != HEADS_SHA256[trunk]:
+        raise WeightsMismatchError(
+            f"{path} is not the published head of LPIPS 0.1: expected SHA-256 {HEADS_SHA256[trunk]}, got {digest}; "
+            "install its package anew"
+        )
+    return read_state_dict(path)
+
+
+def _heads_file(trunk: str) -> Path:
+    for package, folder in HEADS_FOLDERS.items():
+        spec = importlib.util.find_spec(package)
+        for root in (spec.submodule_search_locations or ()) if spec is not None else ():
+            if (path := Path(root) / folder / f"{trunk}.pth").is_file():
+                return path
+    raise MissingExtraError("torchmetrics", "lpips", "LPIPS (its heads)")

@@ -3,7 +3,10 @@
 A file counts only if its size and SHA-256 are those of its publisher. Nothing here touches the network except `fetch`
 without `source`, which runs only when somebody asks for it.
 
-To add a file, add a `WeightSpec` to `_FILES`.
+A user may put a file of their own in the place of any of them (`add`). It is then held to the size and digest that it
+had when it was added, and every number that comes of it says so.
+
+To make a file known, add it to `thbench.backbones.weight_files`.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ import http.client
 import json
 import os
 import secrets
+import shutil
 import stat
 import sys
 import urllib.error
@@ -22,8 +26,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import IO, TYPE_CHECKING
 
+from thbench.backbones.weight_files import PUBLISHED, SLOTS
 from thbench.errors import MissingWeightsError, UsageError, WeightsMismatchError, did_you_mean
-from thbench.spec import WeightSpec
+from thbench.spec import WeightSlot, WeightSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -31,21 +36,17 @@ if TYPE_CHECKING:
 FOLDER_VARIABLE = "THBENCH_WEIGHTS"
 """Environment variable that names the weights folder."""
 
-_FILES: tuple[WeightSpec, ...] = (
-    WeightSpec(
-        name="face-landmarker",
-        file="face_landmarker.task",
-        bytes=3_758_596,
-        sha256="64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff",
-        licence="Apache-2.0",
-        source="MediaPipe Face Landmarker, float16, version 1: https://ai.google.dev/edge/mediapipe/solutions/vision/face_landmarker",
-        url="https://storage.googleapis.com/mediapipe-models/face_landmarker/face_landmarker/float16/1/face_landmarker.task",
-        used_for="the face pass: landmarks, blendshapes and head pose",
-    ),
-)
-
+_FILES = PUBLISHED
 WEIGHTS: Mapping[str, WeightSpec] = MappingProxyType({spec.name: spec for spec in sorted(_FILES, key=lambda s: s.name)})
 """Weight files by name."""
+
+SLOT_OF: Mapping[str, WeightSlot] = MappingProxyType({slot.name: slot for slot in sorted(SLOTS, key=lambda s: s.name)})
+"""Files whose digest is not known, by name; only `add` brings them."""
+USER_TERMS = "user-supplied"
+"""Licence of the spec of a user's own file."""
+
+OWN_FOLDER = "own"
+"""Folder of the user's own files, in the weights folder."""
 
 _CHUNK = 1 << 20
 _TIMEOUT = 60.0
@@ -57,16 +58,71 @@ def weights_folder() -> Path:
     return Path(named).expanduser() if named else _cache_folder() / "weights"
 
 
-def spec_of(name: str) -> WeightSpec:
-    """Return the spec of a weight file.
+def known_names() -> tuple[str, ...]:
+    """Names of all weight files, those of known digest first."""
+    return (*WEIGHTS, *(name for name in SLOT_OF if name not in WEIGHTS))
+
+
+def about(name: str) -> WeightSpec | WeightSlot:
+    """Return what is known of a weight file as its publisher gives it.
 
     Raises:
         UsageError: No weight file is called `name`.
     """
+    found = WEIGHTS.get(name) or SLOT_OF.get(name)
+    if found is None:
+        raise UsageError(f"no weight file is called {name!r}{did_you_mean(name, known_names())}")
+    return found
+
+
+def spec_of(name: str) -> WeightSpec:
+    """Return the spec of the file that counts: the user's own where one was added, else the published one.
+
+    Raises:
+        UsageError: No weight file is called `name`.
+        MissingWeightsError: Its digest is not known and no file of the user's was added.
+    """
+    published = about(name)
+    if (own := user_spec(name)) is not None:
+        return own
+    if isinstance(published, WeightSlot):
+        raise MissingWeightsError(
+            f"the weight file {published.file!r} ({published.used_for}) is not here; get it from {published.source}, "
+            f"then run: {command_for(name)}"
+        )
+    return published
+
+
+def user_spec(name: str) -> WeightSpec | None:
+    """Return the spec of the user's own file for `name`, as it was when it was added; None if none was.
+
+    Raises:
+        UsageError: No weight file is called `name`, or what was written of the file cannot be read.
+    """
+    published = about(name)
+    note = weights_folder() / OWN_FOLDER / f"{name}.json"
     try:
-        return WEIGHTS[name]
-    except KeyError:
-        raise UsageError(f"no weight file is called {name!r}{did_you_mean(name, WEIGHTS)}") from None
+        content = json.loads(note.read_text(encoding="utf-8"))
+        return WeightSpec(
+            name=name,
+            file=f"{OWN_FOLDER}/{name}/{content['file']}",
+            bytes=content["bytes"],
+            sha256=content["sha256"],
+            licence=USER_TERMS,
+            source=content["source"],
+            used_for=published.used_for,
+        )
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"{note} cannot be read: {error}; remove it and run: {command_for(name, own=True)}") from error
+
+
+def command_for(name: str, *, own: bool = False) -> str:
+    """Return the command that brings a weight file."""
+    if own or isinstance(about(name), WeightSlot):
+        return f"thbench weights add {name} FILE"
+    return f"thbench weights get {name}"
 
 
 def find(name: str) -> Path | None:
@@ -75,9 +131,79 @@ def find(name: str) -> Path | None:
     Raises:
         UsageError: No weight file is called `name`.
     """
-    spec = spec_of(name)
+    try:
+        spec = spec_of(name)
+    except MissingWeightsError:
+        return None
     path = weights_folder() / spec.file
     return path if _size(path) == spec.bytes else None
+
+
+def add(name: str, source: Path) -> WeightSpec:
+    """Put a file of the user's in the place of a weight file, and write down its size and digest.
+
+    Args:
+        name: Name of a weight file.
+        source: The file; it is copied.
+
+    Returns:
+        The spec of the copy: the published one where the file is just that, else that of the user's own file.
+
+    Raises:
+        UsageError: No weight file is called `name`, the file cannot be read or the folder not be written to.
+    """
+    published = about(name)
+    size, digest = _measured(source)
+    if isinstance(published, WeightSpec) and (size, digest) == (published.bytes, published.sha256):
+        remove(name)
+        fetch(name, source=source)
+        return published
+    folder = weights_folder() / OWN_FOLDER
+    target = folder / name / source.name
+    note = folder / f"{name}.json"
+    content = {"file": source.name, "bytes": size, "sha256": digest, "source": str(source.resolve())}
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with _partial(target) as part:
+            shutil.copyfile(source, part)
+            part.replace(target)
+        with _partial(note) as part:
+            part.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+            part.replace(note)
+    except OSError as error:
+        raise UsageError(f"{source} cannot be copied to {target.parent}: {error}; make room or rights there") from error
+    return spec_of(name)
+
+
+def remove(name: str) -> bool:
+    """Take away the user's own file for `name`, so that the published one counts again; say whether there was one.
+
+    Raises:
+        UsageError: No weight file is called `name`, or the file cannot be removed.
+    """
+    about(name)
+    folder = weights_folder() / OWN_FOLDER
+    note = folder / f"{name}.json"
+    was_there = note.exists()
+    try:
+        note.unlink(missing_ok=True)
+        if (folder / name).is_dir():
+            shutil.rmtree(folder / name)
+    except OSError as error:
+        raise UsageError(f"the file for {name!r} in {folder} cannot be removed: {error}; free it") from error
+    return was_there
+
+
+def _measured(path: Path) -> tuple[int, str]:
+    try:
+        with path.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        size = path.stat().st_size
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}; give the path of a weight file") from error
+    if size == 0:
+        raise UsageError(f"{path} is empty; give the path of a weight file")
+    return size, digest
 
 
 def locate(name: str) -> Path:
@@ -256,9 +382,10 @@ class _Note:
 def _require_size(path: Path, spec: WeightSpec) -> None:
     size = _size(path)
     if size is None:
+        own = spec.licence == USER_TERMS
         raise MissingWeightsError(
-            f"the weight file {spec.file!r} ({spec.used_for}) is not in {path.parent}; run: thbench weights get "
-            f"{spec.name}, or set {FOLDER_VARIABLE} to the folder that has it"
+            f"the weight file {spec.file!r} ({spec.used_for}) is not in {path.parent}; run: "
+            f"{command_for(spec.name, own=own)}, or set {FOLDER_VARIABLE} to the folder that has it"
         )
     if size != spec.bytes:
         raise _mismatch(str(path), spec, f"{spec.bytes} bytes", f"{size} bytes")
@@ -275,6 +402,11 @@ def _require_digest(path: Path, spec: WeightSpec) -> None:
 
 
 def _mismatch(origin: str, spec: WeightSpec, expected: str, got: str) -> WeightsMismatchError:
+    if spec.licence == USER_TERMS:
+        return WeightsMismatchError(
+            f"{origin} is not the file that was added for {spec.name!r}: expected {expected}, got {got}; run: "
+            f"{command_for(spec.name, own=True)}"
+        )
     return WeightsMismatchError(
         f"{origin} is not the published {spec.file!r}: expected {expected}, got {got}; run: "
         f"thbench weights get {spec.name}"

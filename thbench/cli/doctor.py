@@ -44,6 +44,8 @@ PACKAGES = (
     ("cv2", "opencv-contrib-python", "eval", "metrics"),
     ("mediapipe", "mediapipe", "eval", "faces"),
     ("torch", "torch", "torch", "learned metrics and methods"),
+    ("torchmetrics", "torchmetrics", "lpips", "heads of LPIPS (the package lpips will do as well)"),
+    ("onnxruntime", "onnxruntime", "onnx", "identity similarity with insightface's packs"),
     ("ray", "ray", "cluster", "--executor ray"),
 )
 REQUIRED = frozenset({"eval"})
@@ -144,12 +146,13 @@ def _registries() -> Iterator[Finding]:
 
 
 def _weights() -> Iterator[Finding]:
-    from thbench.backbones.weights import WEIGHTS, find, weights_folder
+    from thbench.backbones.weights import about, command_for, find, known_names, weights_folder
 
     yield Finding("weights folder", "ok", str(weights_folder()), "THBENCH_WEIGHTS names another")
-    for spec in WEIGHTS.values():
-        path = find(spec.name)
+    for name in known_names():
+        file = about(name)
+        path = find(name)
         if path:
-            yield Finding(spec.file, "ok", str(path), spec.used_for)
+            yield Finding(file.file, "ok", str(path), file.used_for)
         else:
-            yield Finding(spec.file, "missing", "absent", spec.used_for, f"thbench weights get {spec.name}")
+            yield Finding(file.file, "missing", "absent", file.used_for, command_for(name))

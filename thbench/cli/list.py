@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from thbench.errors import ExitCode
+from thbench.spec import WeightSpec
 
 if TYPE_CHECKING:
     import argparse
@@ -52,7 +53,7 @@ def _methods() -> list[Row]:
 
 
 def _metrics() -> list[Row]:
-    from thbench.metrics.available import missing_weights
+    from thbench.metrics.available import lack_of
     from thbench.registry import METRICS
 
     return [
@@ -63,7 +64,7 @@ def _metrics() -> list[Row]:
             "unit": s.unit,
             "protocol": s.protocol,
             "source": s.source,
-            "missing": missing_weights(s),
+            "missing": lack_of(s),
         }
         for s in METRICS.values()
     ]
@@ -88,17 +89,21 @@ def _suites() -> list[Row]:
 
 
 def _weights() -> list[Row]:
-    from thbench.backbones.weights import WEIGHTS, find
+    from thbench.backbones.weights import about, command_for, find, known_names
 
-    return [
-        {
-            "name": s.name,
-            "title": f"{s.file}, {s.bytes / 1e6:.1f} MB, {s.licence}; {s.used_for}",
-            "sha256": s.sha256,
-            "missing": None if find(s.name) else f"absent: thbench weights get {s.name}",
-        }
-        for s in WEIGHTS.values()
-    ]
+    rows = []
+    for name in known_names():
+        found = about(name)
+        size = f"{found.bytes / 1e6:.1f} MB, " if isinstance(found, WeightSpec) else ""
+        rows.append(
+            {
+                "name": name,
+                "title": f"{found.file}, {size}{found.licence}; {found.used_for}",
+                "sha256": found.sha256 if isinstance(found, WeightSpec) else None,
+                "missing": None if find(name) else f"absent: {command_for(name)}",
+            }
+        )
+    return rows
 
 
 LISTINGS: Mapping[str, Callable[[], list[Row]]] = {

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
-    from thbench.cli import Subparsers
+    from thbench.cli.entry import Subparsers
 
 Row = dict[str, Any]
 
@@ -31,6 +31,11 @@ def add_parser(subparsers: Subparsers) -> None:
     get = _action(actions, "get", "download files, or take one from this machine, and verify", _get)
     get.add_argument("names", nargs="+", metavar="NAME", help="names as in `thbench weights list`")
     get.add_argument("--from", dest="source", type=Path, metavar="FILE", help="a copy on this machine; no network")
+    add = _action(actions, "add", "take a file of your own; every number that comes of it says so", _add)
+    add.add_argument("name", metavar="NAME", help="name as in `thbench weights list`")
+    add.add_argument("file", type=Path, metavar="FILE", help="the file; it is copied")
+    remove = _action(actions, "remove", "take away files of your own; the published ones count again", _remove)
+    remove.add_argument("names", nargs="+", metavar="NAME", help="names as in `thbench weights list`")
     verify = _action(actions, "verify", "hash files again; exit 1 if one is wrong", _verify)
     verify.add_argument("names", nargs="*", metavar="NAME", help="default: all that are here")
     _action(actions, "where", "the folder of the weight files", _where)
@@ -53,40 +58,52 @@ def _action(
 
 
 def _list(args: argparse.Namespace) -> int:
-    from thbench.backbones.weights import WEIGHTS, find, weights_folder
+    from thbench.backbones.weights import known_names, weights_folder
 
-    folder = weights_folder()
-    rows: list[Row] = [
-        {
-            "name": spec.name,
-            "state": "present" if find(spec.name) else "wrong size" if (folder / spec.file).exists() else "absent",
-            "file": spec.file,
-            "bytes": spec.bytes,
-            "sha256": spec.sha256,
-            "licence": spec.licence,
-            "used_for": spec.used_for,
-            "source": spec.source,
-            "download": spec.url is not None,
-        }
-        for spec in WEIGHTS.values()
-    ]
+    rows = [_row(name) for name in known_names()]
     if args.json:
         return _write_json(rows, ExitCode.OK)
     width = max(len(row["name"]) for row in rows)
     for row in rows:
-        about = f"{row['file']}, {row['bytes'] / 1e6:.1f} MB, {row['licence']}; {row['used_for']}"
+        size = f"{row['bytes'] / 1e6:.1f} MB, " if row["bytes"] else ""
+        about = f"{row['file']}, {size}{row['licence']}; {row['used_for']}"
         sys.stdout.write(f"{row['name']:<{width}}  {row['state']:<10}  {about}\n")
-    sys.stdout.write(f"folder: {folder}\n")
+    sys.stdout.write(f"folder: {weights_folder()}\n")
     return ExitCode.OK
 
 
+def _row(name: str) -> Row:
+    """What is known of one file, and whether it is here."""
+    from thbench.backbones.weights import about, command_for, find, user_spec, weights_folder
+    from thbench.spec import WeightSpec
+
+    published, own = about(name), user_spec(name)
+    counts = own or (published if isinstance(published, WeightSpec) else None)
+    present = "absent"
+    if counts is not None and (weights_folder() / counts.file).exists():
+        present = ("yours" if own else "present") if find(name) else "wrong size"
+    return {
+        "name": name,
+        "state": present,
+        "file": counts.file if counts else published.file,
+        "bytes": counts.bytes if counts else None,
+        "sha256": counts.sha256 if counts else None,
+        "user_supplied": own is not None,
+        "licence": published.licence,
+        "used_for": published.used_for,
+        "source": published.source,
+        "download": isinstance(published, WeightSpec) and published.url is not None,
+        "command": command_for(name),
+    }
+
+
 def _get(args: argparse.Namespace) -> int:
-    from thbench.backbones.weights import fetch, spec_of
+    from thbench.backbones.weights import about, fetch
 
     if args.source is not None and len(args.names) != 1:
         raise UsageError(f"--from gives one file, but {len(args.names)} names were given; name one")
     for name in args.names:
-        spec_of(name)  # a typo in the last name is told before the first download
+        about(name)  # a typo in the last name is told before the first download
     rows = []
     for name in args.names:
         with _progress(name) as on_bytes:
@@ -99,12 +116,38 @@ def _get(args: argparse.Namespace) -> int:
     return ExitCode.OK
 
 
-def _verify(args: argparse.Namespace) -> int:
-    from thbench.backbones.weights import WEIGHTS, spec_of
+def _add(args: argparse.Namespace) -> int:
+    from thbench.backbones.weights import USER_TERMS, add, weights_folder
+
+    spec = add(args.name, args.file)
+    path, own = weights_folder() / spec.file, spec.licence == USER_TERMS
+    if args.json:
+        row = {"name": args.name, "path": str(path), "sha256": spec.sha256, "user_supplied": own}
+        return _write_json(row, ExitCode.OK)
+    what = "yours; numbers that come of it carry its digest" if own else "the published file"
+    sys.stdout.write(f"{args.name}: {path} (SHA-256 {spec.sha256}; {what})\n")
+    return ExitCode.OK
+
+
+def _remove(args: argparse.Namespace) -> int:
+    from thbench.backbones.weights import about, remove
 
     for name in args.names:
-        spec_of(name)
-    rows = [_verified(name) for name in args.names or WEIGHTS]
+        about(name)
+    rows = [{"name": name, "removed": remove(name)} for name in args.names]
+    if args.json:
+        return _write_json(rows, ExitCode.OK)
+    for row in rows:
+        sys.stdout.write(f"{row['name']}: {'removed' if row['removed'] else 'there was no file of yours'}\n")
+    return ExitCode.OK
+
+
+def _verify(args: argparse.Namespace) -> int:
+    from thbench.backbones.weights import about, known_names
+
+    for name in args.names:
+        about(name)
+    rows = [_verified(name) for name in args.names or known_names()]
     # Without names, a file that nobody fetched is no failure.
     bad = {"wrong", "absent"} if args.names else {"wrong"}
     code = ExitCode.FAILED if any(row["state"] in bad for row in rows) else ExitCode.OK

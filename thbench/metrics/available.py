@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import fnmatch
+import importlib.util
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from thbench.backbones.weights import find
-from thbench.errors import UsageError, did_you_mean
+from thbench.backbones.weights import about, command_for, find
+from thbench.errors import EXTRA_OF_PACKAGE, UsageError, did_you_mean
 from thbench.registry import METRICS
+from thbench.spec import WeightSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from thbench.spec import MetricSpec
 
@@ -62,17 +65,37 @@ def select(patterns: Iterable[str], known: Mapping[str, MetricSpec] = METRICS) -
             raise UsageError(f"no metric is called {pattern!r}{did_you_mean(pattern, known)}")
         names += [name for name in found if name not in names]
     specs = {name: known[name] for name in sorted(names)}
-    lacking = {name: lack for name, spec in specs.items() if (lack := missing_weights(spec)) is not None}
+    lacking = {name: lack for name, spec in specs.items() if (lack := lack_of(spec)) is not None}
     return Selection(specs=specs, lacking=lacking)
 
 
-def missing_weights(spec: MetricSpec) -> str | None:
-    """Say which weight files a metric lacks and how to get them; None when it lacks none."""
+def lack_of(spec: MetricSpec) -> str | None:
+    """Say what a metric lacks here and how to get it, weights first, then packages; None when it lacks nothing."""
     wanted = (FACE_WEIGHTS, *spec.weights) if "face" in spec.needs else spec.weights
     absent = [name for name in wanted if find(name) is None]
-    if not absent:
-        return None
-    return f"needs weights {', '.join(absent)}: thbench weights get {' '.join(absent)}"
+    if absent:
+        return f"needs weights {', '.join(absent)}: {_commands(absent)}"
+    for package in spec.packages:
+        choices = package.split("|")
+        if not any(installed(choice) for choice in choices):
+            return f"needs the package {' or '.join(choices)}: pip install 'thbench[{EXTRA_OF_PACKAGE[choices[0]]}]'"
+    return None
+
+
+def _commands(names: Sequence[str]) -> str:
+    """The commands that bring weight files; one command for all that can be downloaded."""
+    downloads = [name for name in names if isinstance(about(name), WeightSpec)]
+    others = [command_for(name) for name in names if name not in downloads]
+    return " && ".join([f"thbench weights get {' '.join(downloads)}", *others] if downloads else others)
+
+
+@lru_cache(maxsize=32)
+def installed(package: str) -> bool:
+    """Whether a package is installed; it is not imported."""
+    try:
+        return importlib.util.find_spec(package) is not None
+    except (ModuleNotFoundError, ValueError):
+        return False
 
 
 def _matching(pattern: str, known: Mapping[str, MetricSpec]) -> list[str]:

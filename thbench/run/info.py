@@ -11,7 +11,7 @@ from pydantic import Field
 from thbench.errors import UsageError
 from thbench.run.environment import Environment, environment
 from thbench.run.hashing import canonical_json, content_hash
-from thbench.spec import Direction
+from thbench.spec import Direction, SetStatistic
 from thbench.types import Document
 
 if TYPE_CHECKING:
@@ -56,6 +56,8 @@ class MetricInfo(Document):
     """Every choice that the number depends on."""
     source: str
     """Paper, equation or public repository file that defines it."""
+    statistic: SetStatistic | None = None
+    """For a metric of a set of videos: how its number comes of their features."""
 
 
 def describe_metric(spec: MetricSpec) -> MetricInfo:
