@@ -28,7 +28,7 @@ def damaged(data: bytes, kind: str, dice: random.Random) -> tuple[bytes, str]:
     low, high = 0, len(data)
     if kind == "header":
         low = data.find(b"moov") if b"moov" in data else 0
-        high = low + int.from_bytes(data[low - 4 : low], "big") if low else min(len(data), 1500)
+        high = low - 4 + int.from_bytes(data[low - 4 : low], "big") if low else min(len(data), 1500)
     places = [dice.randrange(low, high) for _ in range(dice.choice([1, 1, 2, 5, 20]))]
     for place in places:
         copy[place] = dice.randrange(256)

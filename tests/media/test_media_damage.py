@@ -247,9 +247,8 @@ def check(outcome: dict[str, Any]) -> None:
     assert ("resampled" in outcome) != ("at25" in outcome), outcome
     assert ("audio" in outcome) != ("samples" in outcome), outcome
     if "stored" in outcome:
-        assert "probe" not in outcome, outcome
         assert outcome["ordered"], outcome
-        if outcome["declared"] is not None:
+        if outcome.get("declared") is not None:
             assert outcome["stored"] == outcome["declared"], outcome
     if "at25" in outcome and outcome.get("duration") is not None:
         assert abs(outcome["at25"] / 25 - outcome["duration"]) <= 0.53, outcome
@@ -292,8 +291,9 @@ def _damage_and_check(victim: Path, folder: Path, kind: str, seed: int, count: i
     outcomes = damage(victim, folder / f"damaged{victim.suffix}", kind, seed, count)
     for outcome in outcomes:
         check(outcome)
-        if kind != "header" and "stored" in outcome and outcome.get("declared") is None:
-            assert outcome["stored"] == whole, outcome
+        # Matroska from elsewhere lists no frames: there a block whose header is damaged cannot be missed.
+        if kind == "truncate" or (kind == "bytes" and victim.suffix != ".webm"):
+            assert outcome.get("stored", whole) == whole, outcome
     assert any("frames" in outcome for outcome in outcomes)
 
 

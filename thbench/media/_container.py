@@ -16,6 +16,7 @@ from av.video.stream import VideoStream
 
 from thbench.errors import MediaError
 from thbench.media._layout import missing_from_matroska, missing_from_mp4, missing_from_wav
+from thbench.media._mp4 import table_fault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -109,6 +110,9 @@ def _check_whole(path: Path, form: str) -> None:
     missing = 0 if measure is None else measure(path)
     if missing:
         raise MediaError(f"{path} is cut short: its last {missing} bytes are missing; copy or export it again")
+    fault = table_fault(path) if form == MOV else None
+    if fault:
+        raise MediaError(f"{path}: {fault}; the file is damaged, copy or export it again")
 
 
 def reason(error: BaseException) -> str:

@@ -2,7 +2,8 @@
 
 FFmpeg drops what it cannot decode and carries on, so a broken file reads like a shorter one. Every packet that is to be
 shown is written down here and crossed out by its picture; what stays open is an error, found at the very frame. At the
-end the packets are compared with the container's own list (MP4, MOV, AVI) or its declared end (Matroska).
+end the packets are compared with the container's own list (MP4, MOV, AVI) or its declared end (Matroska, which need not
+state how many frames there are: a block lost in the middle of one looks like a pause, unless thbench wrote the file).
 """
 
 from __future__ import annotations
@@ -128,7 +129,9 @@ class Ledger:
             return len(self._stream.index_entries)
         if self._format == AVI and self._stream.type == "video":
             return self._stream.frames
-        return None
+        # Written by mkvmerge; FFmpeg's own Matroska files have no count.
+        count = self._stream.metadata.get("NUMBER_OF_FRAMES", "")
+        return int(count) if self._format == MATROSKA and count.isdecimal() else None
 
     def _check_end(self) -> None:
         if self._format != MATROSKA:
