@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from thbench.metrics.parity_motion import TARGETS
+from thbench.parity.metric_motion import TARGETS
 from thbench.parity import check
 
 HERE = Path(__file__).parent

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from thbench.parity import Fixture
 
 TARGETS: Mapping[str, str] = {
-    "metrics.beat_align": "thbench.metrics.parity_motion:beat_align",
-    "metrics.diversity": "thbench.metrics.parity_motion:diversity",
+    "metrics.beat_align": "thbench.parity.metric_motion:beat_align",
+    "metrics.diversity": "thbench.parity.metric_motion:diversity",
 }
 """Target to adapter, for the entry-point group `thbench.parity`."""
 

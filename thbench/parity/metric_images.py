@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     """Shape (height, width, 3), RGB."""
 
 TARGETS: Mapping[str, str] = {
-    "metrics.lmd": "thbench.metrics.parity_image:lmd",
-    "metrics.ssim_psnr": "thbench.metrics.parity_image:ssim_psnr",
+    "metrics.lmd": "thbench.parity.metric_images:lmd",
+    "metrics.ssim_psnr": "thbench.parity.metric_images:ssim_psnr",
 }
 """Target to adapter, for the entry-point group `thbench.parity`."""
 
