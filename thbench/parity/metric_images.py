@@ -23,12 +23,6 @@ if TYPE_CHECKING:
     Image = NDArray[np.uint8]
     """Shape (height, width, 3), RGB."""
 
-TARGETS: Mapping[str, str] = {
-    "metrics.lmd": "thbench.parity.metric_images:lmd",
-    "metrics.ssim_psnr": "thbench.parity.metric_images:ssim_psnr",
-}
-"""Target to adapter, for the entry-point group `thbench.parity`."""
-
 
 def lmd(fixture: Fixture) -> Mapping[str, Any]:
     """Landmark distances as EAT, ATVGnet, ViCo and talking-head-metrics define them, and the forms between."""

@@ -13,12 +13,6 @@ if TYPE_CHECKING:
 
     from thbench.parity import Fixture
 
-TARGETS: Mapping[str, str] = {
-    "metrics.beat_align": "thbench.parity.metric_motion:beat_align",
-    "metrics.diversity": "thbench.parity.metric_motion:diversity",
-}
-"""Target to adapter, for the entry-point group `thbench.parity`."""
-
 
 def beat_align(fixture: Fixture) -> Mapping[str, Any]:
     """Beat alignment as KDTalker, Bailando and AIST++ (`reverse`) define it."""
