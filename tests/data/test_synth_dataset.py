@@ -84,24 +84,26 @@ def test_head_motion_differs_from_clip_to_clip(clips):
 def made(tmp_path):
     pytest.importorskip("espeakng_loader", reason="speech needs the extra `synth`")
     folder = tmp_path / "split"
-    make_split("train", folder, clips=2, size=64, seconds=2.5)
+    make_split("train", folder, clips=2, size=128, seconds=2.0)
     return folder
 
 
 def test_making_again_keeps_what_is_there(made):
     before = {p.name: p.stat().st_mtime_ns for p in made.glob("*.mp4")}
     (made / "train_00001.mp4").write_bytes(b"damaged")
-    manifest = make_split("train", made, clips=3, size=64, seconds=2.5)
+    manifest = make_split("train", made, clips=3, size=128, seconds=2.0)
     after = {p.name: p.stat().st_mtime_ns for p in made.glob("*.mp4")}
     assert [e.id for e in manifest.clips] == ["train_00000", "train_00001", "train_00002"]
     assert after["train_00000.mp4"] == before["train_00000.mp4"]
     assert check(made)[1] == []
-    with pytest.raises(UsageError, match="64 px"):
-        make_split("train", made, clips=1, size=128, seconds=2.5)
+    with pytest.raises(UsageError, match="128 px"):
+        make_split("train", made, clips=1, size=64, seconds=2.0)
 
 
 def test_two_makings_give_equal_files(made, tmp_path):
-    other = make_split("train", tmp_path / "again", clips=2, size=64, seconds=2.5, workers=2)
+    # Not smaller: below 128 pixels the macroblock tree of x264 reads memory that it has not written, and one picture can
+    # come out as several bit streams.
+    other = make_split("train", tmp_path / "again", clips=2, size=128, seconds=2.0, workers=2)
     assert other == read_manifest(made)
 
 

@@ -27,6 +27,9 @@ _HAIRLINE = (
 )
 """Azimuth from the front and polar angle from the crown of the mean hairline; degrees."""
 
+_PART_DEGREES = 38.0
+"""Azimuth of a parting at position 1."""
+
 
 @dataclass(frozen=True, slots=True)
 class HairStyle:
@@ -48,6 +51,8 @@ class HairStyle:
     """Degrees by which hair hangs over the front hairline."""
     curl: float = 0.0
     """Height of curls."""
+    swept: float = 0.0
+    """Degrees by which hair that is combed from the parting to the sides comes down over the temples."""
     part: float = 0.0
     """Position of the parting, -1 (right) to 1 (left); sweeps the front to the other side."""
     flare: float = 0.0
@@ -66,13 +71,26 @@ HAIR_STYLES: Mapping[str, HairStyle | None] = {
     "fringe": HairStyle(volume=1.1, top=1.5, front=1.2, fringe=16.0, curl=0.08),
     "curly": HairStyle(volume=1.7, top=2.4, front=2.1, curl=0.55),
     "afro": HairStyle(volume=3.2, top=3.8, front=3.2, curl=0.4),
-    "bob": HairStyle(volume=1.3, top=1.5, front=0.9, recede=9.0, length=7.0, part=0.35, flare=-1.2, opening=60.0),
-    "bob with fringe": HairStyle(volume=1.3, top=1.6, front=1.2, length=7.5, fringe=18.0, flare=-1.0, opening=58.0),
-    "long": HairStyle(volume=1.3, top=1.5, front=0.9, recede=9.0, length=18.0, part=0.1, flare=0.8, opening=63.0),
-    "long wavy": HairStyle(
-        volume=1.8, top=1.9, front=1.3, recede=8.0, length=17.0, part=-0.5, flare=1.5, curl=0.35, opening=64.0
+    "bob": HairStyle(
+        volume=1.3, top=1.5, front=1.2, recede=6.0, swept=20.0, length=7.0, part=0.45, flare=-1.2, opening=60.0
     ),
-    "bun": HairStyle(volume=0.5, top=0.8, front=0.6, recede=6.0, bun=3.3, part=0.0),
+    "bob with fringe": HairStyle(volume=1.3, top=1.6, front=1.2, length=7.5, fringe=18.0, flare=-1.0, opening=58.0),
+    "long": HairStyle(
+        volume=1.3, top=1.5, front=1.2, recede=6.0, swept=18.0, length=18.0, part=0.2, flare=0.8, opening=63.0
+    ),
+    "long wavy": HairStyle(
+        volume=1.8,
+        top=1.9,
+        front=1.5,
+        recede=5.0,
+        swept=16.0,
+        length=17.0,
+        part=-0.5,
+        flare=1.5,
+        curl=0.35,
+        opening=64.0,
+    ),
+    "bun": HairStyle(volume=0.5, top=0.8, front=0.6, recede=5.0, swept=7.0, bun=3.3, part=0.0),
 }
 """Named styles, before a person's own variation."""
 
@@ -81,7 +99,9 @@ def hairline_of(style: HairStyle, azimuth: NDArray[np.floating]) -> NDArray[np.f
     """Polar angle from the crown at which the hair ends, in degrees, at azimuths from the front in degrees."""
     away = np.abs(azimuth)
     bay = 1 + 0.4 * np.cos(np.radians(away * 4))
-    return np.asarray(np.interp(away, *_HAIRLINE) - style.recede * np.exp(-((away / 45) ** 2)) * bay)
+    combed = smoothstep(4.0, 40.0, np.abs(azimuth - _PART_DEGREES * style.part)) * smoothstep(72.0, 50.0, away)
+    back = style.recede * np.exp(-((away / 45) ** 2)) * bay
+    return np.asarray(np.interp(away, *_HAIRLINE) - back + style.swept * combed)
 
 
 def varied(style: HairStyle, seed: int) -> HairStyle:
@@ -184,7 +204,7 @@ def _thickness(style: HairStyle, azimuth: NDArray[np.float64], polar: NDArray[np
     thick = style.volume * (1 - top) * (1 - front) + style.top * top + style.front * front * (1 - 0.6 * top)
     if style.part:
         # Hair rises beside the parting line, more on the side it is swept to.
-        line = 38.0 * style.part
+        line = _PART_DEGREES * style.part
         beside = azimuth - line
         fold = np.exp(-((beside / 6) ** 2)) * smoothstep(8, 30, polar) * (np.abs(azimuth) < 100)
         swept = 0.35 * np.sign(-style.part) * np.tanh(beside / 25) * front
