@@ -26,7 +26,12 @@ class Rotary(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Rotate (..., frames, width)."""
-        return rotate(x, angles(torch.arange(x.shape[-2], device=x.device), self.freqs))
+        turns = angles(torch.arange(x.shape[-2], device=x.device), self.freqs)
+        if 2 * len(self.freqs) < x.shape[-1]:
+            return rotate(x, turns)
+        # Neighbouring features as one complex number: a single product where all features turn.
+        pairs = torch.view_as_complex(x.reshape(*x.shape[:-1], -1, 2))
+        return torch.view_as_real(pairs * torch.polar(torch.ones_like(turns), turns)).flatten(-2)
 
 
 class RelativePositionBias(nn.Module):
@@ -139,9 +144,9 @@ class ChannelNorm(nn.Module):
         self.axis, self.eps = axis, eps
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map a tensor that `shape` broadcasts to, to the same shape."""
-        variance, mean = torch.var_mean(x, dim=self.axis, correction=0, keepdim=True)
-        return (x - mean) * (variance + self.eps).rsqrt() * self.gamma
+        """Map a tensor that `shape` broadcasts to, to the same shape; its values then lie axis by axis in memory."""
+        gain = self.gamma.flatten()
+        return F.layer_norm(x.movedim(self.axis, -1), gain.shape, gain, eps=self.eps).movedim(-1, self.axis)
 
 
 class PreNorm(nn.Module):

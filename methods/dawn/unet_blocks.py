@@ -86,19 +86,20 @@ class ConditionAttention(nn.Module):
         self.to_out = nn.Sequential(nn.Linear(inner, outputs, bias=False), Gain(outputs))
 
     def forward(self, pixels: Tensor, token: Tensor) -> Tensor:
-        """Map pixels (B, P, inputs) of B frames and tokens (B, token) to (B, P, outputs)."""
-        queries = split_heads(self.to_q(self.norm(pixels)), self.heads)
-        keys, values = (
-            torch.cat((null.expand(len(token), self.heads, 1, -1), split_heads(part[:, None], self.heads)), dim=-2)
-            for null, part in zip(self.null_kv, self.to_kv(token).chunk(2, dim=-1), strict=True)
-        )
-        attended = F.scaled_dot_product_attention(
-            F.normalize(queries, dim=-1) * self.q_scale,
-            F.normalize(keys, dim=-1) * self.k_scale,
-            values,
-            scale=CONDITION_LOGIT_SCALE,
-        )
-        y: Tensor = self.to_out(join_heads(attended))
+        """Map pixels (B, P, inputs) of B frames and tokens (B, token) to (B, P, outputs).
+
+        A softmax over two is the logistic function of the difference, and values that only differ in one number per
+        head are mixed by it: so heads are joined and projected once per frame and not once per pixel.
+        """
+        queries = F.normalize(self.to_q(self.norm(pixels)).view(*pixels.shape[:2], self.heads, -1), dim=-1)
+        keys, values = (part.view(len(token), self.heads, -1) for part in self.to_kv(token).chunk(2, dim=-1))
+        null_key, null_value = self.null_kv
+        nearer = (F.normalize(keys, dim=-1) - F.normalize(null_key, dim=-1)) * (self.k_scale * self.q_scale)
+        share = (CONDITION_LOGIT_SCALE * torch.einsum("bphd,bhd->bph", queries, nearer)).sigmoid()
+        by_head = self.to_out.get_parameter("0.weight").view(-1, self.heads, len(null_value))
+        base = torch.einsum("d,ohd->o", null_value, by_head)
+        change = torch.einsum("bhd,ohd->bho", values - null_value, by_head)
+        y: Tensor = self.to_out[1](base + share @ change)
         return y
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from thbench_methods.dawn import lfg, schedule
-from thbench_methods.dawn.attention import RelativePositionBias, attend, distance_buckets
+from thbench_methods.dawn.attention import RelativePositionBias, Rotary, attend, distance_buckets
 from thbench_methods.dawn.checkpoints import load_diffusion, load_flow_generator, load_pbnet
 from thbench_methods.dawn.config import JOINT, PAPER, Diffusion, PBNetSizes, UNetSizes
 from thbench_methods.dawn.diffusion import A2VFDM, flow_of, motion_of
@@ -22,6 +22,8 @@ from thbench_methods.dawn.lfg.flow import candidate_motions, heat_maps
 from thbench_methods.dawn.lfg.regions import regions_of
 from thbench_methods.dawn.pbnet import PBNet, normalised_pose, pose_of
 from thbench_methods.dawn.unet import Condition, UNet, guided
+from thbench_methods.dawn.unet_blocks import ConditionAttention
+from thbench_methods.nets.embeddings import rotate
 from thbench_methods.nets.sampling import sample
 from torch import nn
 
@@ -165,6 +167,36 @@ def test_local_attention_is_the_whole_attention_behind_a_mask(frames: int, windo
         mask = table[:, distances + frames - 1].masked_fill(distances.abs() > window, -1e8)
         whole = (q @ k.mT / math.sqrt(8) + mask).softmax(dim=-1) @ v
     torch.testing.assert_close(ours, whole)
+
+
+def test_rotary_depends_on_distance_alone() -> None:
+    q, k = torch.randn(2, 1, 1, 8).double()
+    for features in (4, 8):
+        rotary = Rotary(features).double()
+        turned = [rotary(x.expand(1, 12, 8)) for x in (q, k)]
+        scores = (turned[0] @ turned[1].mT)[0]
+        torch.testing.assert_close(scores[3, 1], scores[11, 9])
+        assert (scores[3, 1] - scores[3, 3]).abs() > 1e-6
+        torch.testing.assert_close(turned[0][..., features:], q.expand(1, 12, 8)[..., features:])
+        plain = rotate(q.expand(1, 12, 8), torch.arange(12.0)[:, None].double() * rotary.freqs)
+        torch.testing.assert_close(turned[0], plain)
+
+
+def test_attention_to_one_token_is_a_softmax_with_the_null_token() -> None:
+    torch.manual_seed(0)
+    net = ConditionAttention(inputs=6, outputs=5, token=7, heads=2, head_width=4).double()
+    for parameter in net.parameters():
+        torch.nn.init.normal_(parameter)
+    pixels, token = torch.randn(3, 9, 6).double(), torch.randn(3, 7).double()
+    with torch.no_grad():
+        q = net.to_q(net.norm(pixels)).view(3, 9, 2, 4).transpose(1, 2)
+        k, v = (
+            torch.cat((null.expand(3, 2, 1, 4), part.view(3, 2, 1, 4)), dim=2)
+            for null, part in zip(net.null_kv, net.to_kv(token).chunk(2, dim=-1), strict=True)
+        )
+        q, k = nn.functional.normalize(q, dim=-1) * net.q_scale, nn.functional.normalize(k, dim=-1) * net.k_scale
+        whole = ((8 * q @ k.mT).softmax(dim=-1) @ v).transpose(1, 2).flatten(2)
+        torch.testing.assert_close(net(pixels, token), net.to_out(whole))
 
 
 def test_the_shallow_pass_continues_from_the_full_one(small_unet: UNet) -> None:
