@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from thbench.backbones.precision import at_least_float32
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -100,6 +102,8 @@ _BLOCKS = {
 class I3D(nn.Module):
     """I3D up to the logits."""
 
+    IN_FLOAT32: ClassVar = ("logits",)
+
     def __init__(
         self, num_classes: int = 400, in_channels: int = 3, bn_eps: float = 1e-5, pool_frames: int = 2
     ) -> None:
@@ -134,6 +138,6 @@ class I3D(nn.Module):
         for name, child in self.named_children():
             if name != "logits":
                 x = child(x)
-        x = F.avg_pool3d(x, kernel_size=(self.pool_frames, 7, 7), stride=1)
+        x = F.avg_pool3d(at_least_float32(x), kernel_size=(self.pool_frames, 7, 7), stride=1)
         logits: Tensor = self.logits(x)
         return logits.flatten(3).squeeze(3).mean(dim=2)

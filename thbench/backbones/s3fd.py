@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from thbench.backbones.precision import at_least_float32
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -103,11 +105,11 @@ class S3FD(nn.Module):
         sources = self._sources(images)
         locs, scores = [], []
         for index, source in enumerate(sources):
-            classes = self.conf[index](source)
+            classes = at_least_float32(self.conf[index](source))
             if index == 0:
                 classes = torch.cat((classes[:, :3].amax(dim=1, keepdim=True), classes[:, 3:]), dim=1)
-            locs.append(self.loc[index](source).permute(0, 2, 3, 1).flatten(1).unflatten(1, (-1, 4)))
-            scores.append(classes.permute(0, 2, 3, 1).flatten(1).unflatten(1, (-1, 2)))
+            locs.append(at_least_float32(self.loc[index](source)).permute(0, 2, 3, 1).reshape(len(images), -1, 4))
+            scores.append(classes.permute(0, 2, 3, 1).reshape(len(images), -1, 2))
         maps = tuple((int(source.shape[2]), int(source.shape[3])) for source in sources)
         return Predictions(torch.cat(locs, dim=1), torch.cat(scores, dim=1).softmax(dim=2)[:, :, 1], maps)
 

@@ -8,7 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
+
+from thbench.backbones.precision import at_least_float32
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +31,7 @@ class SyncNet(nn.Module):
         self.netcnnaud = nn.Sequential(*_audio_layers())
         self.netfcaud = _head(embedding)
         self.netfclip = _head(embedding)
-        self.netcnnlip = nn.Sequential(*_lip_layers())
+        self.netcnnlip: nn.Module = nn.Sequential(*_lip_layers())
 
     def audio(self, mfcc: Tensor) -> Tensor:
         """Embed speech.
@@ -97,3 +101,70 @@ def _lip_layers() -> Iterator[nn.Module]:
         yield from (nn.BatchNorm3d(256), nn.ReLU(inplace=True))
     yield nn.MaxPool3d(kernel_size=(1, 3, 3), stride=(1, 2, 2))
     yield from (nn.Conv3d(256, 512, (1, 6, 6)), nn.BatchNorm3d(512), nn.ReLU(inplace=True))
+
+
+class LipTower(nn.Module):
+    """The lip tower as 2-D convolutions, which run faster than 3-D ones on three channels.
+
+    Only the first layer looks along time: with the five frames of a window as 15 channels it is a 2-D convolution, and
+    all others are already. A few windows at a time keep the large maps before the first pool in the cache. A maximum
+    may be taken before or after a ReLU; before it there is less left to do.
+    """
+
+    WINDOWS = 4
+    """Windows at a time: fewer leave the convolutions too small, more leave the cache."""
+
+    def __init__(self, layers: nn.Module) -> None:
+        """Take over the weights.
+
+        Args:
+            layers: `SyncNet.netcnnlip` in the published form, its batch normalisations folded.
+        """
+        super().__init__()
+        steps: list[nn.Conv2d | nn.MaxPool2d] = []
+        for layer in layers.children():
+            if isinstance(layer, nn.Conv3d):
+                steps.append(_flat_convolution(layer))
+            elif isinstance(layer, nn.MaxPool3d):
+                steps.append(_flat_pool(layer))
+        self.steps = nn.ModuleList(steps)
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """Map (N, 3, T, 224, 224) to float32 (N, 512, T - 4, 1, 1)."""
+        dtype = next(self.parameters()).dtype
+        clips = [self._clip(clip.to(dtype).permute(1, 2, 3, 0)) for clip in frames]
+        return torch.stack(clips)[..., None, None]
+
+    def _clip(self, frames: Tensor) -> Tensor:
+        """Map (T, 224, 224, 3) to (512, T - 4)."""
+        count = len(frames) - WINDOW + 1
+        features = []
+        for start in range(0, count, self.WINDOWS):
+            windows = min(self.WINDOWS, count - start)
+            shifted = [frames[start + delay : start + delay + windows] for delay in range(WINDOW)]
+            features.append(self._windows(torch.cat(shifted, dim=3).permute(0, 3, 1, 2)))
+        return at_least_float32(torch.cat(features)).T
+
+    def _windows(self, x: Tensor) -> Tensor:
+        for step, following in zip(self.steps, [*self.steps[1:], None], strict=True):
+            x = step(x)
+            if not isinstance(following, nn.MaxPool2d):
+                x = F.relu_(x)
+        return x.flatten(1)
+
+
+def _flat_convolution(layer: nn.Conv3d) -> nn.Conv2d:
+    """Return a 3-D convolution without stride or padding in time as a 2-D one over (delay, colour) channels."""
+    weight = layer.weight.detach().transpose(1, 2).flatten(1, 2)
+    padding = layer.padding if isinstance(layer.padding, str) else layer.padding[1]
+    flat = nn.Conv2d(weight.shape[1], weight.shape[0], layer.kernel_size[1], stride=layer.stride[1], padding=padding)
+    flat.weight = nn.Parameter(weight.clone(), requires_grad=False)
+    flat.bias = layer.bias
+    return flat
+
+
+def _flat_pool(layer: nn.MaxPool3d) -> nn.MaxPool2d:
+    kernel, stride, padding = (
+        size if isinstance(size, int) else size[1] for size in (layer.kernel_size, layer.stride, layer.padding)
+    )
+    return nn.MaxPool2d(kernel, stride, padding)
