@@ -12,12 +12,13 @@ import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
 from thbench.backbones.checkpoint import read_state_dict
+from thbench.backbones.precision import at_least_float32
 from thbench.errors import MissingExtraError, UsageError, WeightsMismatchError, did_you_mean
 
 if TYPE_CHECKING:
@@ -109,6 +110,8 @@ TRUNKS: Mapping[str, Trunk] = MappingProxyType(
 class Head(nn.Module):
     """Weights of the channels at one tap, as a 1x1 convolution."""
 
+    IN_FLOAT32: ClassVar = ("model",)
+
     def __init__(self, channels: int) -> None:
         super().__init__()
         # The published file counts a dropout layer before the convolution, which evaluation does not use.
@@ -161,7 +164,7 @@ class LPIPS(nn.Module):
         for index, layer in enumerate(self.features):
             x = layer(x)
             if index in self.taps:
-                yield x
+                yield at_least_float32(x)
 
 
 def unit_channels(x: Tensor, convention: Convention) -> Tensor:
