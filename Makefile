@@ -30,7 +30,7 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --force-reinstall --no-deps "opencv-contrib-python-headless==$$(sed -n 's/^opencv-contrib-python==//p' constraints.txt)"
 	touch $(STAMP)
 
-bench: $(STAMP) ## run the main job and leave a report under reports/ (DATA=DIR takes your clips)
+bench: $(STAMP) ## run the main job on the embedded dataset, report under reports/ (DATA=DIR: your clips)
 	$(BIN)/python run_bench.py $(if $(DATA),--data "$(DATA)")
 
 test: $(STAMP) ## all tests in their short form

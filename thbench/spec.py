@@ -173,8 +173,11 @@ class DatasetSpec(Document):
     """Terms of the clips."""
     source: str
     """Where the clips come from."""
+    embedded: bool = False
+    """Whether it comes with the package, so that no folder need be given."""
     factory: str
-    """`module:callable`, called with the folder of the clips; returns `tuple[Clip, ...]`."""
+    """`module:callable`, called with the folder of the clips (None for an embedded dataset's own); returns
+    `tuple[Clip, ...]`."""
 
 
 def load(target: str, *, purpose: str) -> Any:

@@ -111,15 +111,17 @@ def test_report_writes_the_same_again(run_folder: Path, thbench: Callable[..., A
     assert (run_folder / "leaderboard.md").read_text() == before
 
 
-def test_a_suite_without_data_says_what_to_give(thbench: Callable[..., Any]) -> None:
-    outcome = thbench("run", "mini")
+def test_a_suite_without_data_says_what_to_give(thbench: Callable[..., Any], tmp_path: Path) -> None:
+    suite = tmp_path / "mine.toml"
+    suite.write_text("name = 'mine'\ntitle = 'mine'\nvariants = ['ground-truth']\n")
+    outcome = thbench("run", suite)
     assert outcome.code == 3
     assert "--data DIR" in outcome.err
 
 
 def test_the_main_job_runs_and_leaves_a_report(weights: str, tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, str(ROOT / "run_bench.py"), "--work", str(tmp_path)],
+        [sys.executable, str(ROOT / "run_bench.py"), "--drawn", "--work", str(tmp_path)],
         capture_output=True, text=True, timeout=600, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

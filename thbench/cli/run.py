@@ -19,7 +19,8 @@ def add_parser(subparsers: Subparsers) -> None:
 
     parser = subparsers.add_parser("run", help="generate, evaluate, aggregate and report a suite")
     parser.add_argument("suite", metavar="SUITE", help="name of a suite (see `thbench list suites`) or a TOML file")
-    parser.add_argument("--data", type=Path, metavar="DIR", help="folder of the dataset's clips")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="your folder of clips instead of the suite's dataset")
+    parser.add_argument("--dataset", metavar="NAME", help="how --data is laid out (default: folder)")
     parser.add_argument("--only", metavar="GLOB", help="only the variants that match")
     add_running_arguments(parser, default_out="runs/SUITE")
     parser.set_defaults(run=run)
@@ -43,9 +44,9 @@ def run(args: argparse.Namespace) -> int:
     settings = Settings(fps=suite.fps, missing_face=suite.missing_face)
     recipe = recipe_of(selection, settings)
     data = args.data or (Path(suite.data) if suite.data else None)
-    if data is None:
+    dataset = DATASETS[args.dataset or ("folder" if args.data else suite.dataset)]
+    if data is None and not dataset.embedded:
         raise UsageError(f"suite {suite.name!r} names no data; give its folder of clips with --data DIR")
-    dataset = DATASETS[suite.dataset]
     clips = load(dataset.factory, purpose=f"dataset {dataset.name!r}")(data)[: suite.max_clips]
     folder = prepare_folder(args.out or Path("runs") / suite.name)
     jobs = suite_jobs(clips, variants, suite, recipe=recipe.key)
@@ -56,7 +57,12 @@ def run(args: argparse.Namespace) -> int:
         selection=selection,
         settings=settings,
         recipe=recipe,
-        suite={"command": "run", **suite.model_dump(mode="json")},
+        suite={
+            "command": "run",
+            **suite.model_dump(mode="json"),
+            "dataset": dataset.name,
+            "data": str(data) if data else None,
+        },
         workforce=workforce,
         controls=suite.controls,
     )

@@ -12,6 +12,7 @@ FOLDER = DatasetSpec(
 
 SYNTH_HEADS = DatasetSpec(
     name="synth-heads",
+    embedded=True,
     title="procedural talking heads with sound and known truth; the test split comes with the package",
     licence="Apache-2.0",
     source="drawn and spoken by thbench.data.synth_heads; `thbench data make synth-heads` makes more",

@@ -51,7 +51,7 @@ class Suite(Document):
     dataset: str = "folder"
     """Name of a dataset."""
     data: str | None = None
-    """Folder of the dataset's clips; `thbench run --data` overrides it."""
+    """Folder of the dataset's clips; an embedded dataset needs none."""
     metrics: tuple[str, ...] = ("all",)
     """Metric names, families or globs."""
     seeds: tuple[int, ...] = Field(default=(0,), min_length=1)
