@@ -27,6 +27,7 @@ EXTRA_OF_PACKAGE: Mapping[str, str] = {
     "lpips": "lpips",
     "torchmetrics": "lpips",
     "ray": "cluster",
+    "transformers": "text",
 }
 """Top-level package to the extra of thbench that installs it."""
 
