@@ -131,7 +131,10 @@ class Record(Document):
     values: dict[str, float] = {}
     """Metric name to value. Infinities are measurements (PSNR of equal frames); what has no value is in `missing`."""
     missing: dict[str, str] = {}
-    """Metric name to the reason why it has no value. Every metric of the recipe is in `values` or here."""
+    """Metric name to the reason why it has no value. Every metric of the recipe is in `values` or here, but for
+    those of sets of videos, whose features are in `features`."""
+    features: dict[str, int] = {}
+    """Extractor to the number of rows in `features/<extractor>/<key>.npz` of the run folder."""
     counts: dict[str, int] = {}
     """What was seen: `frames`, `faces_missing`, `reference_frames`, ..."""
     warnings: tuple[str, ...] = ()

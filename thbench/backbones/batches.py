@@ -59,6 +59,51 @@ class FixedBatches:
         return self._network(batch).cpu()
 
 
+class Ticket:
+    """The features of one input that waits for its batch."""
+
+    def __init__(self, queue: BatchQueue) -> None:
+        self._queue = queue
+        self._features: Tensor | None = None
+
+    def result(self) -> Tensor:
+        """Return the features, on the CPU; runs the batch if it has not run yet."""
+        if self._features is None:
+            self._queue.flush()
+        if self._features is None:
+            raise RuntimeError("the batch of this input failed before")
+        return self._features
+
+    def fill(self, features: Tensor) -> None:
+        """Take the features."""
+        self._features = features
+
+
+class BatchQueue:
+    """Runs a network for several who each want some of the features, again in batches of one size only."""
+
+    def __init__(self, network: Callable[[Tensor], Tensor], size: int = BATCH) -> None:
+        self._network = network
+        self._size = size
+        self._waiting: list[tuple[Ticket, Tensor]] = []
+
+    def submit(self, single: Tensor) -> Ticket:
+        """Take in one input, without a batch axis."""
+        ticket = Ticket(self)
+        self._waiting.append((ticket, single))
+        if len(self._waiting) == self._size:
+            self.flush()
+        return ticket
+
+    def flush(self) -> None:
+        """Run what waits, as one batch that is filled up with its last input."""
+        waiting, self._waiting = self._waiting, []
+        if waiting:
+            features = in_fixed_batches(self._network, torch.stack([single for _, single in waiting]), self._size)
+            for (ticket, _), row in zip(waiting, features, strict=True):
+                ticket.fill(row.clone())
+
+
 def in_fixed_batches(network: Callable[[Tensor], Tensor], inputs: Tensor, size: int = BATCH) -> Tensor:
     """Return the features of inputs (N, ...), N at least 1, run in batches of exactly `size`."""
     batches = FixedBatches(network, size)

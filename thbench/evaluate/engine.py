@@ -11,14 +11,17 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from thbench.errors import MediaError
+from thbench.errors import MediaError, MissingWeightsError, WeightsMismatchError
 from thbench.evaluate.stream import VideoStream
-from thbench.metrics.observer import ClipFacts, Missing, Moment, Observer, View
+from thbench.metrics.observer import ClipFacts, FeatureObserver, Missing, Moment, Observer, View
 from thbench.spec import MetricSpec, load
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
 
     from thbench.evaluate.settings import Settings
     from thbench.faces import FaceTracker
@@ -38,16 +41,29 @@ class Scores:
     """What was seen."""
     warnings: tuple[str, ...] = ()
     """What a reader of the numbers should know."""
+    features: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    """Extractor to features of this video, for metrics of sets of videos."""
     error: str | None = None
     """Why the video could not be scored at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Team:
+    """The observers of one video."""
+
+    observers: tuple[Observer | FeatureObserver, ...]
+    """One for each group of metrics that share their work."""
+    refused: Mapping[str, str]
+    """Metrics whose observer could not be made (a wrong or damaged weight file), with the reason."""
 
 
 class _Track:
     """One generated video on its way through the pass."""
 
-    def __init__(self, stream: VideoStream, observers: list[Observer]) -> None:
+    def __init__(self, stream: VideoStream, team: Team) -> None:
         self.stream = stream
-        self.observers = observers
+        self.observers = team.observers
+        self.refused = team.refused
         self.ended = False
 
 
@@ -88,7 +104,7 @@ def evaluate_clip(
             if isinstance(stream, MediaError):
                 scores[name] = Scores(error=str(stream))
             else:
-                tracks[name] = _Track(stream, _observers(_asked(selection, has_reference)))
+                tracks[name] = _Track(stream, _team(_asked(selection, has_reference)))
         _run(tracks, reference_stream if isinstance(reference_stream, VideoStream) else None, on_instant)
         sounds = other_sounds() if selection.needs_audio else ()
         for name, track in tracks.items():
@@ -121,11 +137,33 @@ def _asked(selection: Selection, has_reference: bool) -> tuple[MetricSpec, ...]:
     return tuple(s for s in selection.computable if has_reference or "reference" not in s.needs)
 
 
-def _observers(specs: Iterable[MetricSpec]) -> list[Observer]:
+def _team(specs: Iterable[MetricSpec]) -> Team:
     names: dict[str, set[str]] = defaultdict(set)
     for spec in specs:
         names[spec.observer].add(spec.name)
-    return [load(target, purpose=f"metric {min(wanted)!r}")(frozenset(wanted)) for target, wanted in names.items()]
+    observers: list[Observer | FeatureObserver] = []
+    refused: dict[str, str] = {}
+    for target, wanted in names.items():
+        try:
+            observers.append(load(target, purpose=f"metric {min(wanted)!r}")(frozenset(wanted)))
+        except (MissingWeightsError, WeightsMismatchError) as error:
+            refused |= _refused_alone(target, wanted, str(error), observers)
+    return Team(tuple(observers), refused)
+
+
+def _refused_alone(
+    target: str, wanted: set[str], reason: str, observers: list[Observer | FeatureObserver]
+) -> dict[str, str]:
+    """Make an observer for each metric alone where one for all cannot be made; say which are refused still."""
+    if len(wanted) == 1:
+        return dict.fromkeys(wanted, reason)
+    refused: dict[str, str] = {}
+    for name in sorted(wanted):
+        try:
+            observers.append(load(target, purpose=f"metric {name!r}")(frozenset({name})))
+        except (MissingWeightsError, WeightsMismatchError) as error:
+            refused[name] = str(error)
+    return refused
 
 
 def _run(tracks: Mapping[str, _Track], reference: VideoStream | None, on_instant: Callable[[int], None] | None) -> None:
@@ -174,20 +212,42 @@ def _finish(
         other_sounds=other_sounds,
         seed=seed,
     )
-    found: dict[str, float | Missing] = {}
+    found: dict[str, float | Missing] = {name: Missing(reason) for name, reason in track.refused.items()}
+    features: dict[str, NDArray[np.float32] | Missing] = {}
     for observer in track.observers:
-        found.update(observer.values(clip))
+        if isinstance(observer, FeatureObserver):
+            features.update(observer.features(clip))
+        else:
+            found.update(observer.values(clip))
     gates = _gates(stream, reference_stream, broken, clip)
     values: dict[str, float] = {}
     missing: dict[str, str] = dict(selection.lacking)
     for spec in selection.computable:
         reason = next((gates[need] for need in sorted(spec.needs) if need in gates), None)
-        value = Missing(reason) if reason else found[spec.name]
+        value = Missing(reason) if reason else _outcome(spec, found, features)
         if isinstance(value, Missing):
             missing[spec.name] = value.reason
-        else:
+        elif value is not None:
             values[spec.name] = float(value)
-    return Scores(values, missing, _counts(stream, reference_stream), _warnings(stream, reference_stream))
+    return Scores(
+        values,
+        missing,
+        _counts(stream, reference_stream),
+        _warnings(stream, reference_stream),
+        {name: rows for name, rows in features.items() if not isinstance(rows, Missing)},
+    )
+
+
+def _outcome(
+    spec: MetricSpec,
+    found: Mapping[str, float | Missing],
+    features: Mapping[str, NDArray[np.float32] | Missing],
+) -> float | Missing | None:
+    """The value of a metric or the reason why there is none; None where its features are there instead."""
+    if spec.statistic is None or spec.name in found:
+        return found[spec.name]
+    rows = features[spec.statistic.extractor]
+    return rows if isinstance(rows, Missing) else None
 
 
 def _gates(
@@ -217,6 +277,8 @@ def _warnings(stream: VideoStream, reference: VideoStream | None) -> tuple[str, 
     warnings = list(stream.info.warnings)
     if stream.faces_missing:
         warnings.append(f"no face in {stream.faces_missing} of {stream.seen} frames")
+    if reference is not None and reference is not stream and reference.faces_missing:
+        warnings.append(f"no face in {reference.faces_missing} of {reference.seen} reference frames")
     if reference is not None and reference is not stream:
         ours, theirs = stream.info, reference.info
         if abs(stream.duration - reference.duration) > 0.5 / stream.fps:

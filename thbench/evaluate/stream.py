@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from thbench.errors import MediaError
-from thbench.media import iter_audio, probe, read_frames
+from thbench.media import iter_audio, probe, read_audio, read_frames
 from thbench.metrics.observer import VideoFacts, View
 from thbench.metrics.sound import Sound, analyse
 
 if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
 
     from thbench.faces import FaceTracker
 
@@ -89,7 +93,15 @@ class VideoStream:
             audio_start=info.audio_start or 0.0,
             audio_duration=info.audio_duration,
             faces_missing=self.faces_missing,
+            read_samples=None if self.sound is None else self._samples,
         )
+
+    @cached_property
+    def _all_samples(self) -> NDArray[np.float32]:
+        return read_audio(self.path).samples
+
+    def _samples(self) -> NDArray[np.float32]:
+        return self._all_samples
 
 
 def sound_of(path: Path) -> Sound:

@@ -188,11 +188,23 @@ def clip_starts(rule: Rule, frames: int, chosen: FvdProtocol, *, clip: str, seed
     if frames < start + length:
         raise MediaError(f"{clip} has {frames} frames; this FVD needs at least {start + length}")
     if rule == "random":
-        random = np.random.Generator(np.random.PCG64(zlib.crc32(f"{seed}/{clip}".encode())))
-        return (int(random.integers(frames - length + 1)),)
+        return (int(offset_priorities(clip, seed).random(frames - length + 1).argmax()),)
     if rule == "consecutive":
         return tuple(range(0, frames - length + 1, length))
     return (start,)
+
+
+def offset_priorities(clip: str, seed: int = 0) -> np.random.Generator:
+    """Return the generator of the priorities of a video's possible offsets; the offset with the highest is taken.
+
+    So every offset is as likely as any other, and the clip can be drawn while the frames come, without knowing how
+    many there will be.
+
+    Args:
+        clip: Id of the video.
+        seed: Of the draw.
+    """
+    return np.random.Generator(np.random.PCG64(zlib.crc32(f"{seed}/{clip}".encode())))
 
 
 @torch.inference_mode()

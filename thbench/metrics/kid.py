@@ -66,10 +66,12 @@ class Subsets:
 PROTOCOLS: Mapping[str, Subsets] = MappingProxyType(
     {
         "torch-fidelity": Subsets(),
+        "shrinking": Subsets(shrink=True),
         "clean-fid": Subsets(seed=0, draw="second-then-first", shrink=True),
     }
 )
-"""Tool to its defaults. clean-fid itself uses the global generator without a seed; here it has one."""
+"""Tool to its defaults; `shrinking` is torch-fidelity's with smaller subsets for small sets. clean-fid itself uses the
+global generator without a seed; here it has one."""
 
 
 class KernelDistance(NamedTuple):

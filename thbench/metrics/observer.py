@@ -7,10 +7,10 @@ ends with values. The mathematics lives in pure functions beside the observers.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast, runtime_checkable
 
 import cv2
 import numpy as np
@@ -22,10 +22,14 @@ if TYPE_CHECKING:
     from thbench.metrics.sound import Sound
 
 
+T = TypeVar("T")
+
+
 class View:
     """One frame of one video."""
 
     def __init__(self, rgb: NDArray[np.uint8], face: Face | None = None) -> None:
+        self._made: dict[str, Any] = {}
         self.rgb = rgb
         """Shape (height, width, 3), RGB."""
         self.face = face
@@ -35,6 +39,15 @@ class View:
     def gray(self) -> NDArray[np.uint8]:
         """Luma (height, width), BT.601 weights rounded to integers, as OpenCV's RGB2GRAY; shared by all observers."""
         return np.asarray(cv2.cvtColor(self.rgb, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
+
+    def once(self, key: str, make: Callable[[], T]) -> T:
+        """Return what `make` returned when it was first called for this frame and key; shared by all observers.
+
+        A reference frame is seen by the observers of every row, so that what is costly is made once.
+        """
+        if key not in self._made:
+            self._made[key] = make()
+        return cast("T", self._made[key])
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +83,8 @@ class VideoFacts:
     """Seconds of the sound track by its own timestamps."""
     faces_missing: int = 0
     """Instants in which no face was found."""
+    read_samples: Callable[[], NDArray[np.float32]] | None = None
+    """Reads the sound itself, 16 kHz mono in [-1, 1], time zero at the first video frame; None if the file has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +113,23 @@ class Missing:
 
 Values = Mapping[str, "float | Missing"]
 """Metric name to its value or the reason why there is none."""
+
+
+Features = Mapping[str, "NDArray[np.float32] | Missing"]
+"""Extractor to the features of one video, shape (n, d), or the reason why there are none."""
+
+
+@runtime_checkable
+class FeatureObserver(Protocol):
+    """An observer whose metrics are of sets of videos: it ends with features instead of values."""
+
+    def observe(self, moment: Moment) -> None:
+        """Take in one moment."""
+        ...
+
+    def features(self, clip: ClipFacts) -> Features:
+        """Return the features of the video by extractor."""
+        ...
 
 
 class Observer(Protocol):

@@ -9,13 +9,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from thbench.errors import UsageError
+from thbench.metrics.moments import DegenerateSetError
 from thbench.report.leaderboard import Cell, Column, Failure, Leaderboard, Row
+from thbench.report.sets import FeatureLoader, Member, SetNumber, set_number
 from thbench.run.hashing import canonical_json, content_hash
 from thbench.stats.bootstrap import LEVEL, RESAMPLES, Estimate, mean_estimate
 from thbench.types import GROUND_TRUTH, Record
 
 if TYPE_CHECKING:
     from thbench.run.info import Environment, Kind, MetricInfo, Planned, Recipe, RunInfo
+    from thbench.spec import SetStatistic
 
 NOT_RUN = "not run"
 """Reason of a video that was planned and has no record."""
@@ -61,6 +64,7 @@ def aggregate(
     resamples: int = RESAMPLES,
     seed: int = 0,
     warnings: Sequence[str] = (),
+    features: FeatureLoader | None = None,
 ) -> Leaderboard:
     """Turn the records of a run into its leaderboard.
 
@@ -75,6 +79,7 @@ def aggregate(
         resamples: Resamples of the bootstrap.
         seed: Seed of the bootstrap.
         warnings: What else a reader should know, e.g. lines that were passed over.
+        features: Gives the features that metrics of sets of videos need; without it they have no value.
 
     Raises:
         ValueError: Two records have one key.
@@ -88,10 +93,13 @@ def aggregate(
         return mean_estimate(values, people, level=level, resamples=resamples, seed=seed)
 
     rows = []
+    real = [job for job in jobs if job.variant == GROUND_TRUTH]
     for variant in {job.variant for job in jobs}:
         mine = [job for job in jobs if job.variant == variant]
         cells = {
-            plan.column.id: _cell(units, plan.column.metric, plan.span, estimate)
+            plan.column.id: _set_cell(units, [job for job in real if job.recipe in plan.recipes], plan, features, level)
+            if plan.statistic
+            else _cell(units, plan.column.metric, plan.span, estimate)
             for plan in columns
             if (units := [job for job in mine if job.recipe in plan.recipes])
         }
@@ -149,6 +157,7 @@ class _ColumnPlan(NamedTuple):
     column: Column
     recipes: frozenset[str]
     span: tuple[float, float]
+    statistic: SetStatistic | None
 
 
 def _columns(recipes: Mapping[str, Recipe], used: set[str]) -> list[_ColumnPlan]:
@@ -168,13 +177,15 @@ def _columns(recipes: Mapping[str, Recipe], used: set[str]) -> list[_ColumnPlan]
             metric_info, context = content[identity]
             id_ = metric if len(same_name) == 1 else f"{metric}@{identity[:8]}"
             column = _column(id_, metric, metric_info, context)
-            plans.append(_ColumnPlan(column, frozenset(same_name[identity]), (metric_info.low, metric_info.high)))
+            span = metric_info.low, metric_info.high
+            plans.append(_ColumnPlan(column, frozenset(same_name[identity]), span, metric_info.statistic))
     return plans
 
 
 def _meaning(info: MetricInfo) -> list[object]:
     """What makes two numbers comparable; a better title or source is no other metric."""
-    return [info.version, info.protocol, info.unit, info.direction]
+    statistic = None if info.statistic is None else info.statistic.model_dump()
+    return [info.version, info.protocol, info.unit, info.direction, *([statistic] if statistic else [])]
 
 
 def _column(id_: str, metric: str, info: MetricInfo, context: Mapping[str, str]) -> Column:
@@ -199,6 +210,77 @@ def _cell(jobs: Sequence[_Job], metric: str, span: tuple[float, float], estimate
         value=None, scored=len(scored), total=len(outcomes), identities=0, missing=dict(sorted(missing.items()))
     )
     return cell.model_copy(update=_numbers(estimate(scored), span)) if scored else cell
+
+
+def _set_cell(
+    jobs: Sequence[_Job], real: Sequence[_Job], plan: _ColumnPlan, load: FeatureLoader | None, level: float
+) -> Cell:
+    """The cell of a metric of sets of videos: all videos that have features make one number."""
+    statistic = plan.statistic
+    if statistic is None:
+        raise ValueError(f"{plan.column.metric} is no metric of sets of videos")
+    ours, missing = _members(jobs, plan.column.metric, statistic.extractor)
+    total = len(ours) + missing.total()
+    clips = {job.clip for job in jobs}
+    theirs, _ = _members([job for job in real if job.clip in clips], plan.column.metric, statistic.reference)
+    cell = Cell(value=None, scored=len(ours), total=total, identities=0, missing=dict(sorted(missing.items())))
+    if not ours:
+        return cell
+    problem = None
+    if load is None:
+        problem = "features were not read"
+    elif not theirs:
+        problem = "no real video with features to compare with"
+    else:
+        # One real video stands for its clip, however many seeds the ground-truth row has.
+        one_each = {member.clip: member for member in sorted(theirs, reverse=True)}
+        try:
+            return _set_numbers(cell, set_number(statistic, ours, list(one_each.values()), load, level=level), plan)
+        except DegenerateSetError as error:
+            problem = str(error)
+    missing[problem] += len(ours)
+    return cell.model_copy(update={"scored": 0, "missing": dict(sorted(missing.items()))})
+
+
+def _set_numbers(cell: Cell, number: SetNumber, plan: _ColumnPlan) -> Cell:
+    found: dict[str, object] = {
+        "value": number.value,
+        "identities": number.identities,
+        "note": number.note,
+        "remarks": number.remarks,
+    }
+    if number.low is not None and number.high is not None:
+        low, high = plan.span
+        found |= {"low": max(number.low, low), "high": min(number.high, high), "method": "jackknife-t"}
+    return cell.model_copy(update=found)
+
+
+def _members(jobs: Sequence[_Job], metric: str, extractor: str) -> tuple[list[Member], Counter[str]]:
+    """The videos that have features, one for each (clip, seed), and the reasons of the others."""
+    best: dict[tuple[str, int], tuple[tuple[bool, int, str], _Job, str | None]] = {}
+    for job in jobs:
+        reason = _lack_of_features(job, metric, extractor)
+        rank = (reason is None, job.record.attempt if job.record is not None else -1, job.key)
+        unit = (job.clip, job.seed)
+        if unit not in best or best[unit][0] < rank:
+            best[unit] = rank, job, reason
+    chosen = [best[unit] for unit in sorted(best)]
+    members = [
+        Member(job.clip, job.identity, job.key, job.record.features[extractor])
+        for _, job, reason in chosen
+        if reason is None and job.record is not None
+    ]
+    return members, Counter(reason for _, _, reason in chosen if reason is not None)
+
+
+def _lack_of_features(job: _Job, metric: str, extractor: str) -> str | None:
+    if job.record is None:
+        return NOT_RUN
+    if job.record.status == "failed":
+        return FAILED
+    if metric in job.record.missing:
+        return job.record.missing[metric]
+    return None if extractor in job.record.features else NOT_RECORDED
 
 
 def _numbers(estimate: Estimate, span: tuple[float, float]) -> dict[str, object]:

@@ -167,7 +167,7 @@ def _note(cell: Cell | None) -> str:
         parts.append(f"{'left out' if cell.scored else 'no value'}: {reasons}")
     if cell.note:
         parts.append(f"{'no interval' if cell.value is not None else 'no value'}: {cell.note}")
-    return clean("; ".join(parts))
+    return clean("; ".join([*parts, *cell.remarks]))
 
 
 def _marks(leaderboard: Leaderboard) -> dict[str, str]:

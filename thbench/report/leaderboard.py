@@ -37,15 +37,17 @@ class Cell(Document):
     """One row's mean in one column."""
 
     value: float | None
-    """Mean over the scored videos; None if there is none."""
+    """Mean over the scored videos, or the number of all of them as a set; None if there is none."""
     low: float | None = None
     """Lower end of the interval."""
     high: float | None = None
     """Upper end of the interval."""
-    method: Literal["bootstrap-t", "t"] | None = None
-    """How the interval was found; see `thbench.stats.bootstrap`."""
+    method: Literal["bootstrap-t", "t", "jackknife-t"] | None = None
+    """How the interval was found; see `thbench.stats.bootstrap`, and `thbench.report.sets` for sets of videos."""
     note: str | None = None
     """Why there is a value but no interval."""
+    remarks: tuple[str, ...] = ()
+    """What a reader of the value must know: sizes of sets, their bias, the floor."""
     scored: int
     """Videos with a value; each (variant, clip, seed) is one."""
     total: int

@@ -44,7 +44,10 @@ def effort_of(leaderboard: Leaderboard) -> str:
 def interval_sentence(leaderboard: Leaderboard) -> str:
     """What value, interval and counts are."""
     percent = f"{leaderboard.level * 100:g} %"
-    return f"Mean over videos with its {percent} interval over identities, and videos scored / videos in all."
+    sentence = f"Mean over videos with its {percent} interval over identities, and videos scored / videos in all."
+    if any(cell.remarks for row in leaderboard.rows for cell in row.cells.values()):
+        sentence += " FID, KID and FVD are one number of all videos together; read their notes."
+    return sentence
 
 
 def arrow_sentence(leaderboard: Leaderboard) -> str:

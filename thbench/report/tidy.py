@@ -65,7 +65,7 @@ def _line(row: Row, column: Column, cell: Cell, level: float) -> dict[str, objec
         "total": cell.total,
         "identities": cell.identities,
         "missing": "; ".join(f"{reason} ({count})" for reason, count in cell.missing.items()),
-        "note": cell.note,
+        "note": "; ".join([*([cell.note] if cell.note else []), *cell.remarks]),
         "direction": column.direction,
         "unit": column.unit,
         "version": column.version,

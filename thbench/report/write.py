@@ -46,7 +46,7 @@ def write_report(store: RunStore) -> Leaderboard:
 
 def leaderboard_of(contents: Contents) -> Leaderboard:
     """The leaderboard of one or several run folders."""
-    return aggregate(contents.records, contents.info, warnings=contents.warnings)
+    return aggregate(contents.records, contents.info, warnings=contents.warnings, features=contents.features)
 
 
 def write_files(leaderboard: Leaderboard, folder: Path) -> None:

@@ -50,8 +50,8 @@ def reason_of(error: OSError) -> str:
     return error.strerror or str(error)
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Replace `path` by a file with `text`: a reader or a crash sees the old content or the new one, never a part.
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Replace `path` by a file with `content`: a reader or a crash sees the old content or the new one, never a part.
 
     Raises:
         WriteError: The file cannot be written.
@@ -61,7 +61,7 @@ def write_atomically(path: Path, text: str) -> None:
     try:
         try:
             with os.fdopen(os.open(temporary, NEW_FILE, 0o666), "wb") as file:
-                file.write(text.encode("utf-8"))
+                file.write(content.encode("utf-8") if isinstance(content, str) else content)
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(path)

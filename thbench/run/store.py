@@ -16,21 +16,25 @@ Reading follows four rules:
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from pydantic import ValidationError
 
 from thbench.errors import UsageError
+from thbench.run.features import read_features
 from thbench.run.files import Line, LineWriter, check_writable, read_lines, reason_of, write_atomically
 from thbench.run.hashing import canonical_json, content_hash
 from thbench.run.info import RunInfo, join
 from thbench.types import Record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
     from types import TracebackType
+
+    import numpy as np
+    from numpy.typing import NDArray
 
 __all__ = ["Contents", "RunStore", "check_writable", "merge"]
 
@@ -52,6 +56,17 @@ class Contents:
     """One per key, ordered by key."""
     warnings: tuple[str, ...] = ()
     """Lines that were passed over, and what else a reader of the numbers should know."""
+    folders: Mapping[str, Path] = field(default_factory=dict)
+    """Record key to the run folder that the record is from."""
+
+    def features(self, extractor: str, key: str) -> NDArray[np.float32] | None:
+        """Return the features of a record, shape (n, d); None if they are not there.
+
+        Raises:
+            UsageError: Their file cannot be read.
+        """
+        folder = self.folders.get(key)
+        return None if folder is None else read_features(folder, extractor, key)
 
 
 class RunStore:
@@ -141,7 +156,8 @@ class RunStore:
                 known = latest.get(ranked.record.key)
                 if known is None or known.rank < ranked.rank:
                     latest[ranked.record.key] = ranked
-        return Contents(self.info, tuple(latest[key].record for key in sorted(latest)), tuple(warnings))
+        records = tuple(latest[key].record for key in sorted(latest))
+        return Contents(self.info, records, tuple(warnings), dict.fromkeys(latest, self.folder))
 
     def records(self) -> tuple[Record, ...]:
         """The record of each key, ordered by key."""
@@ -179,18 +195,20 @@ def merge(folders: Sequence[Path]) -> Contents:
     """
     several = [RunStore.open(folder).read() for folder in folders]
     chosen: dict[str, Record] = {}
+    origins: dict[str, Path] = {}
     shared: set[str] = set()
-    for record in (record for contents in several for record in contents.records):
+    for found, record in ((contents, record) for contents in several for record in contents.records):
         known = chosen.get(record.key)
         if known is not None:
             shared.add(record.key)
         if known is None or _preference(known) < _preference(record):
             chosen[record.key] = record
+            origins[record.key] = found.folders[record.key]
     warnings = sorted({warning for contents in several for warning in contents.warnings})
     if shared:
         warnings.append(f"{len(shared)} records are in several of the merged runs; one of each counts")
     info = join([contents.info for contents in several])
-    return Contents(info, tuple(chosen[key] for key in sorted(chosen)), tuple(warnings))
+    return Contents(info, tuple(chosen[key] for key in sorted(chosen)), tuple(warnings), origins)
 
 
 class _Ranked(NamedTuple):

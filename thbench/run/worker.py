@@ -16,6 +16,7 @@ from thbench.evaluate.engine import Scores, evaluate_clip
 from thbench.evaluate.stream import sound_of
 from thbench.metrics.available import select
 from thbench.registry import METHODS
+from thbench.run.features import write_features
 from thbench.run.generate import generate_video, request_of
 from thbench.spec import load
 from thbench.types import Method, Record
@@ -176,15 +177,32 @@ class ClipWorker:
         if error is not None or scores is None:
             counts = dict(scores.counts) if scores else {}
             return Record(status="failed", error=error or "nothing was scored", counts=counts, **common)
+        features, unkept = self._keep(task.key, scores)
         return Record(
             status="ok",
             values=dict(scores.values),
-            missing=dict(scores.missing),
+            missing={**scores.missing, **unkept},
+            features=features,
             counts=dict(scores.counts),
             warnings=scores.warnings,
             seconds={**stages, "evaluate": seconds},
             **common,
         )
+
+    def _keep(self, key: str, scores: Scores) -> tuple[dict[str, int], dict[str, str]]:
+        """Store features; return their numbers of rows, and the metrics that lose their value if nothing can be kept.
+
+        Files are written before the record, so that a record never promises features that are not there.
+        """
+        if not scores.features:
+            return {}, {}
+        if self.plan.folder is not None:
+            kept = self._guarded(partial(write_features, self.plan.folder, key, scores.features))
+            if not isinstance(kept, str):
+                return kept, {}
+        reason = "no run folder to keep features in" if self.plan.folder is None else kept
+        of_sets = (spec.name for spec in self.selection.computable if spec.statistic is not None)
+        return {}, {name: reason for name in of_sets if name not in scores.missing}
 
     def _shown(self, video: Path | None) -> str | None:
         """The video's path within the run folder where it lies there, else as it is."""

@@ -1,0 +1,233 @@
+"""Numbers of sets of videos (FID, KID, FVD): from features by record to a value with its floor and its interval.
+
+Pure functions of the features, which a loader hands over file by file; what is summed is summed in order of the clips'
+names, so that neither shards nor the order of records change a digit.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from thbench.metrics.frechet import frechet_distance, small_sample_warning
+from thbench.metrics.kid import PROTOCOLS, kid
+from thbench.metrics.moments import Accumulator, DegenerateSetError, Moments, merge
+from thbench.stats.student import student_quantile
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from thbench.spec import SetStatistic
+
+FeatureLoader = Callable[[str, str], "NDArray[np.float32] | None"]
+"""Extractor and record key to features (n, d); None if they are not there."""
+
+AFFORDABLE = 1e11
+"""Multiplications that an interval may take: some seconds on one core."""
+SEED = 0
+"""Of the split into halves."""
+
+
+class Member(NamedTuple):
+    """One video of a set."""
+
+    clip: str
+    identity: str
+    key: str
+    """Key of its record."""
+    rows: int
+    """Features of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class SetNumber:
+    """What a set is worth."""
+
+    value: float
+    """The distance."""
+    identities: int
+    """Identities of the row's videos."""
+    low: float | None = None
+    """Lower end of the interval."""
+    high: float | None = None
+    """Upper end of the interval."""
+    note: str | None = None
+    """Why there is no interval."""
+    remarks: tuple[str, ...] = field(default=())
+    """Sizes of the sets, what is known of the bias, and the floor."""
+
+
+def set_number(
+    statistic: SetStatistic, ours: Sequence[Member], real: Sequence[Member], load: FeatureLoader, *, level: float
+) -> SetNumber:
+    """Compare the features of a row's videos with those of the real ones.
+
+    Args:
+        statistic: What is computed.
+        ours: The row's videos, at least one.
+        real: The real videos, at least one.
+        load: Gives features.
+        level: Nominal coverage of the interval.
+
+    Raises:
+        DegenerateSetError: The sets are too small or do not vary; the message says which.
+    """
+    ours, real = sorted(ours), sorted(real)
+    if statistic.kind == "kid":
+        return _kernel(statistic, ours, real, load)
+    return _frechet(statistic, ours, real, load, level)
+
+
+def _kernel(statistic: SetStatistic, ours: Sequence[Member], real: Sequence[Member], load: FeatureLoader) -> SetNumber:
+    first = np.concatenate([_rows(load, statistic.extractor, member) for member in ours])
+    second = np.concatenate([_rows(load, statistic.reference, member) for member in real])
+    found = kid(first, second, PROTOCOLS[statistic.subsets])
+    return SetNumber(
+        value=found.value,
+        identities=len({member.identity for member in ours}),
+        note="frames of a video are alike, so the spread of the subsets is no interval",
+        remarks=(
+            f"{len(first)} samples against {len(second)} real ones; standard deviation over subsets "
+            f"{found.std:.3g}; unbiased, so equal distributions score 0 on average",
+        ),
+    )
+
+
+def _frechet(
+    statistic: SetStatistic, ours: Sequence[Member], real: Sequence[Member], load: FeatureLoader, level: float
+) -> SetNumber:
+    people = sorted({member.identity for member in (*ours, *real)})
+    counts = sum(member.rows for member in ours), sum(member.rows for member in real)
+    width = _rows(load, statistic.reference, real[0]).shape[1]
+    affordable = len(people) * _effort(*counts, width) <= AFFORDABLE
+    own = _by_group(load, statistic.extractor, ours, _each if affordable else _together)
+    halves = _halves({member.identity for member in real})
+    theirs = _by_group(load, statistic.reference, real, _each if affordable else halves.get)
+    # Order by name, so that a sum does not depend on which group came first.
+    whole = frechet_distance(_union(own), _union(theirs), ddof=statistic.ddof)
+    floor = _floor(theirs, halves, statistic.ddof, apart=affordable)
+    number = SetNumber(
+        value=max(whole.value, 0.0),
+        identities=len({member.identity for member in ours}),
+        remarks=(_sizes(*counts, width), floor),
+    )
+    if not affordable:
+        return _with_note(
+            number, f"leaving out each of {len(people)} identities of {sum(counts)} samples would take too long"
+        )
+    return _with_interval(number, own, theirs, people, statistic.ddof, level)
+
+
+def _rows(load: FeatureLoader, extractor: str, member: Member) -> NDArray[np.float32]:
+    rows = load(extractor, member.key)
+    if rows is None or len(rows) != member.rows:
+        raise DegenerateSetError(
+            f"the features {extractor!r} of clip {member.clip!r} are not in the run folder; run it again"
+        )
+    return rows
+
+
+def _each(identity: str) -> str:
+    return identity
+
+
+def _together(identity: str) -> str:
+    return ""
+
+
+def _by_group(
+    load: FeatureLoader, extractor: str, members: Iterable[Member], group_of: Callable[[str], str | None]
+) -> dict[str, Moments]:
+    """Moments of each group of identities."""
+    found: dict[str, Accumulator] = {}
+    for member in members:
+        rows = _rows(load, extractor, member)
+        group = group_of(member.identity) or ""
+        found.setdefault(group, Accumulator(rows.shape[1])).add(rows)
+    return {group: found[group].moments() for group in sorted(found)}
+
+
+def _union(parts: dict[str, Moments]) -> Moments:
+    return merge(parts.values())
+
+
+def _halves(identities: set[str]) -> dict[str, str]:
+    """Identity to the random half that it belongs to, `a` or `b`."""
+    names = sorted(identities)
+    order = np.random.default_rng(SEED).permutation(len(names))
+    half = len(names) // 2
+    return {names[place]: "a" if rank < half else "b" for rank, place in enumerate(order)}
+
+
+def _floor(theirs: dict[str, Moments], halves: dict[str, str], ddof: int, *, apart: bool) -> str:
+    """What equal distributions would score: the distance between random halves of the real set."""
+    groups: dict[str, list[Moments]] = defaultdict(list)
+    for name, part in theirs.items():
+        groups[halves[name] if apart else name].append(part)
+    if len(groups) < 2:
+        return "real against real: unknown, there is only one identity"
+    first, second = merge(groups["a"]), merge(groups["b"])
+    try:
+        value = frechet_distance(first, second, ddof=ddof).value
+    except DegenerateSetError as error:
+        return f"real against real: unknown, {error}"
+    return (
+        f"real against real, halves of {first.count} and {second.count} samples split by identity: "
+        f"{max(value, 0.0):.4g}"
+    )
+
+
+def _sizes(ours: int, real: int, width: int) -> str:
+    warning = small_sample_warning(min(ours, real), width)
+    text = f"{ours} samples against {real} real ones"
+    return f"{text}; {warning}" if warning else text
+
+
+def _effort(ours: int, real: int, width: int) -> float:
+    """Multiplications of one distance, roughly."""
+    small = float(min(ours, real, width))
+    return float(min(ours, width)) * min(real, width) * width + 10 * small**3
+
+
+def _with_interval(
+    number: SetNumber,
+    own: dict[str, Moments],
+    theirs: dict[str, Moments],
+    people: Sequence[str],
+    ddof: int,
+    level: float,
+) -> SetNumber:
+    """Add the interval of the delete-one-identity jackknife.
+
+    A bootstrap draws some videos twice, which makes a set of few samples poorer and its distance larger; leaving out
+    one identity at a time does not. Source: Efron and Stein, "The Jackknife Estimate of Variance", 1981.
+    """
+    if len(people) < 3:
+        return _with_note(number, f"leaving out one of {len(people)} identities says nothing of their spread")
+    values = []
+    try:
+        for left_out in people:
+            first = [part for name, part in own.items() if name != left_out]
+            second = [part for name, part in theirs.items() if name != left_out]
+            if not first or not second:
+                return _with_note(number, f"without identity {left_out!r} one of the sets is empty")
+            values.append(frechet_distance(merge(first), merge(second), ddof=ddof).value)
+    except DegenerateSetError:
+        return _with_note(number, "without one of the identities a set is too small")
+    count = len(values)
+    mean = math.fsum(values) / count
+    error = math.sqrt((count - 1) / count * math.fsum((value - mean) ** 2 for value in values))
+    reach = student_quantile((1 + level) / 2, count - 1) * error
+    remark = f"interval from leaving out each of {count} identities, without the bias of few samples"
+    return SetNumber(
+        number.value, number.identities, number.value - reach, number.value + reach, None, (*number.remarks, remark)
+    )
+
+
+def _with_note(number: SetNumber, note: str) -> SetNumber:
+    return SetNumber(number.value, number.identities, note=note, remarks=number.remarks)
