@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _DREAMTALK = "thbench_methods.dreamtalk.parity"
+_HALLO = "thbench_methods.hallo.parity"
 _KDTALKER = "thbench_methods.kdtalker.parity"
 _LIVEPORTRAIT = "thbench_methods.nets.liveportrait.parity"
 _MODA = "thbench_methods.moda.parity"
@@ -18,6 +19,12 @@ TARGETS: Mapping[str, str] = MappingProxyType(
         "dreamtalk.denoiser": f"{_DREAMTALK}:denoiser",
         "dreamtalk.renderer": f"{_DREAMTALK}:renderer",
         "dreamtalk.sample": f"{_DREAMTALK}:sample",
+        "hallo.audio_proj": f"{_HALLO}:audio_proj",
+        "hallo.denoising_unet": f"{_HALLO}:denoising_unet",
+        "hallo.face_locator": f"{_HALLO}:face_locator",
+        "hallo.image_proj": f"{_HALLO}:image_proj",
+        "hallo.reference_unet": f"{_HALLO}:reference_unet",
+        "hallo.sample": f"{_HALLO}:sample",
         "kdtalker.audio_encoder": f"{_KDTALKER}:audio_encoder",
         "kdtalker.denoiser": f"{_KDTALKER}:denoiser",
         "kdtalker.sample": f"{_KDTALKER}:sample",

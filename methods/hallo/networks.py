@@ -1,0 +1,255 @@
+"""Hallo's networks, in the key names of the release's `net.pth`.
+
+Source: arXiv 2406.08801, section 3; fudan-generative-vision/hallo at 8fd7c57, hallo/models/. What is computed here is
+what the release's inference computes. It leaves the denoising network in training mode, and only that branch of the
+public code knows motion frames and the weights of the three audio masks; the same branch skips the motion modules of
+the lowest down block and of the first up block, whose weights lie in the file unused.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from thbench_methods.hallo.config import PAPER, AudioProjection, Config
+from thbench_methods.nets.unet3d.attention import Attention, FeedForward
+from thbench_methods.nets.unet3d.layout import clips, images, to_maps, to_tokens
+from thbench_methods.nets.unet3d.locator import FaceLocator
+from thbench_methods.nets.unet3d.motion import MotionModule
+from thbench_methods.nets.unet3d.reference import Reference, ReferenceUNet, alternating, split
+from thbench_methods.nets.unet3d.transformer import SpatialTransformer
+from thbench_methods.nets.unet3d.unet import Place, Stage, UNet
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from thbench_methods.nets.unet3d.config import Sizes
+
+REGIONS = ("full", "face", "lip")
+"""What hears the audio by itself: the whole picture, the face, the lips."""
+
+
+class AudioProjModel(nn.Module):
+    """Makes audio tokens of the speech features around a frame."""
+
+    def __init__(self, sizes: AudioProjection, outputs: int) -> None:
+        super().__init__()
+        self.shape = (sizes.tokens, outputs)
+        self.proj1 = nn.Linear(sizes.window * sizes.layers * sizes.channels, sizes.hidden)
+        self.proj2 = nn.Linear(sizes.hidden, sizes.hidden)
+        self.proj3 = nn.Linear(sizes.hidden, sizes.tokens * outputs)
+        self.norm = nn.LayerNorm(outputs)
+
+    def forward(self, windows: Tensor) -> Tensor:
+        """Map windows (B, F, window, layers, channels) to tokens (B, F, tokens, outputs)."""
+        hidden = F.relu(self.proj2(F.relu(self.proj1(windows.flatten(2)))))
+        tokens: Tensor = self.norm(self.proj3(hidden).unflatten(-1, self.shape))
+        return tokens
+
+
+class ImageProjModel(nn.Module):
+    """Makes face tokens of a face recogniser's embedding."""
+
+    def __init__(self, embedding: int, tokens: int, outputs: int) -> None:
+        super().__init__()
+        self.shape = (tokens, outputs)
+        self.proj = nn.Linear(embedding, tokens * outputs)
+        self.norm = nn.LayerNorm(outputs)
+
+    def forward(self, embedding: Tensor) -> Tensor:
+        """Map embeddings (B, embedding) to tokens (B, tokens, outputs). No face is the embedding 0."""
+        tokens: Tensor = self.norm(self.proj(embedding).unflatten(-1, self.shape))
+        return tokens
+
+
+class Masks(NamedTuple):
+    """Where the three audio attentions act, each of shape (B F, h w), range [0, 1], at one level of the UNet."""
+
+    full: Tensor
+    """The whole picture, or its background."""
+    face: Tensor
+    """The face."""
+    lip: Tensor
+    """The lips."""
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """What a clip is generated from. Under guidance the batch is [unconditional | conditional]."""
+
+    face: Tensor
+    """Shape (B, tokens, C): who it is."""
+    audio: Tensor
+    """Shape (B, F, tokens, C)."""
+    locator: Tensor
+    """Shape (B, C, F, h, w), from the face locator, or with 1 in the place of F."""
+    masks: Sequence[Masks]
+    """For each level of the UNet that has attention, and for the middle block."""
+    scale: Tensor
+    """Shape (3,): weights of the whole picture, face and lips."""
+    reference: Reference
+    """Features of the reference image and of the frames before the clip; a place that is left out reads none."""
+    guided: bool = True
+    """The first half of the batch is unconditional: it reads no reference."""
+
+
+class Given(NamedTuple):
+    """What a clip of frames is made from, before any network has seen it."""
+
+    latents: Tensor
+    """Shape (1 + n, latent, h, w): the reference image, then the frames before the clip, oldest first; scaled."""
+    face: Tensor
+    """Shape (1, embedding): the face recogniser's."""
+    audio: Tensor
+    """Shape (1, F, window, layers, channels)."""
+    region: Tensor
+    """Shape (1, 3, H, W), range [0, 1]: picture of where the face is."""
+    masks: Sequence[Masks]
+    """For each level, of shape (F, h w)."""
+    scale: Tensor
+    """Shape (3,): weights of the whole picture, face and lips."""
+
+
+class _Call(NamedTuple):
+    """A condition, laid out by frame."""
+
+    condition: Condition
+    frames: int
+    tokens: Tensor
+    audio: Tensor
+
+    @property
+    def past(self) -> Mapping[str, Tensor]:
+        return self.condition.reference.past
+
+    @property
+    def unconditional(self) -> int:
+        return len(self.tokens) // 2 if self.condition.guided else 0
+
+    def reference_at(self, place: str) -> Tensor | None:
+        tokens = self.condition.reference.image.get(place)
+        if tokens is None or not self.condition.guided:
+            return None if tokens is None else tokens.repeat_interleave(self.frames, dim=0)
+        return alternating(tokens, self.frames)
+
+
+class AudioBlock(nn.Module):
+    """Self-attention, hierarchical audio-visual cross-attention (section 3.2), feed-forward."""
+
+    def __init__(self, width: int, audio: int, heads: int) -> None:
+        super().__init__()
+        self.norm1, self.norm2, self.norm3 = (nn.LayerNorm(width) for _ in range(3))
+        self.attn1 = Attention(width, heads=heads)
+        for index, region in enumerate(REGIONS):
+            self.add_module(f"attn2_{index}", Attention(width, context=audio, heads=heads))
+            self.add_module(f"zero_conv_{region}", nn.Conv2d(width, width, 1))
+        self.ff = FeedForward(width)
+
+    def forward(self, x: Tensor, audio: Tensor, masks: Masks, scale: Tensor) -> Tensor:
+        """Map (B F, h w, width) to the same shape, given tokens (B F, tokens, audio), masks and their weights (3,)."""
+        x = x + self.attn1(self.norm1(x))
+        query = self.norm2(x)
+        heard = torch.zeros_like(x)
+        for index, (region, mask) in enumerate(zip(REGIONS, masks, strict=True)):
+            masked = self.get_submodule(f"attn2_{index}")(query, audio) * mask[..., None]
+            # A 1x1 convolution over tokens is this linear map; its bias acts outside the mask too.
+            conv = self.get_submodule(f"zero_conv_{region}")
+            heard = heard + scale[index] * conv(masked.transpose(1, 2)[..., None])[..., 0].transpose(1, 2)
+        x = x + heard
+        return x + self.ff(self.norm3(x))
+
+
+class AudioTransformer(nn.Module):
+    """Group norm, a 1x1 convolution in, audio block, a 1x1 convolution out; as wide as what enters the UNet's block."""
+
+    def __init__(self, place: Place, sizes: Sizes) -> None:
+        super().__init__()
+        self.level, width = place.level, place.block_inputs
+        self.norm = nn.GroupNorm(sizes.groups, place.channels, eps=1e-6)
+        self.proj_in = nn.Conv2d(place.channels, width, 1)
+        self.transformer_blocks = nn.ModuleList([AudioBlock(width, sizes.audio, sizes.heads)])
+        self.proj_out = nn.Conv2d(width, place.channels, 1)
+
+    def forward(self, x: Tensor, call: _Call) -> Tensor:
+        """Map (B F, C, h, w) to the same shape."""
+        tokens = to_tokens(self.proj_in(self.norm(x)))
+        mixed = self.transformer_blocks[0](tokens, call.audio, call.condition.masks[self.level], call.condition.scale)
+        return x + self.proj_out(to_maps(mixed, x))
+
+
+class DenoisingUNet(UNet):
+    """The three-dimensional UNet: reference, audio and motion behind each resnet."""
+
+    def __init__(self, sizes: Sizes) -> None:
+        lowest = len(sizes.channels) - 1
+        unused = (f"down_blocks.{lowest}.", "up_blocks.0.")
+        stages = (
+            Stage("attentions", lambda place: SpatialTransformer(place, sizes)),
+            Stage("audio_modules", lambda place: AudioTransformer(place, sizes)),
+            Stage(
+                "motion_modules",
+                lambda place: MotionModule(place, sizes, runs=not place.name.startswith(unused)),
+                everywhere=True,
+            ),
+        )
+        super().__init__(sizes, stages)
+
+    def full(self, z: Tensor, t: Tensor, condition: Condition) -> tuple[Tensor, Tensor]:
+        """Return the predicted velocity, and what enters the last up layer.
+
+        Args:
+            z: Noisy latents (B, latent, F, h, w).
+            t: Times, shape () or (B,).
+            condition: Of the same batch.
+
+        Returns:
+            Prediction (B, latent, F, h, w), and the input of the last up layer without its skip (B, channels, F, h, w).
+        """
+        first, time, call = self._enter(z, t, condition)
+        deep = self.trunk(first, time, call)
+        return clips(self.head(deep, first, time, call), call.frames), clips(deep, call.frames)
+
+    def shallow(self, z: Tensor, t: Tensor, condition: Condition, deep: Tensor) -> Tensor:
+        """Return the predicted velocity of the last up layer alone, from what entered it in a full pass."""
+        first, time, call = self._enter(z, t, condition)
+        return clips(self.head(images(deep), first, time, call), call.frames)
+
+    def _enter(self, z: Tensor, t: Tensor, condition: Condition) -> tuple[Tensor, Tensor, _Call]:
+        frames = z.shape[2]
+        first = images(clips(self.conv_in(images(z)), frames) + condition.locator)
+        return first, self.time_embedding(t.reshape(-1)), _call(condition, frames)
+
+
+def _call(condition: Condition, frames: int) -> _Call:
+    return _Call(condition, frames, condition.face.repeat_interleave(frames, dim=0), condition.audio.flatten(0, 1))
+
+
+class Hallo(nn.Module):
+    """All networks of the release file."""
+
+    def __init__(self, config: Config = PAPER) -> None:
+        super().__init__()
+        sizes = config.unet
+        self.reference_unet = ReferenceUNet(sizes)
+        self.denoising_unet = DenoisingUNet(sizes)
+        self.face_locator = FaceLocator(sizes.channels[0])
+        self.imageproj = ImageProjModel(config.face_embedding, config.face_tokens, sizes.tokens)
+        self.audioproj = AudioProjModel(config.audio, sizes.audio)
+
+    def condition(self, given: Given) -> Condition:
+        """Return what the denoiser is told under guidance, [unconditional | conditional]; once per clip of frames."""
+        face = self.imageproj(torch.cat((torch.zeros_like(given.face), given.face)))
+        audio = self.audioproj(given.audio)
+        locator = self.face_locator(given.region[:, :, None])
+        features = self.reference_unet(given.latents.repeat(2, 1, 1, 1), face)
+        return Condition(
+            face=face,
+            audio=torch.cat((torch.zeros_like(audio), audio)),
+            locator=torch.cat((torch.zeros_like(locator), locator)),
+            masks=[Masks(*(torch.cat((mask, mask)) for mask in level)) for level in given.masks],
+            scale=given.scale,
+            reference=split(features, len(given.latents) - 1),
+        )

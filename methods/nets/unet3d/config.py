@@ -1,0 +1,27 @@
+"""Sizes of the UNet family; the defaults are Stable Diffusion 1.5's. Imports nothing heavy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """Sizes of a UNet over latent video."""
+
+    latent: int = 4
+    """Channels of a latent."""
+    channels: tuple[int, ...] = (320, 640, 1280, 1280)
+    """Of each level; level i works at 1 / 2^i of the latent's height and width."""
+    layers: int = 2
+    """Resnets in a down block; an up block has one more."""
+    heads: int = 8
+    """Of each attention."""
+    groups: int = 32
+    """Of each group norm."""
+    tokens: int = 768
+    """Values of a token that the spatial transformers attend to."""
+    audio: int = 768
+    """Values of an audio token, where audio has a transformer of its own."""
+    positions: int = 32
+    """Most frames that a motion module can tell apart."""

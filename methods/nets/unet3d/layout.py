@@ -1,0 +1,38 @@
+"""How video lies in memory: clips (B, C, F, h, w), images (B F, C, h, w), tokens of an image, frames of a pixel."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def images(clips: Tensor) -> Tensor:
+    """(B, C, F, h, w) to (B F, C, h, w): row b F + f is frame f of clip b."""
+    return clips.transpose(1, 2).flatten(0, 1)
+
+
+def clips(images: Tensor, frames: int) -> Tensor:
+    """(B frames, C, h, w) to (B, C, frames, h, w)."""
+    return images.unflatten(0, (-1, frames)).transpose(1, 2)
+
+
+def to_tokens(maps: Tensor) -> Tensor:
+    """(N, C, h, w) to (N, h w, C), row by row."""
+    return maps.flatten(2).transpose(1, 2)
+
+
+def to_maps(tokens: Tensor, like: Tensor) -> Tensor:
+    """(N, h w, C) to (N, C, h, w), with the height and width of `like`."""
+    return tokens.transpose(1, 2).unflatten(2, like.shape[-2:])
+
+
+def frames_last(tokens: Tensor, frames: int) -> Tensor:
+    """(B frames, L, C) to (B L, frames, C): one sequence of frames for each pixel."""
+    return tokens.unflatten(0, (-1, frames)).transpose(1, 2).flatten(0, 1)
+
+
+def pixels_last(tokens: Tensor, clips: int) -> Tensor:
+    """(B L, frames, C) to (B frames, L, C), the way back."""
+    return tokens.unflatten(0, (clips, -1)).transpose(1, 2).flatten(0, 1)

@@ -1,0 +1,101 @@
+"""The reference network: a UNet whose transformers give what the denoiser's reference attention reads.
+
+Source: Hu et al., "Animate Anyone", CVPR 2024, section 3.2; fudan-generative-vision/hallo,
+hallo/models/unet_2d_condition.py and mutual_self_attention.py (writing, all blocks).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+from thbench_methods.nets.unet3d.transformer import SpatialTransformer
+from thbench_methods.nets.unet3d.unet import Stage, UNet
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from thbench_methods.nets.unet3d.config import Sizes
+
+ATTENTIONS, MOTION = "attentions", "motion_modules"
+"""Stages in the published files: spatial transformers, whose places name the features, and motion modules."""
+Features = dict[str, Tensor]
+"""Place of a spatial transformer, e.g. `down_blocks.0.attentions.1`, to normalised tokens (images, h w, C)."""
+
+
+class Reference(NamedTuple):
+    """The features of a reference image and of the frames before the clip."""
+
+    image: Mapping[str, Tensor]
+    """Place of a spatial transformer to (B, h w, C)."""
+    past: Mapping[str, Tensor]
+    """Place of a motion module to (B, n, h w, C), oldest first; empty where n is 0."""
+
+
+def split(features: Mapping[str, Tensor], past: int) -> Reference:
+    """Split the features of B (1 + past) images, those of a clip together, the reference image first."""
+    by_clip = {place: tokens.unflatten(0, (-1, 1 + past)) for place, tokens in features.items()}
+    image = {place: tokens[:, 0] for place, tokens in by_clip.items()}
+    frames = {place.replace(ATTENTIONS, MOTION): tokens[:, 1:] for place, tokens in by_clip.items()}
+    return Reference(image, frames if past else {})
+
+
+def alternating(tokens: Tensor, frames: int) -> Tensor:
+    """Return what each frame reads under guidance, as published: the two halves' references in turn.
+
+    The public code repeats the pair [unconditional, conditional] over the frames of both halves, laid end to end. Frame
+    f of half h therefore reads entry (h F + f) mod 2 of its clip, whatever half it belongs to itself.
+
+    Args:
+        tokens: Shape (2 n, L, C): the unconditional references of n clips, then their conditional ones.
+        frames: Of a clip, F.
+
+    Returns:
+        Shape (2 n F, L, C), the frames of a clip together.
+    """
+    turn = torch.arange(2 * frames, device=tokens.device) % 2
+    return tokens.unflatten(0, (2, -1))[turn].unflatten(0, (2, frames)).transpose(1, 2).flatten(0, 2)
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """One forward pass; the transformers write their features into it."""
+
+    tokens: Tensor | None
+    features: Features = field(default_factory=dict)
+    unconditional: int = 0
+
+    def reference_at(self, place: str) -> None:
+        return None
+
+
+class _WritingTransformer(SpatialTransformer):
+    def forward(self, x: Tensor, call: Any) -> Tensor:
+        tokens = self.tokens(x)
+        call.features[self.place] = self.transformer_blocks[0].norm1(tokens)
+        return self.mix(x, tokens, call)
+
+
+class ReferenceUNet(UNet):
+    """Two-dimensional UNet without output convolution."""
+
+    def __init__(self, sizes: Sizes) -> None:
+        stage = Stage(ATTENTIONS, lambda place: _WritingTransformer(place, sizes))
+        super().__init__(sizes, [stage], output=False)
+
+    def forward(self, latents: Tensor, tokens: Tensor | None) -> Features:
+        """Return the features of some images, at time 0.
+
+        Args:
+            latents: Shape (N, latent, h, w).
+            tokens: Shape (T, tokens, C), cross-attended to. Image i reads row i mod T, as published: under guidance the
+                images [unconditional, conditional] are given two rows, which alternate. None skips that attention.
+        """
+        count = len(latents)
+        call = _Call(None if tokens is None else tokens[torch.arange(count, device=tokens.device) % len(tokens)])
+        first = self.conv_in(latents)
+        time = self.time_embedding(latents.new_zeros(1))
+        self.last_layer(self.trunk(first, time, call), first, time, call)
+        return call.features
