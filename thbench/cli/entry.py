@@ -27,6 +27,7 @@ COMMANDS: Mapping[str, str] = {
     "parity": "check our networks against parity fixtures",
     "weights": "list, get, verify and locate weight files",
     "data": "build, list and check datasets",
+    "validate-metrics": "each metric against graded degradations with known order",
     "doctor": "what is here, what is missing, and how to get it",
 }
 """Command name to its line in the help."""
@@ -87,7 +88,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
     for name, line in COMMANDS.items():
         if name == typed:
-            importlib.import_module(f"thbench.cli.{name}").add_parser(subparsers)
+            importlib.import_module(f"thbench.cli.{name.replace('-', '_')}").add_parser(subparsers)
         else:
             subparsers.add_parser(name, help=line)
     return parser.parse_args(arguments)

@@ -1,0 +1,1 @@
+"""Each metric against graded degradations with known order: does it measure what it says?"""

@@ -1,0 +1,144 @@
+"""What degradations work on: the frames, sound and truth of one clip."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from thbench.data.synth_heads.dataset import truth_of
+from thbench.errors import UsageError
+from thbench.media import read_audio, read_frames
+from thbench.types import Audio
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from thbench.data.synth_heads.model import Model
+    from thbench.data.synth_heads.motion import Motion
+    from thbench.data.synth_heads.person import Person
+    from thbench.data.synth_heads.scene import Scene
+    from thbench.data.synth_heads.truth import Truth
+    from thbench.types import Clip
+
+    Frames = Sequence[NDArray[np.uint8]]
+    """Each (height, width, 3), RGB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Video:
+    """A degraded clip."""
+
+    frames: Frames
+    audio: Audio
+
+
+class Actor:
+    """Draws a clip of SynthHeads again, with other movements or another face."""
+
+    def __init__(self, truth: Truth) -> None:
+        self.truth = truth
+
+    @cached_property
+    def person(self) -> Person:
+        """Who acts."""
+        from thbench.data.synth_heads.person import make_person
+
+        return make_person(self.truth.about.person)
+
+    @cached_property
+    def _scene(self) -> Scene:
+        from thbench.data.synth_heads.scene import make_scene
+
+        return make_scene(self.truth.about.seed)
+
+    @cached_property
+    def _model(self) -> Model:
+        return self._modelled(self.person)
+
+    def _modelled(self, person: Person) -> Model:
+        from thbench.data.synth_heads.model import make_model
+
+        return make_model(person, max(2 * self.truth.about.size, 256))
+
+    def draw(self, motion: Motion | None = None, person: Person | None = None) -> Frames:
+        """Draw all frames.
+
+        Args:
+            motion: What happens; None takes the clip's own.
+            person: Who acts; None takes the clip's own.
+        """
+        from thbench.data.synth_heads.render import render
+
+        model = self._model if person is None else self._modelled(person)
+        played = self.truth.motion if motion is None else motion
+        return [frame.rgb for frame in render(model, played, self._scene, self.truth.about.size)]
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """One clip, not degraded."""
+
+    frames: Frames
+    audio: Audio
+    other: Audio
+    """Another clip's speech."""
+    fps: float
+    seed: int = 0
+    """Seed of everything drawn at random; the same pattern at every dose, so that only the dose differs."""
+    actor: Actor | None = None
+    """Draws the clip again; None where no movement has to change."""
+
+    @property
+    def video(self) -> Video:
+        """The clip as it is."""
+        return Video(self.frames, self.audio)
+
+    def require_actor(self) -> Actor:
+        """The actor.
+
+        Raises:
+            UsageError: There is none.
+        """
+        if self.actor is None:
+            raise UsageError("movements can only be changed in clips whose truth is known; give a clip of synth-heads")
+        return self.actor
+
+
+def acted_material(clip: Clip, other: Clip, seed: int) -> Material:
+    """A clip of SynthHeads drawn afresh from its truth, so that no compression lies between any two variants."""
+    actor = Actor(truth_of(clip))
+    return Material(
+        frames=actor.draw(),
+        audio=read_audio(clip.path),
+        other=read_audio(other.path),
+        fps=actor.truth.about.fps,
+        seed=seed,
+        actor=actor,
+    )
+
+
+def recorded_material(clips: Sequence[Clip], other: Sequence[Clip], fps: float, seed: int) -> Material:
+    """Clips as they are stored, one after another."""
+    return Material(
+        frames=[frame.rgb for clip in clips for frame in read_frames(clip.path, fps)],
+        audio=_joined(clips, fps),
+        other=_joined(other, fps),
+        fps=fps,
+        seed=seed,
+    )
+
+
+def _joined(clips: Sequence[Clip], fps: float) -> Audio:
+    """The sound of clips in a row, each exactly as long as its picture, so that none shifts the next."""
+    parts = []
+    for clip in clips:
+        sound = read_audio(clip.path)
+        count = round(sum(1 for _ in read_frames(clip.path, fps)) * sound.rate / fps)
+        parts.append(np.pad(sound.samples[:count], (0, max(0, count - len(sound.samples)))))
+        rate = sound.rate
+    return Audio(np.concatenate(parts), rate)

@@ -1,0 +1,175 @@
+"""Makes and scores all variants of one clip."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from thbench.errors import ThbenchError
+from thbench.evaluate.engine import evaluate_clip
+from thbench.evaluate.settings import Settings
+from thbench.media import write_video
+from thbench.metrics.available import select
+from thbench.metrics.sound import analyse
+from thbench.validate.catalogue import BY_NAME, UNCHANGED, apply
+from thbench.validate.material import acted_material, recorded_material
+from thbench.validate.remember import RememberingDetector
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from thbench.evaluate.engine import Scores
+    from thbench.faces import FaceTracker, Landmarker
+    from thbench.run.executors import Beat
+    from thbench.types import Clip
+    from thbench.validate.catalogue import Kind, Variant
+    from thbench.validate.material import Material
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One clip (or several, joined) and what is to be done to it; small and picklable."""
+
+    name: str
+    kind: Kind
+    clips: tuple[Clip, ...]
+    """One, or those to be joined."""
+    others: tuple[Clip, ...]
+    """Whose sound is the wrong one; as many."""
+    degradations: tuple[str, ...]
+    """Names in the catalogue."""
+    fps: float
+    seed: int = 0
+
+    @property
+    def variants(self) -> tuple[Variant, ...]:
+        """What will be scored, each once."""
+        return (UNCHANGED, *(v for group in groups(self.degradations) for v in group))
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a trial gave."""
+
+    values: dict[Variant, Mapping[str, float]] = field(default_factory=dict)
+    """Variant to metric to value."""
+    missing: dict[Variant, Mapping[str, str]] = field(default_factory=dict)
+    """Variant to metric to reason."""
+    failures: list[str] = field(default_factory=list)
+    """Variants that could not be made or scored, one sentence each."""
+    frames: int = 0
+    """Frames scored."""
+
+    def take(self, variant: Variant, scores: Scores) -> None:
+        """Add the scores of one variant."""
+        self.values[variant], self.missing[variant] = scores.values, scores.missing
+        self.frames += scores.counts.get("frames", 0)
+        if scores.error:
+            self.failures.append(f"{variant.change} {variant.amount:g}: {scores.error}")
+
+
+def groups(degradations: Iterable[str]) -> Iterator[tuple[Variant, ...]]:
+    """Variants to score in one pass, degradation by degradation; one that came before is left out."""
+    seen = {UNCHANGED}
+    for name in degradations:
+        fresh = tuple(v for v in BY_NAME[name].variants() if v not in seen)
+        seen.update(fresh)
+        if fresh:
+            yield fresh
+
+
+class TrialWorker:
+    """Does one `Trial` after another; the face landmarker is loaded once."""
+
+    def __init__(self, metrics: tuple[str, ...]) -> None:
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
+        import cv2
+
+        # Workers already fill the cores.
+        cv2.setNumThreads(1)
+        self._selection = select(metrics)
+        self._landmarker: Landmarker | None = None
+
+    def close(self) -> None:
+        """Let go of the landmarker."""
+        if self._landmarker is not None:
+            self._landmarker.close()
+            self._landmarker = None
+
+    def __call__(self, trial: Trial, beat: Beat) -> Outcome:
+        """Make and score all variants; one that fails leaves a sentence and the others go on."""
+        outcome = Outcome()
+        try:
+            material = _material(trial)
+        except ThbenchError as error:
+            outcome.failures.append(str(error))
+            return outcome
+        trackers = self._trackers()
+        with tempfile.TemporaryDirectory(prefix="thbench-validate-") as name:
+            base = Path(name) / "unchanged.mkv"
+            write_video(base, material.frames, trial.fps, audio=material.audio)
+            done = 0
+            for group in ((UNCHANGED,), *groups(trial.degradations)):
+                self._score(group, material, base, trackers, outcome, partial(_beat, beat, done, len(group)))
+                done += len(group) * len(material.frames)
+        return outcome
+
+    def _score(
+        self,
+        group: tuple[Variant, ...],
+        material: Material,
+        base: Path,
+        trackers: partial[FaceTracker] | None,
+        outcome: Outcome,
+        beat: Beat,
+    ) -> None:
+        videos: dict[Variant, Path] = {}
+        for number, variant in enumerate(group):
+            path = base if variant == UNCHANGED else base.with_name(f"{number}.mkv")
+            try:
+                if variant != UNCHANGED:
+                    video = apply(variant, material)
+                    write_video(path, video.frames, material.fps, audio=video.audio)
+                videos[variant] = path
+            except ThbenchError as error:
+                outcome.failures.append(f"{variant.change} {variant.amount:g}: {error}")
+            beat(0)
+        scored = evaluate_clip(
+            {f"{v.change}@{v.amount!r}": path for v, path in videos.items()},
+            base,
+            selection=self._selection,
+            settings=Settings(fps=material.fps),
+            new_tracker=trackers,
+            other_sounds=lambda: (analyse([material.other.samples], material.other.rate),),
+            seed=material.seed,
+            on_instant=beat,
+        )
+        for variant, path in videos.items():
+            outcome.take(variant, scored[f"{variant.change}@{variant.amount!r}"])
+            if path != base:
+                path.unlink()
+
+    def _trackers(self) -> partial[FaceTracker] | None:
+        """Trackers of one trial, which share what was found in equal frames."""
+        if not self._selection.needs_faces:
+            return None
+        from thbench.faces import FaceTracker, Landmarker
+
+        if self._landmarker is None:
+            self._landmarker = Landmarker()
+        return partial(FaceTracker, detector=RememberingDetector(self._landmarker))
+
+
+def _beat(beat: Beat, before: int, videos: int, instants: int) -> None:
+    """Report frames from instants of several videos at once."""
+    beat(before + videos * instants)
+
+
+def _material(trial: Trial) -> Material:
+    if trial.kind == "acted":
+        return acted_material(trial.clips[0], trial.others[0], trial.seed)
+    return recorded_material(trial.clips, trial.others, trial.fps, trial.seed)
