@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _DREAMTALK = "thbench_methods.dreamtalk.parity"
+_ECHOMIMIC = "thbench_methods.echomimic.parity"
 _HALLO = "thbench_methods.hallo.parity"
 _KDTALKER = "thbench_methods.kdtalker.parity"
 _LIVEPORTRAIT = "thbench_methods.nets.liveportrait.parity"
@@ -19,6 +20,8 @@ TARGETS: Mapping[str, str] = MappingProxyType(
         "dreamtalk.denoiser": f"{_DREAMTALK}:denoiser",
         "dreamtalk.renderer": f"{_DREAMTALK}:renderer",
         "dreamtalk.sample": f"{_DREAMTALK}:sample",
+        "echomimic.denoising_unet": f"{_ECHOMIMIC}:denoising_unet",
+        "echomimic.face_locator": f"{_ECHOMIMIC}:face_locator",
         "hallo.audio_proj": f"{_HALLO}:audio_proj",
         "hallo.denoising_unet": f"{_HALLO}:denoising_unet",
         "hallo.face_locator": f"{_HALLO}:face_locator",

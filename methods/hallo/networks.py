@@ -15,12 +15,13 @@ import torch
 import torch.nn.functional as F
 from thbench_methods.hallo.config import PAPER, AudioProjection, Config
 from thbench_methods.nets.unet3d.attention import Attention, FeedForward
-from thbench_methods.nets.unet3d.layout import clips, images, to_maps, to_tokens
+from thbench_methods.nets.unet3d.layout import to_maps, to_tokens
 from thbench_methods.nets.unet3d.locator import FaceLocator
 from thbench_methods.nets.unet3d.motion import MotionModule
 from thbench_methods.nets.unet3d.reference import Reference, ReferenceUNet, alternating, split
 from thbench_methods.nets.unet3d.transformer import SpatialTransformer
-from thbench_methods.nets.unet3d.unet import Place, Stage, UNet
+from thbench_methods.nets.unet3d.unet import Place, Stage
+from thbench_methods.nets.unet3d.video import VideoUNet
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
@@ -159,7 +160,8 @@ class AudioBlock(nn.Module):
             conv = self.get_submodule(f"zero_conv_{region}")
             heard = heard + scale[index] * conv(masked.transpose(1, 2)[..., None])[..., 0].transpose(1, 2)
         x = x + heard
-        return x + self.ff(self.norm3(x))
+        mixed: Tensor = x + self.ff(self.norm3(x))
+        return mixed
 
 
 class AudioTransformer(nn.Module):
@@ -177,10 +179,11 @@ class AudioTransformer(nn.Module):
         """Map (B F, C, h, w) to the same shape."""
         tokens = to_tokens(self.proj_in(self.norm(x)))
         mixed = self.transformer_blocks[0](tokens, call.audio, call.condition.masks[self.level], call.condition.scale)
-        return x + self.proj_out(to_maps(mixed, x))
+        output: Tensor = x + self.proj_out(to_maps(mixed, x))
+        return output
 
 
-class DenoisingUNet(UNet):
+class DenoisingUNet(VideoUNet[Condition]):
     """The three-dimensional UNet: reference, audio and motion behind each resnet."""
 
     def __init__(self, sizes: Sizes) -> None:
@@ -197,34 +200,9 @@ class DenoisingUNet(UNet):
         )
         super().__init__(sizes, stages)
 
-    def full(self, z: Tensor, t: Tensor, condition: Condition) -> tuple[Tensor, Tensor]:
-        """Return the predicted velocity, and what enters the last up layer.
-
-        Args:
-            z: Noisy latents (B, latent, F, h, w).
-            t: Times, shape () or (B,).
-            condition: Of the same batch.
-
-        Returns:
-            Prediction (B, latent, F, h, w), and the input of the last up layer without its skip (B, channels, F, h, w).
-        """
-        first, time, call = self._enter(z, t, condition)
-        deep = self.trunk(first, time, call)
-        return clips(self.head(deep, first, time, call), call.frames), clips(deep, call.frames)
-
-    def shallow(self, z: Tensor, t: Tensor, condition: Condition, deep: Tensor) -> Tensor:
-        """Return the predicted velocity of the last up layer alone, from what entered it in a full pass."""
-        first, time, call = self._enter(z, t, condition)
-        return clips(self.head(images(deep), first, time, call), call.frames)
-
-    def _enter(self, z: Tensor, t: Tensor, condition: Condition) -> tuple[Tensor, Tensor, _Call]:
-        frames = z.shape[2]
-        first = images(clips(self.conv_in(images(z)), frames) + condition.locator)
-        return first, self.time_embedding(t.reshape(-1)), _call(condition, frames)
-
-
-def _call(condition: Condition, frames: int) -> _Call:
-    return _Call(condition, frames, condition.face.repeat_interleave(frames, dim=0), condition.audio.flatten(0, 1))
+    def call(self, condition: Condition, frames: int) -> _Call:
+        """Return the condition, laid out by frame."""
+        return _Call(condition, frames, condition.face.repeat_interleave(frames, dim=0), condition.audio.flatten(0, 1))
 
 
 class Hallo(nn.Module):

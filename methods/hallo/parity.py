@@ -20,7 +20,7 @@ from thbench_methods.nets.building import build
 from thbench_methods.nets.sampling import sample as run_sampler
 from thbench_methods.nets.unet3d.guidance import Guided
 from thbench_methods.nets.unet3d.locator import FaceLocator
-from thbench_methods.nets.unet3d.parity import features_of, sizes_of
+from thbench_methods.nets.unet3d.parity import BANK, features_of, sizes_of
 from thbench_methods.nets.unet3d.reference import ReferenceUNet, split
 from thbench_methods.nets.unet3d.schedule import Diffusion, alpha_bars, sampler
 
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
 
 ModuleT = TypeVar("ModuleT", bound=torch.nn.Module)
 Outputs = dict[str, Any]
-BANK = "reference_bank."
-"""Prefix of the reference network's features among a fixture's inputs and outputs."""
 
 
 @torch.inference_mode()

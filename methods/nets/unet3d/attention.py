@@ -45,7 +45,7 @@ def attend(query: Tensor, key: Tensor, value: Tensor, heads: int) -> Tensor:
 
 def split_heads(tokens: Tensor, heads: int) -> Tensor:
     """(N, L, heads * d) to (N, heads, L, d)."""
-    return tokens.unflatten(-1, (heads, -1)).transpose(1, 2)
+    return tokens.reshape(*tokens.shape[:2], heads, -1).transpose(1, 2)
 
 
 def join_heads(tokens: Tensor) -> Tensor:
@@ -60,7 +60,8 @@ class _GEGLU(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         value, gate = self.proj(x).chunk(2, dim=-1)
-        return value * F.gelu(gate)
+        gated: Tensor = value * F.gelu(gate)
+        return gated
 
 
 class FeedForward(nn.Module):

@@ -54,7 +54,7 @@ class ResnetBlock(nn.Module):
             time: Shape (B, 4 width), embedded; image i belongs to row i // (N / B).
         """
         shift = self.time_emb_proj(F.silu(time)).repeat_interleave(len(x) // len(time), dim=0)
-        hidden = self.conv1(F.silu(self.norm1(x))) + shift[:, :, None, None]
+        hidden: Tensor = self.conv1(F.silu(self.norm1(x))) + shift[:, :, None, None]
         hidden = self.conv2(F.silu(self.norm2(hidden)))
         return hidden + (x if self.conv_shortcut is None else self.conv_shortcut(x))
 

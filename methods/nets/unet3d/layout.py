@@ -15,7 +15,12 @@ def images(clips: Tensor) -> Tensor:
 
 def clips(images: Tensor, frames: int) -> Tensor:
     """(B frames, C, h, w) to (B, C, frames, h, w)."""
-    return images.unflatten(0, (-1, frames)).transpose(1, 2)
+    return by_clip(images, frames).transpose(1, 2)
+
+
+def by_clip(rows: Tensor, frames: int) -> Tensor:
+    """(B frames, ...) to (B, frames, ...)."""
+    return rows.reshape(-1, frames, *rows.shape[1:])
 
 
 def to_tokens(maps: Tensor) -> Tensor:
@@ -25,14 +30,14 @@ def to_tokens(maps: Tensor) -> Tensor:
 
 def to_maps(tokens: Tensor, like: Tensor) -> Tensor:
     """(N, h w, C) to (N, C, h, w), with the height and width of `like`."""
-    return tokens.transpose(1, 2).unflatten(2, like.shape[-2:])
+    return tokens.transpose(1, 2).reshape(len(tokens), tokens.shape[2], *like.shape[-2:])
 
 
 def frames_last(tokens: Tensor, frames: int) -> Tensor:
     """(B frames, L, C) to (B L, frames, C): one sequence of frames for each pixel."""
-    return tokens.unflatten(0, (-1, frames)).transpose(1, 2).flatten(0, 1)
+    return by_clip(tokens, frames).transpose(1, 2).flatten(0, 1)
 
 
 def pixels_last(tokens: Tensor, clips: int) -> Tensor:
     """(B L, frames, C) to (B frames, L, C), the way back."""
-    return tokens.unflatten(0, (clips, -1)).transpose(1, 2).flatten(0, 1)
+    return tokens.view(clips, -1, *tokens.shape[1:]).transpose(1, 2).flatten(0, 1)

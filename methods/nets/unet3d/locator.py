@@ -8,6 +8,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import torch.nn.functional as F
+from thbench_methods.nets.unet3d.layout import clips, images
 from torch import Tensor, nn
 
 
@@ -25,8 +26,7 @@ class FaceLocator(nn.Module):
 
     def forward(self, regions: Tensor) -> Tensor:
         """Map regions (B, inputs, F, H, W), range [0, 1], to (B, outputs, F, H/8, W/8); each frame by itself."""
-        hidden = regions.transpose(1, 2).flatten(0, 1)
+        hidden = images(regions)
         for conv in (self.conv_in, *self.blocks):
             hidden = F.silu(conv(hidden))
-        feature: Tensor = self.conv_out(hidden)
-        return feature.unflatten(0, (regions.shape[0], regions.shape[2])).transpose(1, 2)
+        return clips(self.conv_out(hidden), regions.shape[2])

@@ -11,7 +11,7 @@ import torch
 from thbench_methods.nets.building import computed
 from thbench_methods.nets.embeddings import position_table
 from thbench_methods.nets.unet3d.attention import Attention, FeedForward
-from thbench_methods.nets.unet3d.layout import frames_last, pixels_last, to_maps, to_tokens
+from thbench_methods.nets.unet3d.layout import by_clip, frames_last, pixels_last, to_maps, to_tokens
 from torch import Tensor, nn
 
 from thbench.errors import MethodError
@@ -89,7 +89,8 @@ class TemporalBlock(nn.Module):
         """Map (N, frames, width) to the same shape."""
         for norm, attention in zip(self.norms, self.attention_blocks, strict=True):
             x = x + attention(norm(x))
-        return x + self.ff(self.ff_norm(x))
+        mixed: Tensor = x + self.ff(self.ff_norm(x))
+        return mixed
 
 
 class TemporalTransformer(nn.Module):
@@ -132,7 +133,7 @@ class MotionModule(nn.Module):
         if past is None:
             mixed: Tensor = self.temporal_transformer(x, call.frames)
             return mixed
-        before = to_maps(past.flatten(0, 1), x).unflatten(0, past.shape[:2])
-        together = torch.cat((before, x.unflatten(0, (-1, call.frames))), dim=1)
-        mixed = self.temporal_transformer(together.flatten(0, 1), together.shape[1])
-        return mixed.unflatten(0, (len(past), -1))[:, past.shape[1] :].flatten(0, 1)
+        before = past.shape[1]
+        together = torch.cat((by_clip(to_maps(past.flatten(0, 1), x), before), by_clip(x, call.frames)), dim=1)
+        mixed = self.temporal_transformer(together.flatten(0, 1), before + call.frames)
+        return by_clip(mixed, before + call.frames)[:, before:].flatten(0, 1)

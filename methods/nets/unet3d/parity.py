@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+BANK = "reference_bank."
+"""Prefix of the reference network's features among a fixture's inputs and outputs."""
+
 
 def sizes_of(config: Mapping[str, Any]) -> Sizes:
     """Return the sizes that a published UNet configuration names."""

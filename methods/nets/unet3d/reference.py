@@ -7,10 +7,11 @@ hallo/models/unet_2d_condition.py and mutual_self_attention.py (writing, all blo
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import torch
-from thbench_methods.nets.unet3d.transformer import SpatialTransformer
+from thbench_methods.nets.unet3d.layout import by_clip
+from thbench_methods.nets.unet3d.transformer import SpatialTransformer, TransformerBlock
 from thbench_methods.nets.unet3d.unet import Stage, UNet
 from torch import Tensor
 
@@ -36,9 +37,9 @@ class Reference(NamedTuple):
 
 def split(features: Mapping[str, Tensor], past: int) -> Reference:
     """Split the features of B (1 + past) images, those of a clip together, the reference image first."""
-    by_clip = {place: tokens.unflatten(0, (-1, 1 + past)) for place, tokens in features.items()}
-    image = {place: tokens[:, 0] for place, tokens in by_clip.items()}
-    frames = {place.replace(ATTENTIONS, MOTION): tokens[:, 1:] for place, tokens in by_clip.items()}
+    clips = {place: by_clip(tokens, 1 + past) for place, tokens in features.items()}
+    image = {place: tokens[:, 0] for place, tokens in clips.items()}
+    frames = {place.replace(ATTENTIONS, MOTION): tokens[:, 1:] for place, tokens in clips.items()}
     return Reference(image, frames if past else {})
 
 
@@ -56,7 +57,8 @@ def alternating(tokens: Tensor, frames: int) -> Tensor:
         Shape (2 n F, L, C), the frames of a clip together.
     """
     turn = torch.arange(2 * frames, device=tokens.device) % 2
-    return tokens.unflatten(0, (2, -1))[turn].unflatten(0, (2, frames)).transpose(1, 2).flatten(0, 2)
+    references = tokens.reshape(2, -1, *tokens.shape[1:])[turn]
+    return references.reshape(2, frames, *references.shape[1:]).transpose(1, 2).flatten(0, 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,7 @@ class _Call:
 class _WritingTransformer(SpatialTransformer):
     def forward(self, x: Tensor, call: Any) -> Tensor:
         tokens = self.tokens(x)
-        call.features[self.place] = self.transformer_blocks[0].norm1(tokens)
+        call.features[self.place] = cast(TransformerBlock, self.transformer_blocks[0]).norm1(tokens)
         return self.mix(x, tokens, call)
 
 

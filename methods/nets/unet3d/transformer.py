@@ -60,7 +60,8 @@ class TransformerBlock(nn.Module):
         x = x + self._self_attention(self.norm1(x), reference, plain)
         if tokens is not None:
             x = x + self.cross_scale * self.attn2(self.norm2(x), tokens)
-        return x + self.ff(self.norm3(x))
+        mixed: Tensor = x + self.ff(self.norm3(x))
+        return mixed
 
     def _self_attention(self, own: Tensor, reference: Tensor | None, plain: int) -> Tensor:
         """As published, the plain rows are computed with the reference too and then again without.
@@ -93,9 +94,9 @@ class SpatialTransformer(nn.Module):
 
     def mix(self, x: Tensor, tokens: Tensor, call: ReferenceCall) -> Tensor:
         """Return the images plus what the transformer block makes of their tokens."""
-        block = self.transformer_blocks[0]
-        mixed = block(tokens, call.tokens, call.reference_at(self.place), call.unconditional)
-        return x + self.proj_out(to_maps(mixed, x))
+        mixed = self.transformer_blocks[0](tokens, call.tokens, call.reference_at(self.place), call.unconditional)
+        output: Tensor = x + self.proj_out(to_maps(mixed, x))
+        return output
 
     def forward(self, x: Tensor, call: ReferenceCall) -> Tensor:
         """Map (N, C, h, w) to the same shape."""

@@ -8,7 +8,7 @@ models/unets/unet_2d_blocks.py.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
@@ -157,6 +157,9 @@ class UNet(nn.Module):
             self.conv_norm_out = nn.GroupNorm(sizes.groups, width, eps=1e-5)
             self.conv_out = nn.Conv2d(width, sizes.latent, 3, padding=1)
 
+    def _ups(self) -> list[UpBlock]:
+        return [cast(UpBlock, block) for block in self.up_blocks]
+
     def trunk(self, first: Tensor, time: Tensor, call: Any) -> Tensor:
         """Return the input of the last up layer, without its skip: (N, channels[0], h, w).
 
@@ -169,7 +172,7 @@ class UNet(nn.Module):
         for down in self.down_blocks:
             skips += down(skips[-1], time, call)
         x: Tensor = self.mid_block(skips[-1], time, call)
-        for up in self.up_blocks:
+        for up in self._ups():
             for index in range(len(up.resnets)):
                 if len(skips) == 1:
                     return x
@@ -180,7 +183,7 @@ class UNet(nn.Module):
 
     def last_layer(self, deep: Tensor, first: Tensor, time: Tensor, call: Any) -> Tensor:
         """Return what the last up layer makes of the trunk and of the first skip, `first`."""
-        block = self.up_blocks[-1]
+        block = self._ups()[-1]
         x: Tensor = block.layer(len(block.resnets) - 1, torch.cat((deep, first), dim=1), time, call)
         return x
 
