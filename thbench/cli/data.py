@@ -88,7 +88,10 @@ def _splits() -> list[dict[str, Any]]:
     from thbench.data.synth_heads.manifest import read_manifest
 
     made = data_folder()
-    folders = [embedded_folder(must_exist=False), *(sorted(p for p in made.iterdir() if p.is_dir()) if made.is_dir() else [])]
+    folders = [
+        embedded_folder(must_exist=False),
+        *(sorted(p for p in made.iterdir() if p.is_dir()) if made.is_dir() else []),
+    ]
     rows = []
     for folder in folders:
         manifest = read_manifest(folder, missing_ok=True)

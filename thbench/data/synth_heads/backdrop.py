@@ -118,12 +118,10 @@ class Backdrop:
 
     def at(self, seconds: float) -> Image:
         """The backdrop at a time, shape (size, size, 3), linear light."""
-        middle = (
-            (_WIDE - 1) / 2 + self._speed * seconds + (0.01 * np.sin(0.9 * seconds + self._sway) if self.moves else 0)
-        )
-        middle = (middle + 2) % 4 - 2 if abs(self._speed) < 0.1 else middle
+        sway = 0.01 * np.sin(0.9 * seconds + self._sway) if self.moves else 0.0
+        middle = (_WIDE - 1) / 2 + self._speed * seconds + sway
         # A drift beyond the drawn width turns round instead of ending.
-        middle = float(np.abs((middle % (2 * (_WIDE - 1))) - (_WIDE - 1)))
+        middle = float(np.abs(middle % (2 * (_WIDE - 1)) - (_WIDE - 1)))
         scale = _SIZE / self._size
         matrix = np.array(((scale, 0, middle * _SIZE + 0.5 * scale - 0.5), (0, scale, 0.5 * scale - 0.5)))
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP

@@ -10,9 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 EMOTIONS: tuple[str, ...] = ("angry", "contempt", "disgusted", "fear", "happy", "neutral", "sad", "surprised")
-LEVELS: tuple[int, ...] = (1, 2, 3)
-"""Weak, medium, strong; neutral has level 1 only."""
 LEVEL_STRENGTH: Mapping[int, float] = {1: 0.4, 2: 0.7, 3: 1.0}
+"""Weak, medium and strong; neutral has level 1 only."""
 
 
 class Emotion(NamedTuple):

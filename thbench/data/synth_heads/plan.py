@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from thbench.data.synth_heads.behaviour import INTENT_TEXT, INTENTS
 from thbench.data.synth_heads.emotion import EMOTIONS
-from thbench.data.synth_heads.person import HAIR_COLOURS, SKIN_TONES, make_person, stream
+from thbench.data.synth_heads.person import HAIR_COLOURS, SKIN_TONES, stream
 from thbench.data.synth_heads.speech.sentences import SPLITS, Split, sentence_of_split
 
 if TYPE_CHECKING:
@@ -137,9 +137,4 @@ def _nearest(colour: tuple[float, ...], known: tuple[tuple[float, ...], ...]) ->
     return distance.index(min(distance))
 
 
-def person_of(clip: Plan) -> Person:
-    """The person of a clip."""
-    return make_person(clip.person)
-
-
-__all__ = ["CLIPS", "PEOPLE", "SPLITS", "VERSION", "Plan", "Split", "describe", "identity_name", "person_of", "plan"]
+__all__ = ["CLIPS", "PEOPLE", "SPLITS", "VERSION", "Plan", "Split", "describe", "identity_name", "plan"]

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 FACE_POINTS = 468
 """Vertices of the face mesh."""
-LANDMARKS = 478
-"""Face mesh plus five points of each iris."""
 
 OVAL = (
     *(10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377),
@@ -34,8 +32,3 @@ RIGHT_EYE_LOWER = (33, 7, 163, 144, 145, 153, 154, 155, 133)
 """Margin of the right lower lid, facing `RIGHT_EYE_UPPER` point by point."""
 LEFT_EYE_UPPER = (263, 466, 388, 387, 386, 385, 384, 398, 362)
 LEFT_EYE_LOWER = (263, 249, 390, 373, 374, 380, 381, 382, 362)
-
-RIGHT_BROW = (70, 63, 105, 66, 107)
-"""Upper line of the right brow from its tail to its head."""
-LEFT_BROW = (336, 296, 334, 293, 300)
-"""Upper line of the left brow from its head to its tail."""

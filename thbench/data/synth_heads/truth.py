@@ -7,7 +7,6 @@ asked for.
 
 from __future__ import annotations
 
-import json
 import zlib
 from dataclasses import dataclass
 from functools import lru_cache
@@ -270,8 +269,3 @@ def _changes(face: NDArray[np.bool_]) -> NDArray[np.bool_]:
 def select68(points: NDArray[np.float32]) -> NDArray[np.float32]:
     """The 68 landmarks out of the 478, shape (..., 68, 2)."""
     return points[..., list(MESH_OF_68), :2]
-
-
-def dump_about(truth: Truth) -> str:
-    """The description as indented JSON, for people."""
-    return json.dumps(truth.about.model_dump(mode="json"), indent=2, ensure_ascii=False)
