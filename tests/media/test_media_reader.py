@@ -238,6 +238,13 @@ def test_an_oblique_display_matrix_is_refused(tmp_path: Path) -> None:
         list(read_frames(path))
 
 
+@pytest.mark.parametrize("codec", CODECS)
+def test_frames_do_not_depend_on_threads(tmp_path: Path, codec: str) -> None:
+    path = encode(tmp_path / f"clip{CODECS[codec][2]}", [numbered(7 * n) for n in range(20)], codec=codec)
+    one, four = (np.stack([frame.rgb for frame in read_frames(path, threads=count)]) for count in (1, 4))
+    assert np.array_equal(one, four)
+
+
 def test_a_change_of_size_midway_is_said(tmp_path: Path) -> None:
     small = encode(tmp_path / "a.webm", [solid((9, 9, 9))] * 5, codec="vp9")
     large = encode(tmp_path / "b.webm", [solid((9, 9, 9), 96, 160)] * 5, codec="vp9")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import av
 
 from thbench.errors import MediaError
-from thbench.media._container import MOV, constant_rate, declared_end, need_video, opened, reason
+from thbench.media._container import MOV, THREADS, constant_rate, declared_end, need_video, opened, reason
 from thbench.media._ffv1 import has_checksums, is_intact
 from thbench.media._ledger import Ledger
 from thbench.media._picture import ToRgb, orientation
@@ -56,7 +56,9 @@ class TimedFrame:
     """Shape (height, width, 3), RGB, upright, C-contiguous; an array of its own."""
 
 
-def read_frames(path: Path | str, fps: float | Fraction | None = None) -> Generator[TimedFrame]:
+def read_frames(
+    path: Path | str, fps: float | Fraction | None = None, *, threads: int = THREADS
+) -> Generator[TimedFrame]:
     """Read a video frame by frame; memory does not grow with its length.
 
     The file is open until the generator is exhausted or closed; to stop early use
@@ -66,6 +68,8 @@ def read_frames(path: Path | str, fps: float | Fraction | None = None) -> Genera
         path: A video file.
         fps: Frames per second to give: at each instant n / fps the frame on display then, `round(duration * fps)`
             frames in all (see `thbench.media.resample`). None gives the stored frames at their own times.
+        threads: Decoder threads; the frames do not depend on it. 1 is best where as many processes as there are cores
+            decode at once.
 
     Yields:
         The frames in display order. Time zero is the first displayed frame: edit lists are honoured, so frames that a
@@ -78,7 +82,7 @@ def read_frames(path: Path | str, fps: float | Fraction | None = None) -> Genera
     path = Path(path)
     rate = None if fps is None else as_rate(fps)
     with opened(path) as container:
-        stream = need_video(path, container)
+        stream = need_video(path, container, threads)
         stored = _Stored(path, container, stream).pictures()
         if rate is None:
             yield from _at_own_times(path, stored)
