@@ -13,6 +13,7 @@ _ECHOMIMIC = "thbench_methods.echomimic.parity"
 _HALLO = "thbench_methods.hallo.parity"
 _KDTALKER = "thbench_methods.kdtalker.parity"
 _LIVEPORTRAIT = "thbench_methods.nets.liveportrait.parity"
+_MEMO = "thbench_methods.memo.parity"
 _MODA = "thbench_methods.moda.parity"
 
 TARGETS: Mapping[str, str] = MappingProxyType(
@@ -37,6 +38,7 @@ TARGETS: Mapping[str, str] = MappingProxyType(
         "liveportrait.motion": f"{_LIVEPORTRAIT}:motion",
         "liveportrait.stitching": f"{_LIVEPORTRAIT}:stitching",
         "liveportrait.warping": f"{_LIVEPORTRAIT}:warping",
+        "memo.denoising_unet": f"{_MEMO}:denoising_unet",
         "moda.denoiser": f"{_MODA}:denoiser",
         "moda.denoiser_small": f"{_MODA}:denoiser",
         "moda.sample": f"{_MODA}:sample",

@@ -1,0 +1,243 @@
+"""MEMO's denoising network, in the key names of the release's `diffusion_net/diffusion_pytorch_model.safetensors`.
+
+Source: arXiv 2412.04448, section 3; memoavatar/memo at a5aee30, memo/models/.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+from thbench_methods.memo.memory import Memory, MemoryModule
+from thbench_methods.nets.unet3d.attention import Attention, FeedForward, join_heads, split_heads
+from thbench_methods.nets.unet3d.layout import clips, images, to_maps, to_tokens
+from thbench_methods.nets.unet3d.reference import alternating
+from thbench_methods.nets.unet3d.transformer import SpatialTransformer
+from thbench_methods.nets.unet3d.unet import Place, Stage, UNet
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from thbench_methods.nets.unet3d.config import Sizes
+
+EMOTIONS = 9
+"""Emotion classes; the index behind the last one is no emotion."""
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """What a clip is generated from. Under guidance the batch is [unconditional | conditional]."""
+
+    face: Tensor
+    """Shape (B, tokens, C): who it is."""
+    audio: Tensor
+    """Shape (B, F, tokens, audio)."""
+    emotion: Tensor
+    """Shape (B,), int64: class of the voice's emotion, or 9 for none."""
+    reference: Mapping[str, Tensor]
+    """Place to (B, h w, C): features of the reference image. A place that is left out reads none."""
+    memory: Mapping[str, Memory]
+    """Place of a motion module to what it remembers, from `DenoisingUNet.remember`."""
+    guided: bool = True
+    """The first half of the batch is unconditional: it reads no reference."""
+
+
+class Deep(NamedTuple):
+    """What enters the last up layer. Its audio is not the condition's any more: each layer changes it."""
+
+    video: Tensor
+    """Shape (B, channels, F, h, w), without the skip."""
+    audio: Tensor
+    """Shape (B F, tokens, audio)."""
+
+
+@dataclass(slots=True)
+class _Call:
+    """One forward pass, laid out by frame. Each joint transformer leaves its audio here for the next one."""
+
+    condition: Condition
+    frames: int
+    tokens: Tensor
+    audio: Tensor
+
+    @property
+    def memory(self) -> Mapping[str, Memory]:
+        return self.condition.memory
+
+    @property
+    def unconditional(self) -> int:
+        return len(self.tokens) // 2 if self.condition.guided else 0
+
+    def reference_at(self, place: str) -> Tensor | None:
+        tokens = self.condition.reference.get(place)
+        if tokens is None or not self.condition.guided:
+            return None if tokens is None else tokens.repeat_interleave(self.frames, dim=0)
+        return alternating(tokens, self.frames)
+
+
+class ClassEmbedder(nn.Module):
+    """Table of emotions."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.embedding_table = nn.Embedding(EMOTIONS + 1, width)
+
+    def forward(self, emotion: Tensor) -> Tensor:
+        """Map classes (B,) to (B, width)."""
+        embedded: Tensor = self.embedding_table(emotion)
+        return embedded
+
+
+class EmotionNorm(nn.Module):
+    """Emotion-aware layer norm (section 3.3): scale and shift depend on the emotion."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.class_embedder = ClassEmbedder(width)
+        self.adaLN_modulation = nn.Sequential(nn.SiLU(), nn.Linear(width, 2 * width))
+
+    def forward(self, x: Tensor, emotion: Tensor) -> Tensor:
+        """Map (B F, L, width) to the same shape, given classes (B,)."""
+        modulation = self.adaLN_modulation(self.class_embedder(emotion)).repeat_interleave(len(x) // len(emotion), 0)
+        shift, scale = modulation[:, None].chunk(2, dim=-1)
+        normed: Tensor = F.layer_norm(x, x.shape[-1:]) * (1 + scale) + shift
+        return normed
+
+
+class JointAttention(nn.Module):
+    """One attention over the tokens of a frame and of its audio, which have projections of their own."""
+
+    def __init__(self, width: int, audio: int, heads: int, *, last: bool) -> None:
+        """Make the projections.
+
+        Args:
+            width: Values of a video token.
+            audio: Values of an audio token.
+            heads: How many.
+            last: Nothing is made of what the audio takes from the video.
+        """
+        super().__init__()
+        self.heads = heads
+        self.to_q, self.to_k, self.to_v = (nn.Linear(width, width, bias=False) for _ in range(3))
+        self.add_q_proj, self.add_k_proj, self.add_v_proj = (nn.Linear(audio, width) for _ in range(3))
+        self.to_out = nn.ModuleList([nn.Linear(width, width)])
+        self.to_add_out = None if last else nn.Linear(width, audio)
+
+    def forward(self, video: Tensor, audio: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Return what the tokens (N, L, width) and (N, M, audio) take from both."""
+        pairs = ((self.to_q, self.add_q_proj), (self.to_k, self.add_k_proj), (self.to_v, self.add_v_proj))
+        query, key, value = (
+            split_heads(torch.cat((of_video(video), of_audio(audio)), dim=1), self.heads)
+            for of_video, of_audio in pairs
+        )
+        mixed = join_heads(F.scaled_dot_product_attention(query, key, value))
+        seen, heard = mixed[:, : video.shape[1]], mixed[:, video.shape[1] :]
+        return self.to_out[0](seen), None if self.to_add_out is None else self.to_add_out(heard)
+
+
+class AudioAttention(Attention):
+    """Self-attention of the audio, as wide inside as the video's."""
+
+    def __init__(self, audio: int, inner: int, heads: int) -> None:
+        super().__init__(audio, inner=inner, heads=heads)
+
+
+class JointBlock(nn.Module):
+    """Multi-modal attention (section 3.1): each stream by itself, both together, and a feed-forward for each."""
+
+    def __init__(self, width: int, audio: int, heads: int, *, last: bool) -> None:
+        super().__init__()
+        self.norm1, self.norm2 = EmotionNorm(width), EmotionNorm(width)
+        self.audio_norm1, self.audio_norm2 = EmotionNorm(audio), EmotionNorm(audio)
+        self.attn1 = Attention(width, heads=heads)
+        self.audio_attn1 = AudioAttention(audio, width, heads)
+        self.attn2 = JointAttention(width, audio, heads, last=last)
+        self.norm3, self.ff = nn.LayerNorm(width), FeedForward(width)
+        if not last:
+            self.audio_norm3, self.audio_ff = nn.LayerNorm(audio), FeedForward(audio)
+
+    def forward(self, video: Tensor, audio: Tensor, emotion: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Map video (B F, L, width) and audio (B F, M, audio) to the same shapes; the last block returns no audio."""
+        video = video + self.attn1(self.norm1(video, emotion))
+        audio = audio + self.audio_attn1(self.audio_norm1(audio, emotion))
+        seen, heard = self.attn2(self.norm2(video, emotion), self.audio_norm2(audio, emotion))
+        video = video + seen
+        video = video + self.ff(self.norm3(video))
+        if heard is None:
+            return video, None
+        audio = audio + heard
+        return video, audio + self.audio_ff(self.audio_norm3(audio))
+
+
+class JointTransformer(nn.Module):
+    """Group norm, a 1x1 convolution in, joint block, a 1x1 convolution out; as wide as what enters the UNet's block."""
+
+    def __init__(self, place: Place, sizes: Sizes, *, last: bool) -> None:
+        super().__init__()
+        width = place.block_inputs
+        self.norm = nn.GroupNorm(sizes.groups, place.channels, eps=1e-6)
+        self.proj_in = nn.Conv2d(place.channels, width, 1)
+        self.transformer_blocks = nn.ModuleList([JointBlock(width, sizes.audio, sizes.heads, last=last)])
+        self.proj_out = nn.Conv2d(width, place.channels, 1)
+
+    def forward(self, x: Tensor, call: _Call) -> Tensor:
+        """Map (B F, C, h, w) to the same shape."""
+        tokens = to_tokens(self.proj_in(self.norm(x)))
+        video, audio = self.transformer_blocks[0](tokens, call.audio, call.condition.emotion)
+        if audio is not None:
+            # The audio that entered is added once more, as published.
+            call.audio = call.audio + audio
+        output: Tensor = x + self.proj_out(to_maps(video, x))
+        return output
+
+
+class DenoisingUNet(UNet):
+    """The three-dimensional UNet: reference, joint audio and video, and memory-guided motion behind each resnet."""
+
+    def __init__(self, sizes: Sizes) -> None:
+        final = f"up_blocks.{len(sizes.channels) - 1}.audio_modules.{sizes.layers}"
+        stages = (
+            Stage("attentions", lambda place: SpatialTransformer(place, sizes)),
+            Stage("audio_modules", lambda place: JointTransformer(place, sizes, last=place.name == final)),
+            Stage("motion_modules", lambda place: MemoryModule(place, sizes), everywhere=True),
+        )
+        super().__init__(sizes, stages)
+
+    def full(self, z: Tensor, t: Tensor, condition: Condition) -> tuple[Tensor, Deep]:
+        """Return the predicted velocity, and what enters the last up layer.
+
+        Args:
+            z: Noisy latents (B, latent, F, h, w).
+            t: Times, shape () or (B,): 1000 times the noise level.
+            condition: Of the same batch.
+        """
+        first, time, call = self._enter(z, t, condition)
+        video = self.trunk(first, time, call)
+        deep = Deep(clips(video, call.frames), call.audio)
+        return clips(self.head(video, first, time, call), call.frames), deep
+
+    def shallow(self, z: Tensor, t: Tensor, condition: Condition, deep: Deep) -> Tensor:
+        """Return the predicted velocity of the last up layer alone, from what entered it in a full pass."""
+        first, time, call = self._enter(z, t, condition)
+        call.audio = deep.audio
+        return clips(self.head(images(deep.video), first, time, call), call.frames)
+
+    def remember(self, past: Mapping[str, Tensor], before: Mapping[str, Memory] | None) -> dict[str, Memory]:
+        """Return the memory of a clip, the same for all its steps.
+
+        Args:
+            past: Place of a motion module to (B, n, h w, C): features of the frames before the clip, oldest first.
+            before: The memory of the clip before; None for the first clip.
+        """
+        modules = (module for module in self.modules() if isinstance(module, MemoryModule))
+        older = before or {}
+        return {module.place: module.remember(past[module.place], older.get(module.place)) for module in modules}
+
+    def _enter(self, z: Tensor, t: Tensor, condition: Condition) -> tuple[Tensor, Tensor, _Call]:
+        frames = z.shape[2]
+        tokens = condition.face.repeat_interleave(frames, dim=0)
+        call = _Call(condition, frames, tokens, condition.audio.flatten(0, 1))
+        return self.conv_in(images(z)), self.time_embedding(t.reshape(-1)), call
