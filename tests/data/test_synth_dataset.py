@@ -101,8 +101,7 @@ def test_making_again_keeps_what_is_there(made):
 
 
 def test_two_makings_give_equal_files(made, tmp_path):
-    # Not smaller: below 128 pixels the macroblock tree of x264 reads memory that it has not written, and one picture can
-    # come out as several bit streams.
+    # Not smaller: below 128 pixels x264 with its macroblock tree writes several bit streams for one picture.
     other = make_split("train", tmp_path / "again", clips=2, size=128, seconds=2.0, workers=2)
     assert other == read_manifest(made)
 
