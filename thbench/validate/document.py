@@ -29,7 +29,8 @@ class Response(Document):
     metric: str
     degradation: str
     clips: int
-    """Clips that have a value at every dose; the numbers below are of these."""
+    """Clips that have a value at every dose; the numbers below are of these. Metrics of sets of videos give one number
+    for all clips together."""
     means: tuple[float, ...]
     """Mean over clips at each dose; empty without clips."""
     rho: float | None

@@ -115,6 +115,40 @@ _LIPS_IGNORE = ("mouth-gain", "pose-gain", "blink-removal", "colour")
 
 _BEATS = {"wrong-sound": FALLS, "colour": ignores(0.1)}
 
+_DAMAGE = ("blur", "noise", "jpeg")
+_LPIPS = {
+    **_DEAF,
+    **_all((*_DAMAGE, "jitter", "wobble", "colour", "repeats"), RISES),
+    **_all(("pose-error", "mouth-error", "smoothing", "face-morph"), RISES),
+}
+_FID = {**_DEAF, **_all(_DAMAGE, RISES)}
+_FVD = {**_DEAF, **_all((*_DAMAGE, "repeats", "jitter", "wobble"), RISES)}
+"""Unlike FID, it sees motion."""
+_CSIM = {
+    **_DEAF,
+    **_all(("face-morph", "blur"), FALLS),
+    **_all(("mouth-gain", "blink-removal"), ignores(0.05)),
+}
+_SYNC_IGNORES = _all(("sound-delay", *_LIPS_IGNORE), ignores(1.0))
+"""A constant delay is searched for; one unit, on scales of about ten."""
+_LSE_C = {"wrong-sound": FALLS, **_SYNC_IGNORES}
+_LSE_D = {"wrong-sound": RISES, **_SYNC_IGNORES}
+_AV_OFFSET = {"sound-delay": FALLS, **_all(_LIPS_IGNORE, ignores(1.0))}
+_FRECHET_VIDEO = ("16", "32", "disco", "latentsync", "styleganv-16f", "videogpt-16f")
+_LSE_TRACKS = ("joonson", "shared-faces", "wav2lip-lrs")
+_IDENTITIES = (
+    "iresnet/mediapipe-5pt/portrait",
+    "iresnet/mediapipe-5pt/same-frame",
+    "iresnet/whole-frame/same-frame",
+    "w600k-r50/mediapipe-5pt/portrait",
+    "w600k-r50/mediapipe-5pt/same-frame",
+)
+
+
+def _family(family: str, variants: Iterable[str], row: Row) -> Mapping[str, Row]:
+    return {f"{family}/{variant}": row for variant in variants}
+
+
 EXPECTATIONS: Mapping[str, Row] = MappingProxyType(
     {
         "psnr": {**_FIDELITY, "colour": FALLS},
@@ -207,6 +241,17 @@ EXPECTATIONS: Mapping[str, Row] = MappingProxyType(
         "beat-align/lift": _BEATS,
         "beat-align/chance": {"sound-delay": ignores(0.1), "colour": ignores(0.1)},
         "beat-align/motion-beats": {**_DEAF, "smoothing": FALLS, "pose-gain": ignores(0.125)},
+        **_family("fid", ("clean-fid", "pytorch-fid", "torch-fidelity", "torchmetrics"), _FID),
+        **_family("kid", ("clean-fid", "pytorch-fid", "torch-fidelity"), _FID),
+        **_family("fvd", _FRECHET_VIDEO, _FVD),
+        **_family("lpips", ("alex", "vgg"), _LPIPS),
+        **_family("csim", _IDENTITIES, _CSIM),
+        **_family("lse-c", _LSE_TRACKS, _LSE_C),
+        **_family("lse-d", _LSE_TRACKS, _LSE_D),
+        **_family("av-offset", _LSE_TRACKS, _AV_OFFSET),
+        "pose-div/hopenet-degrees": _spread(ignores(1.0)),
+        "pose-div/hopenet-logits": {**_DEAF, "pose-scale": RISES},
+        "pose-div/sixdrepnet-degrees": _spread(ignores(1.0)),
     }
 )
 """Metric to what is expected of it."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from thbench.validate.catalogue import UNCHANGED
 from thbench.validate.document import MetricVerdict, Response
 from thbench.validate.expectations import EXPECTATIONS, expectation_of
 
@@ -16,15 +18,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from thbench.spec import MetricSpec
+    from thbench.spec import MetricSpec, SetStatistic
     from thbench.validate.catalogue import Degradation, Variant
     from thbench.validate.document import Verdict
     from thbench.validate.expectations import Expectation
-
-    Values = Mapping[str, Mapping["Variant", Mapping[str, float]]]
-    """Clip to variant to metric to value; what is missing is absent."""
-    Lacks = Mapping[str, Mapping["Variant", Mapping[str, str]]]
-    """Clip to variant to metric to the reason why there is no value."""
 
 MONOTONE = 0.95
 """Least absolute Spearman correlation of dose and mean value that counts as monotone. With fewer than seven doses,
@@ -54,20 +51,71 @@ def spearman(doses: Sequence[float], values: Sequence[float]) -> float | None:
     return float(a @ b) / size if size else None
 
 
-def respond(metric: str, degradation: Degradation, values: Values, lacks: Lacks) -> Response:
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What the clips gave under one degradation."""
+
+    values: Mapping[str, Mapping[Variant, Mapping[str, float]]]
+    """Clip to variant to metric to value; what is missing is absent."""
+    missing: Mapping[str, Mapping[Variant, Mapping[str, str]]] = field(default_factory=dict)
+    """Clip to variant to metric to the reason why there is no value."""
+    features: Mapping[str, Mapping[Variant, Mapping[str, NDArray[np.float32]]]] = field(default_factory=dict)
+    """Clip to variant to extractor to features, shape (n, d)."""
+
+    def table(self, spec: MetricSpec, variants: Sequence[Variant]) -> NDArray[np.float64]:
+        """Values of clips that have one for every variant, shape (clips, variants); one row for a metric of sets."""
+        if spec.statistic is not None:
+            rows = [self._of_sets(spec.statistic, variants)]
+        else:
+            rows = [[of.get(v, {}).get(spec.name, math.nan) for v in variants] for of in self.values.values()]
+        return np.array([row for row in rows if not np.isnan(row).any()], np.float64).reshape(-1, len(variants))
+
+    def _of_sets(self, statistic: SetStatistic, variants: Sequence[Variant]) -> list[float]:
+        """The statistic of all clips under each variant against the unchanged clips."""
+        real = self._joined(statistic.reference, UNCHANGED)
+        if real is None:
+            return [math.nan] * len(variants)
+        sets = [self._joined(statistic.extractor, variant) for variant in variants]
+        return [math.nan if rows is None else set_distance(statistic, rows, real) for rows in sets]
+
+    def _joined(self, extractor: str, variant: Variant) -> NDArray[np.float32] | None:
+        parts = [of.get(variant, {}).get(extractor) for of in self.features.values()]
+        found = [part for part in parts if part is not None]
+        return np.concatenate(found) if found and len(found) == len(parts) else None
+
+    def why_missing(self, metric: str, variants: Sequence[Variant]) -> str:
+        """The commonest reason why there is no value."""
+        reasons = Counter(r for of in self.missing.values() for v in variants if (r := of.get(v, {}).get(metric)))
+        return reasons.most_common(1)[0][0] if reasons else "no clip has a value at every dose"
+
+
+def set_distance(statistic: SetStatistic, ours: NDArray[np.float32], real: NDArray[np.float32]) -> float:
+    """The distance of two sets of features, shape (n, d); NaN where the sets are too small or do not vary."""
+    from thbench.metrics.frechet import frechet_distance
+    from thbench.metrics.kid import PROTOCOLS, kid
+    from thbench.metrics.moments import DegenerateSetError, moments
+
+    try:
+        if statistic.kind == "kid":
+            return kid(ours, real, PROTOCOLS[statistic.subsets]).value
+        return max(frechet_distance(moments(ours), moments(real), ddof=statistic.ddof).value, 0.0)
+    except DegenerateSetError:
+        return math.nan
+
+
+def respond(spec: MetricSpec, degradation: Degradation, evidence: Evidence) -> Response:
     """Sum up what one metric did under one degradation, and hold it against what is expected."""
     variants = degradation.variants()
-    rows = [[of.get(v, {}).get(metric, math.nan) for v in variants] for of in values.values()]
-    table = np.array([row for row in rows if not np.isnan(row).any()], np.float64).reshape(-1, len(variants))
-    expectation = expectation_of(metric, degradation.name)
+    table = evidence.table(spec, variants)
+    expectation = expectation_of(spec.name, degradation.name)
     measured = Measured.of(table, degradation)
     verdict, reason = _verdict(expectation, measured)
     if verdict == "not measured":
-        reason = _why_missing(metric, variants, lacks)
+        reason = evidence.why_missing(spec.name, variants)
     return Response(
-        metric=metric,
+        metric=spec.name,
         degradation=degradation.name,
-        clips=len(table),
+        clips=len(evidence.values) if spec.statistic is not None and len(table) else len(table),
         means=tuple(measured.means),
         rho=measured.rho,
         least_rho=measured.least_rho,
@@ -136,12 +184,6 @@ def _verdict(expectation: Expectation | None, measured: Measured) -> tuple[Verdi
     return ("holds", "") if fine else ("fails", f"should be one that {expectation.response}: rho {measured.rho:+.2f}")
 
 
-def _why_missing(metric: str, variants: Sequence[Variant], lacks: Lacks) -> str:
-    """The commonest reason."""
-    reasons = Counter(r for of in lacks.values() for v in variants if (r := of.get(v, {}).get(metric)))
-    return reasons.most_common(1)[0][0] if reasons else "no clip has a value at every dose"
-
-
 def verdict_of(spec: MetricSpec, responses: Sequence[Response]) -> MetricVerdict:
     """Sum up one metric.
 
@@ -158,8 +200,6 @@ def verdict_of(spec: MetricSpec, responses: Sequence[Response]) -> MetricVerdict
     reasons = (*failed, *unmeasured)
     if spec.name not in EXPECTATIONS:
         reasons = ("no expectation is written down in thbench.validate.expectations",)
-    elif spec.statistic is not None and not checked:
-        reasons = ("a metric of a set of videos; single clips have no value",)
     return MetricVerdict(
         metric=spec.name,
         protocol_id=spec.protocol_id,

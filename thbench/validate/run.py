@@ -14,7 +14,7 @@ from thbench.metrics.available import select
 from thbench.run.executors import Finished, WorkerFailure, run_jobs
 from thbench.validate.catalogue import BY_NAME, DEGRADATIONS
 from thbench.validate.document import Validation
-from thbench.validate.judge import MONOTONE, respond, verdict_of
+from thbench.validate.judge import MONOTONE, Evidence, respond, verdict_of
 from thbench.validate.worker import Outcome, Trial, TrialWorker
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from thbench.metrics.available import Selection
     from thbench.run.runner import Workforce
     from thbench.types import Clip
-    from thbench.validate.catalogue import Degradation, Kind, Variant
+    from thbench.validate.catalogue import Degradation, Kind
 
 FPS = 25.0
 CLIP_FRAMES = 100
@@ -69,7 +69,10 @@ def trials_of(parts: Cast, clips: Sequence[Clip], degradations: Iterable[Degrada
     }
     trial = partial(Trial, fps=FPS)
     planned = [
-        *(trial(c.id, "acted", (c,), (_other(c, clips),), named["acted"]) for c in parts.acted),
+        *(
+            trial(c.id, "acted", (c,), (_other(c, clips),), named["acted"], large=not n)
+            for n, c in enumerate(parts.acted)
+        ),
         trial("long", "long", parts.long, tuple(_other(c, clips) for c in parts.long), named["long"]),
         *(trial(c.id, "sound", (c,), (_other(c, clips),), named["sound"]) for c in parts.sound),
     ]
@@ -120,7 +123,8 @@ def validate(
     parts = cast(known, acted)
     trials = trials_of(parts, known, degradations)
     outcomes = _run(trials, tuple(selection.specs), workforce, on_progress)
-    responses = tuple(respond(name, d, *_of(d, trials, outcomes)) for name in selection.specs for d in degradations)
+    evidence = {d.name: _of(d, trials, outcomes) for d in degradations}
+    responses = tuple(respond(spec, d, evidence[d.name]) for spec in selection.specs.values() for d in degradations)
     verdicts = tuple(verdict_of(s, [r for r in responses if r.metric == s.name]) for s in selection.specs.values())
     kinds = {trial.kind for trial in trials}
     return Validation(
@@ -140,14 +144,14 @@ def validate(
     )
 
 
-def _of(
-    degradation: Degradation, trials: Sequence[Trial], outcomes: Sequence[Outcome]
-) -> tuple[dict[str, dict[Variant, dict[str, float]]], dict[str, dict[Variant, dict[str, str]]]]:
-    """Values and reasons of the trials in which a degradation took part, by trial."""
-    took_part = [(t.name, o) for t, o in zip(trials, outcomes, strict=True) if degradation.name in t.degradations]
-    values = {name: {v: dict(scores) for v, scores in o.values.items()} for name, o in took_part}
-    missing = {name: {v: dict(reasons) for v, reasons in o.missing.items()} for name, o in took_part}
-    return values, missing
+def _of(degradation: Degradation, trials: Sequence[Trial], outcomes: Sequence[Outcome]) -> Evidence:
+    """What the trials gave in which a degradation took part."""
+    took_part = {t.name: o for t, o in zip(trials, outcomes, strict=True) if degradation.name in t.degradations}
+    return Evidence(
+        values={name: outcome.values for name, outcome in took_part.items()},
+        missing={name: outcome.missing for name, outcome in took_part.items()},
+        features={name: outcome.features for name, outcome in took_part.items()},
+    )
 
 
 def _run(

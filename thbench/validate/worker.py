@@ -9,6 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from thbench.errors import ThbenchError
 from thbench.evaluate.engine import evaluate_clip
 from thbench.evaluate.settings import Settings
@@ -22,12 +24,20 @@ from thbench.validate.remember import RememberingDetector
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from numpy.typing import NDArray
+
     from thbench.evaluate.engine import Scores
     from thbench.faces import FaceTracker, Landmarker
     from thbench.run.executors import Beat
     from thbench.types import Clip
     from thbench.validate.catalogue import Kind, Variant
-    from thbench.validate.material import Material
+    from thbench.validate.material import Frames, Material
+
+
+LARGE_METRICS = frozenset({"ms-ssim"})
+"""Metrics that refuse frames as small as those of SynthHeads; they see the first acted clip enlarged."""
+LARGE_SIDE, LARGE_FRAMES = 192, 25
+"""Shorter side in pixels (five scales of an 11 pixel window need 176), and how many frames: their mean is the value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +54,8 @@ class Trial:
     """Names in the catalogue."""
     fps: float
     seed: int = 0
+    large: bool = False
+    """Whether it also stands for the metrics that need larger frames."""
 
     @property
     def variants(self) -> tuple[Variant, ...]:
@@ -61,12 +73,16 @@ class Outcome:
     """Variant to metric to reason."""
     failures: list[str] = field(default_factory=list)
     """Variants that could not be made or scored, one sentence each."""
+    features: dict[Variant, Mapping[str, NDArray[np.float32]]] = field(default_factory=dict)
+    """Variant to extractor to features, for metrics of sets of videos."""
     frames: int = 0
     """Frames scored."""
 
     def take(self, variant: Variant, scores: Scores) -> None:
-        """Add the scores of one variant."""
-        self.values[variant], self.missing[variant] = scores.values, scores.missing
+        """Add the scores of one variant; other metrics of the same variant stay."""
+        self.values[variant] = {**self.values.get(variant, {}), **scores.values}
+        self.missing[variant] = {**self.missing.get(variant, {}), **scores.missing}
+        self.features[variant] = {**self.features.get(variant, {}), **scores.features}
         self.frames += scores.counts.get("frames", 0)
         if scores.error:
             self.failures.append(f"{variant.change} {variant.amount:g}: {scores.error}")
@@ -91,7 +107,8 @@ class TrialWorker:
 
         # Workers already fill the cores.
         cv2.setNumThreads(1)
-        self._selection = select(metrics)
+        self._selection = select(name for name in metrics if name not in LARGE_METRICS)
+        self._large = select(name for name in metrics if name in LARGE_METRICS)
         self._landmarker: Landmarker | None = None
 
     def close(self) -> None:
@@ -112,9 +129,13 @@ class TrialWorker:
         with tempfile.TemporaryDirectory(prefix="thbench-validate-") as name:
             base = Path(name) / "unchanged.mkv"
             write_video(base, material.frames, trial.fps, audio=material.audio)
+            if trial.large:
+                write_video(_large(base), enlarged(material.frames), trial.fps)
             done = 0
             for group in ((UNCHANGED,), *groups(trial.degradations)):
-                self._score(group, material, base, trackers, outcome, partial(_beat, beat, done, len(group)))
+                self._score(
+                    group, material, base, trackers, outcome, trial.large, partial(_beat, beat, done, len(group))
+                )
                 done += len(group) * len(material.frames)
         return outcome
 
@@ -125,6 +146,7 @@ class TrialWorker:
         base: Path,
         trackers: partial[FaceTracker] | None,
         outcome: Outcome,
+        large: bool,
         beat: Beat,
     ) -> None:
         videos: dict[Variant, Path] = {}
@@ -134,12 +156,14 @@ class TrialWorker:
                 if variant != UNCHANGED:
                     video = apply(variant, material)
                     write_video(path, video.frames, material.fps, audio=video.audio)
+                    if large:
+                        write_video(_large(path), enlarged(video.frames), material.fps)
                 videos[variant] = path
             except ThbenchError as error:
                 outcome.failures.append(f"{variant.change} {variant.amount:g}: {error}")
             beat(0)
         scored = evaluate_clip(
-            {f"{v.change}@{v.amount!r}": path for v, path in videos.items()},
+            {_key(v): path for v, path in videos.items()},
             base,
             selection=self._selection,
             settings=Settings(fps=material.fps),
@@ -148,10 +172,22 @@ class TrialWorker:
             seed=material.seed,
             on_instant=beat,
         )
-        for variant, path in videos.items():
-            outcome.take(variant, scored[f"{variant.change}@{variant.amount!r}"])
+        for variant in videos:
+            outcome.take(variant, scored[_key(variant)])
+        if large and self._large.specs:
+            scored = evaluate_clip(
+                {_key(v): _large(path) for v, path in videos.items()},
+                _large(base),
+                selection=self._large,
+                settings=Settings(fps=material.fps),
+                new_tracker=None,
+            )
+            for variant in videos:
+                outcome.take(variant, scored[_key(variant)])
+        for path in videos.values():
             if path != base:
                 path.unlink()
+                _large(path).unlink(missing_ok=True)
 
     def _trackers(self) -> partial[FaceTracker] | None:
         """Trackers of one trial, which share what was found in equal frames."""
@@ -167,6 +203,23 @@ class TrialWorker:
 def _beat(beat: Beat, before: int, videos: int, instants: int) -> None:
     """Report frames from instants of several videos at once."""
     beat(before + videos * instants)
+
+
+def enlarged(frames: Frames) -> list[NDArray[np.uint8]]:
+    """The first second, enlarged so that no side is too short for any metric; bicubic."""
+    import cv2
+
+    scale = LARGE_SIDE / min(frames[0].shape[:2])
+    size = (round(frames[0].shape[1] * scale), round(frames[0].shape[0] * scale))
+    return [np.asarray(cv2.resize(f, size, interpolation=cv2.INTER_CUBIC), np.uint8) for f in frames[:LARGE_FRAMES]]
+
+
+def _large(path: Path) -> Path:
+    return path.with_stem(f"{path.stem}-large")
+
+
+def _key(variant: Variant) -> str:
+    return f"{variant.change}@{variant.amount!r}"
 
 
 def _material(trial: Trial) -> Material:
