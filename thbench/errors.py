@@ -28,6 +28,7 @@ EXTRA_OF_PACKAGE: Mapping[str, str] = {
     "torchmetrics": "lpips",
     "ray": "cluster",
     "transformers": "text",
+    "espeakng_loader": "synth",
 }
 """Top-level package to the extra of thbench that installs it."""
 
