@@ -73,7 +73,7 @@ class Ledger:
             raise MediaError(f"{self._path}: {self._stream.type} packet {self._packets} is incomplete; {_REPAIR}")
         if packet.is_discard:
             self._first = False
-        elif packet.pts is not None:
+        elif packet.pts is not None and packet.size > 0:
             self._expect(packet.pts)
 
     def _expect(self, pts: int) -> None:
