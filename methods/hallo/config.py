@@ -7,23 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from thbench_methods.nets.unet3d.config import Sizes
-
-
-@dataclass(frozen=True, slots=True)
-class AudioProjection:
-    """Sizes of the network that makes audio tokens of a frame."""
-
-    window: int = 5
-    """Frames that are heard for one."""
-    layers: int = 12
-    """Hidden layers of wav2vec 2.0 that are heard."""
-    channels: int = 768
-    """Values of a speech feature in each layer."""
-    hidden: int = 512
-    """Width of the hidden layers."""
-    tokens: int = 32
-    """Audio tokens of a frame."""
+from thbench_methods.nets.unet3d.config import AudioProjection, FaceProjection, Sizes
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +36,11 @@ class Config:
 
     unet: Sizes = field(default_factory=Sizes)
     """Of the reference network and of the denoising network."""
-    audio: AudioProjection = AudioProjection()
+    audio: AudioProjection = field(default_factory=AudioProjection)
     """Of the audio projection."""
-    face_embedding: int = 512
-    """Values of the face recogniser's embedding."""
-    face_tokens: int = 4
-    """Tokens that are made of it."""
-    sampling: Sampling = Sampling()
+    face: FaceProjection = field(default_factory=FaceProjection)
+    """Of the face projection."""
+    sampling: Sampling = field(default_factory=Sampling)
     """Sampler and clips."""
     fps: float = 25.0
     """Frames per second of the video."""

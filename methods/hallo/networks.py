@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
-import torch.nn.functional as F
-from thbench_methods.hallo.config import PAPER, AudioProjection, Config
+from thbench_methods.hallo.config import PAPER, Config
 from thbench_methods.nets.unet3d.attention import Attention, FeedForward
 from thbench_methods.nets.unet3d.layout import to_maps, to_tokens
 from thbench_methods.nets.unet3d.locator import FaceLocator
 from thbench_methods.nets.unet3d.motion import MotionModule
+from thbench_methods.nets.unet3d.projections import AudioProjModel, ImageProjModel
 from thbench_methods.nets.unet3d.reference import Reference, ReferenceUNet, alternating, split
 from thbench_methods.nets.unet3d.transformer import SpatialTransformer
 from thbench_methods.nets.unet3d.unet import Place, Stage
@@ -31,39 +31,6 @@ if TYPE_CHECKING:
 
 REGIONS = ("full", "face", "lip")
 """What hears the audio by itself: the whole picture, the face, the lips."""
-
-
-class AudioProjModel(nn.Module):
-    """Makes audio tokens of the speech features around a frame."""
-
-    def __init__(self, sizes: AudioProjection, outputs: int) -> None:
-        super().__init__()
-        self.shape = (sizes.tokens, outputs)
-        self.proj1 = nn.Linear(sizes.window * sizes.layers * sizes.channels, sizes.hidden)
-        self.proj2 = nn.Linear(sizes.hidden, sizes.hidden)
-        self.proj3 = nn.Linear(sizes.hidden, sizes.tokens * outputs)
-        self.norm = nn.LayerNorm(outputs)
-
-    def forward(self, windows: Tensor) -> Tensor:
-        """Map windows (B, F, window, layers, channels) to tokens (B, F, tokens, outputs)."""
-        hidden = F.relu(self.proj2(F.relu(self.proj1(windows.flatten(2)))))
-        tokens: Tensor = self.norm(self.proj3(hidden).unflatten(-1, self.shape))
-        return tokens
-
-
-class ImageProjModel(nn.Module):
-    """Makes face tokens of a face recogniser's embedding."""
-
-    def __init__(self, embedding: int, tokens: int, outputs: int) -> None:
-        super().__init__()
-        self.shape = (tokens, outputs)
-        self.proj = nn.Linear(embedding, tokens * outputs)
-        self.norm = nn.LayerNorm(outputs)
-
-    def forward(self, embedding: Tensor) -> Tensor:
-        """Map embeddings (B, embedding) to tokens (B, tokens, outputs). No face is the embedding 0."""
-        tokens: Tensor = self.norm(self.proj(embedding).unflatten(-1, self.shape))
-        return tokens
 
 
 class Masks(NamedTuple):
@@ -214,7 +181,7 @@ class Hallo(nn.Module):
         self.reference_unet = ReferenceUNet(sizes)
         self.denoising_unet = DenoisingUNet(sizes)
         self.face_locator = FaceLocator(sizes.channels[0])
-        self.imageproj = ImageProjModel(config.face_embedding, config.face_tokens, sizes.tokens)
+        self.imageproj = ImageProjModel(config.face, sizes.tokens)
         self.audioproj = AudioProjModel(config.audio, sizes.audio)
 
     def condition(self, given: Given) -> Condition:

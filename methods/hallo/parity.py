@@ -5,22 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
-from thbench_methods.hallo.config import AudioProjection, Config
+from thbench_methods.hallo.config import Config
 from thbench_methods.hallo.networks import (
     REGIONS,
-    AudioProjModel,
     Condition,
     DenoisingUNet,
     Given,
     Hallo,
-    ImageProjModel,
     Masks,
 )
 from thbench_methods.nets.building import build
 from thbench_methods.nets.sampling import sample as run_sampler
+from thbench_methods.nets.unet3d.config import AudioProjection, FaceProjection
 from thbench_methods.nets.unet3d.guidance import Guided
 from thbench_methods.nets.unet3d.locator import FaceLocator
 from thbench_methods.nets.unet3d.parity import BANK, features_of, sizes_of
+from thbench_methods.nets.unet3d.projections import AudioProjModel, ImageProjModel
 from thbench_methods.nets.unet3d.reference import ReferenceUNet, split
 from thbench_methods.nets.unet3d.schedule import Diffusion, alpha_bars, sampler
 
@@ -125,8 +125,8 @@ def _network(fixture: Fixture, factory: Callable[[], ModuleT]) -> ModuleT:
 
 def _config(config: Mapping[str, Any]) -> Config:
     projection, _ = _audio(config["audioproj"])
-    embedding, tokens, _ = _image(config["imageproj"])
-    return Config(sizes_of(config["denoising_unet"]), projection, embedding, tokens)
+    face, _ = _image(config["imageproj"])
+    return Config(sizes_of(config["denoising_unet"]), projection, face)
 
 
 def _audio(config: Mapping[str, Any]) -> tuple[AudioProjection, int]:
@@ -134,8 +134,9 @@ def _audio(config: Mapping[str, Any]) -> tuple[AudioProjection, int]:
     return AudioProjection(*(config[name] for name in names)), config["output_dim"]
 
 
-def _image(config: Mapping[str, Any]) -> tuple[int, int, int]:
-    return config["clip_embeddings_dim"], config["clip_extra_context_tokens"], config["cross_attention_dim"]
+def _image(config: Mapping[str, Any]) -> tuple[FaceProjection, int]:
+    sizes = FaceProjection(config["clip_embeddings_dim"], config["clip_extra_context_tokens"])
+    return sizes, config["cross_attention_dim"]
 
 
 def _masks(given: Mapping[str, Tensor]) -> Sequence[Masks]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from thbench_methods.nets.unet3d.config import Sizes
+from thbench_methods.nets.unet3d.config import AudioProjection, FaceProjection, Sizes
 
 DECAY = 0.9
 """How much of the memory is left from one frame to the next."""
@@ -34,8 +34,10 @@ class Config:
 
     unet: Sizes = field(default_factory=Sizes)
     """Of the reference network and of the denoising network."""
-    emotions: int = 9
-    """Emotion classes; the index behind the last one is no emotion."""
+    audio: AudioProjection = field(default_factory=AudioProjection)
+    """Of the audio projection."""
+    face: FaceProjection = field(default_factory=FaceProjection)
+    """Of the face projection."""
     sampling: Sampling = field(default_factory=Sampling)
     """Sampler and clips."""
     fps: float = 30.0

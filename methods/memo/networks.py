@@ -1,4 +1,4 @@
-"""MEMO's denoising network, in the key names of the release's `diffusion_net/diffusion_pytorch_model.safetensors`.
+"""MEMO's networks, in the key names of the release's files; each network has a folder of its own.
 
 Source: arXiv 2412.04448, section 3; memoavatar/memo at a5aee30, memo/models/.
 """
@@ -9,10 +9,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
+from thbench_methods.memo.config import PAPER, Config
 from thbench_methods.memo.memory import Memory, MemoryModule
+from thbench_methods.memo.reference import ReferenceNet
 from thbench_methods.nets.unet3d.attention import Attention, FeedForward, join_heads, split_heads
 from thbench_methods.nets.unet3d.layout import clips, images, to_maps, to_tokens
-from thbench_methods.nets.unet3d.reference import alternating
+from thbench_methods.nets.unet3d.projections import AudioProjModel, ImageProjModel
+from thbench_methods.nets.unet3d.reference import alternating, split
 from thbench_methods.nets.unet3d.transformer import SpatialTransformer
 from thbench_methods.nets.unet3d.unet import Place, Stage, UNet
 from torch import Tensor, nn
@@ -43,6 +46,19 @@ class Condition:
     """Place of a motion module to what it remembers, from `DenoisingUNet.remember`."""
     guided: bool = True
     """The first half of the batch is unconditional: it reads no reference."""
+
+
+class Given(NamedTuple):
+    """What a clip of frames is made from, before any network has seen it."""
+
+    latents: Tensor
+    """Shape (1 + n, latent, h, w): the reference image, then the frames before the clip, oldest first; scaled."""
+    face: Tensor
+    """Shape (1, embedding): the face recogniser's."""
+    audio: Tensor
+    """Shape (1, F, window, layers, channels)."""
+    emotion: int
+    """Class of the voice's emotion in the clip."""
 
 
 class Deep(NamedTuple):
@@ -241,3 +257,34 @@ class DenoisingUNet(UNet):
         tokens = condition.face.repeat_interleave(frames, dim=0)
         call = _Call(condition, frames, tokens, condition.audio.flatten(0, 1))
         return self.conv_in(images(z)), self.time_embedding(t.reshape(-1)), call
+
+
+class MEMO(nn.Module):
+    """The four networks of the release."""
+
+    def __init__(self, config: Config = PAPER) -> None:
+        super().__init__()
+        sizes = config.unet
+        self.reference_net = ReferenceNet(sizes)
+        self.diffusion_net = DenoisingUNet(sizes)
+        self.image_proj = ImageProjModel(config.face, sizes.tokens)
+        self.audio_proj = AudioProjModel(config.audio, sizes.audio)
+
+    def condition(self, given: Given, before: Mapping[str, Memory] | None) -> Condition:
+        """Return what the denoiser is told under guidance, [unconditional | conditional]; once per clip of frames.
+
+        Args:
+            given: What the clip is made from.
+            before: The memory in the condition of the clip before; None for the first clip.
+        """
+        face = self.image_proj(torch.cat((torch.zeros_like(given.face), given.face)))
+        audio = self.audio_proj(given.audio)
+        features = self.reference_net(given.latents.repeat(2, 1, 1, 1), face)
+        reference = split(features, len(given.latents) - 1)
+        return Condition(
+            face=face,
+            audio=torch.cat((torch.zeros_like(audio), audio)),
+            emotion=torch.tensor([EMOTIONS, given.emotion], device=face.device),
+            reference=reference.image,
+            memory=self.diffusion_net.remember(reference.past, before),
+        )

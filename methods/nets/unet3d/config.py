@@ -1,4 +1,4 @@
-"""Sizes of the UNet family; the defaults are Stable Diffusion 1.5's. Imports nothing heavy."""
+"""Sizes of the UNet family, the published ones where none are stated. Imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """Sizes of a UNet over latent video."""
+    """Sizes of a UNet over latent video; the defaults are Stable Diffusion 1.5's."""
 
     latent: int = 4
     """Channels of a latent."""
@@ -25,3 +25,29 @@ class Sizes:
     """Values of an audio token, where audio has a transformer of its own."""
     positions: int = 32
     """Most frames that a motion module can tell apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class AudioProjection:
+    """Sizes of the network that makes audio tokens of a frame."""
+
+    window: int = 5
+    """Frames that are heard for one."""
+    layers: int = 12
+    """Hidden layers of wav2vec 2.0 that are heard."""
+    channels: int = 768
+    """Values of a speech feature in each layer."""
+    hidden: int = 512
+    """Width of the hidden layers."""
+    tokens: int = 32
+    """Audio tokens of a frame."""
+
+
+@dataclass(frozen=True, slots=True)
+class FaceProjection:
+    """Sizes of the network that makes face tokens."""
+
+    embedding: int = 512
+    """Values of the face recogniser's embedding."""
+    tokens: int = 4
+    """Tokens that are made of it."""

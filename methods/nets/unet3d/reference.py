@@ -16,7 +16,7 @@ from thbench_methods.nets.unet3d.unet import Stage, UNet
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from thbench_methods.nets.unet3d.config import Sizes
 
@@ -62,19 +62,25 @@ def alternating(tokens: Tensor, frames: int) -> Tensor:
 
 
 @dataclass(frozen=True, slots=True)
-class _Call:
-    """One forward pass; the transformers write their features into it."""
+class ReferencePass:
+    """One forward pass of a reference network; what gives features writes them into it."""
 
     tokens: Tensor | None
+    """Shape (N, tokens, C), cross-attended to; None skips that attention."""
     features: Features = field(default_factory=dict)
+    """Filled during the pass."""
     unconditional: int = 0
+    """No image reads another."""
 
     def reference_at(self, place: str) -> None:
-        return None
+        """No image reads another."""
 
 
-class _WritingTransformer(SpatialTransformer):
+class WritingTransformer(SpatialTransformer):
+    """Spatial transformer that gives its normalised tokens as features."""
+
     def forward(self, x: Tensor, call: Any) -> Tensor:
+        """Map (N, C, h, w) to the same shape."""
         tokens = self.tokens(x)
         call.features[self.place] = cast(TransformerBlock, self.transformer_blocks[0]).norm1(tokens)
         return self.mix(x, tokens, call)
@@ -83,9 +89,10 @@ class _WritingTransformer(SpatialTransformer):
 class ReferenceUNet(UNet):
     """Two-dimensional UNet without output convolution."""
 
-    def __init__(self, sizes: Sizes) -> None:
-        stage = Stage(ATTENTIONS, lambda place: _WritingTransformer(place, sizes))
-        super().__init__(sizes, [stage], output=False)
+    def __init__(self, sizes: Sizes, stages: Sequence[Stage] | None = None) -> None:
+        """Make the network; its transformers give features unless other stages are stated."""
+        writing = Stage(ATTENTIONS, lambda place: WritingTransformer(place, sizes))
+        super().__init__(sizes, stages or [writing], output=False)
 
     def forward(self, latents: Tensor, tokens: Tensor | None) -> Features:
         """Return the features of some images, at time 0.
@@ -95,8 +102,9 @@ class ReferenceUNet(UNet):
             tokens: Shape (T, tokens, C), cross-attended to. Image i reads row i mod T, as published: under guidance the
                 images [unconditional, conditional] are given two rows, which alternate. None skips that attention.
         """
-        count = len(latents)
-        call = _Call(None if tokens is None else tokens[torch.arange(count, device=tokens.device) % len(tokens)])
+        if tokens is not None:
+            tokens = tokens[torch.arange(len(latents), device=tokens.device) % len(tokens)]
+        call = ReferencePass(tokens)
         first = self.conv_in(latents)
         time = self.time_embedding(latents.new_zeros(1))
         self.last_layer(self.trunk(first, time, call), first, time, call)
