@@ -120,7 +120,7 @@ def finish(
     store = RunStore.open(folder)
     leaderboard = write_report(store)
     show(leaderboard, args, folder)
-    if not any(record.status == "ok" and record.values for record in store.records()):
+    if not any(record.status == "ok" and (record.values or record.features) for record in store.records()):
         raise NothingMeasuredError(f"no clip gave a value; see the reasons in {folder / 'leaderboard.md'}")
     return ExitCode.FAILED if leaderboard.failures else ExitCode.OK
 

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 FPS = 25
 """Frames per second that the network was trained on."""
 
+DETECTABLE = 128
+"""Pixels of the shorter side of a frame: below that the detector's maps at a quarter of the size are empty."""
+
 
 class SyncValues(NamedTuple):
     """What one protocol says of a clip."""
@@ -118,9 +121,14 @@ class Joonson:
         self._detector = loaded.s3fd()
         self._frames = FrameSpool()
         self._faces: list[NDArray[np.float64]] = []
+        self._too_small: str | None = None
 
     def add(self, view: View) -> None:
         """Find the faces of the next frame."""
+        height, width = view.rgb.shape[:2]
+        if min(height, width) < DETECTABLE:
+            self._too_small = f"frames are {width}x{height}; S3FD at a quarter needs {DETECTABLE} pixels on each side"
+            return
         self._frames.add(view.rgb)
         self._faces.append(find_faces(self._detector, view.rgb))
 
@@ -144,6 +152,8 @@ class Joonson:
         return scored(self._network, lips, audio[start * SAMPLES_PER_FRAME : stop * SAMPLES_PER_FRAME])
 
     def _nothing(self) -> str:
+        if self._too_small:
+            return self._too_small
         if not any(len(faces) for faces in self._faces):
             return "S3FD finds no face in any frame"
         needed = TrackSettings()
