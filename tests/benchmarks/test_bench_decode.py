@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -73,4 +74,7 @@ def video(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 def test_reading_is_as_fast_as_plain_iteration(benchmark: Any, video: Path) -> None:
     assert plain(video) == ours(video)
     ratio = interleaved(benchmark, lambda: plain(video), lambda: ours(video))
+    load, cores = os.getloadavg()[0], os.cpu_count() or 1
+    if ratio > SLOWEST and load > 1.5 * cores:
+        pytest.skip(f"took {ratio:.2f} times as long, but the load is {load:.1f} on {cores} cores: too busy to tell")
     assert ratio <= SLOWEST, f"{ratio:.2f} times as long as plain PyAV"
