@@ -11,7 +11,7 @@ from thbench.errors import ExitCode, UsageError
 if TYPE_CHECKING:
     import argparse
 
-    from thbench.cli import Subparsers
+    from thbench.cli.entry import Subparsers
     from thbench.parity import Outcome
     from thbench.parity.runner import Agreement
 

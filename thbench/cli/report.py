@@ -11,7 +11,7 @@ from thbench.errors import ExitCode, UsageError
 if TYPE_CHECKING:
     import argparse
 
-    from thbench.cli import Subparsers
+    from thbench.cli.entry import Subparsers
 
 
 def add_parser(subparsers: Subparsers) -> None:
