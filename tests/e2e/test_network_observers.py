@@ -27,7 +27,7 @@ from thbench.metrics import fvd, lse, observe_lse
 from thbench.metrics.available import select
 from thbench.metrics.lip_stream import CropTracks, FrameSpool, LipStream
 from thbench.metrics.observe_csim import CsimObserver
-from thbench.metrics.observe_fvd import ClipFeatures
+from thbench.metrics.observe_fvd import ClipFeatures, FvdObserver
 from thbench.metrics.observe_lpips import LpipsObserver
 from thbench.metrics.observe_lse import LseObserver
 from thbench.metrics.observe_pose_networks import PoseNetworkObserver
@@ -286,6 +286,17 @@ def test_features_that_are_no_numbers_are_refused() -> None:
     for frame in noise(16, 8, 8):
         features.add(frame)
     assert features.finish() == Missing("1 of 1 features hold NaN or infinity")
+
+
+def test_a_copy_of_the_reference_gives_the_features_of_a_real_video(own_weights: Path) -> None:
+    frames = noise(17, 20, 20)
+    name = frozenset({"fvd/styleganv-16f"})
+    copy = show(FvdObserver(name), [View(f) for f in frames], [View(f.copy()) for f in frames])
+    assert set(copy.features(facts(17))) == {"i3d.styleganv-16f.generated", "i3d.styleganv-16f.reference"}
+    other = frames.copy()
+    other[16, 0, 0, 0] ^= 1
+    made = show(FvdObserver(name), [View(f) for f in other], [View(f) for f in frames])
+    assert set(made.features(facts(17))) == {"i3d.styleganv-16f.generated"}
 
 
 # Weight files

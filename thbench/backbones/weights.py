@@ -15,8 +15,6 @@ import hashlib
 import http.client
 import json
 import os
-import secrets
-import shutil
 import stat
 import sys
 import urllib.error
@@ -26,6 +24,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import IO, TYPE_CHECKING
 
+from thbench.backbones import own_files
+from thbench.backbones.own_files import partial_file
 from thbench.backbones.weight_files import PUBLISHED, SLOTS
 from thbench.errors import MissingWeightsError, UsageError, WeightsMismatchError, did_you_mean
 from thbench.spec import WeightSlot, WeightSpec
@@ -42,11 +42,6 @@ WEIGHTS: Mapping[str, WeightSpec] = MappingProxyType({spec.name: spec for spec i
 
 SLOT_OF: Mapping[str, WeightSlot] = MappingProxyType({slot.name: slot for slot in sorted(SLOTS, key=lambda s: s.name)})
 """Files whose digest is not known, by name; only `add` brings them."""
-USER_TERMS = "user-supplied"
-"""Licence of the spec of a user's own file."""
-
-OWN_FOLDER = "own"
-"""Folder of the user's own files, in the weights folder."""
 
 _CHUNK = 1 << 20
 _TIMEOUT = 60.0
@@ -99,23 +94,8 @@ def user_spec(name: str) -> WeightSpec | None:
     Raises:
         UsageError: No weight file is called `name`, or what was written of the file cannot be read.
     """
-    published = about(name)
-    note = weights_folder() / OWN_FOLDER / f"{name}.json"
-    try:
-        content = json.loads(note.read_text(encoding="utf-8"))
-        return WeightSpec(
-            name=name,
-            file=f"{OWN_FOLDER}/{name}/{content['file']}",
-            bytes=content["bytes"],
-            sha256=content["sha256"],
-            licence=USER_TERMS,
-            source=content["source"],
-            used_for=published.used_for,
-        )
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UsageError(f"{note} cannot be read: {error}; remove it and run: {command_for(name, own=True)}") from error
+    used_for = about(name).used_for
+    return own_files.spec(weights_folder(), name, used_for)
 
 
 def command_for(name: str, *, own: bool = False) -> str:
@@ -153,25 +133,12 @@ def add(name: str, source: Path) -> WeightSpec:
         UsageError: No weight file is called `name`, the file cannot be read or the folder not be written to.
     """
     published = about(name)
-    size, digest = _measured(source)
-    if isinstance(published, WeightSpec) and (size, digest) == (published.bytes, published.sha256):
+    measured = own_files.measure(source)
+    if isinstance(published, WeightSpec) and measured == (published.bytes, published.sha256):
         remove(name)
         fetch(name, source=source)
         return published
-    folder = weights_folder() / OWN_FOLDER
-    target = folder / name / source.name
-    note = folder / f"{name}.json"
-    content = {"file": source.name, "bytes": size, "sha256": digest, "source": str(source.resolve())}
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with _partial(target) as part:
-            shutil.copyfile(source, part)
-            part.replace(target)
-        with _partial(note) as part:
-            part.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-            part.replace(note)
-    except OSError as error:
-        raise UsageError(f"{source} cannot be copied to {target.parent}: {error}; make room or rights there") from error
+    own_files.store(weights_folder(), name, source, measured)
     return spec_of(name)
 
 
@@ -182,28 +149,7 @@ def remove(name: str) -> bool:
         UsageError: No weight file is called `name`, or the file cannot be removed.
     """
     about(name)
-    folder = weights_folder() / OWN_FOLDER
-    note = folder / f"{name}.json"
-    was_there = note.exists()
-    try:
-        note.unlink(missing_ok=True)
-        if (folder / name).is_dir():
-            shutil.rmtree(folder / name)
-    except OSError as error:
-        raise UsageError(f"the file for {name!r} in {folder} cannot be removed: {error}; free it") from error
-    return was_there
-
-
-def _measured(path: Path) -> tuple[int, str]:
-    try:
-        with path.open("rb") as stream:
-            digest = hashlib.file_digest(stream, "sha256").hexdigest()
-        size = path.stat().st_size
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}; give the path of a weight file") from error
-    if size == 0:
-        raise UsageError(f"{path} is empty; give the path of a weight file")
-    return size, digest
+    return own_files.remove(weights_folder(), name)
 
 
 def locate(name: str) -> Path:
@@ -274,7 +220,7 @@ def fetch(name: str, *, source: Path | None = None, on_bytes: Callable[[int, int
     target = weights_folder() / spec.file
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with _opened(spec, source) as stream, _partial(target) as part:
+        with _opened(spec, source) as stream, partial_file(target) as part:
             _copy_verified(stream, part, spec, str(source or spec.url), on_bytes)
             part.replace(target)
     except OSError as error:
@@ -335,16 +281,6 @@ def _read(stream: IO[bytes], spec: WeightSpec) -> bytes:
         raise _download_failed(spec, error) from error
 
 
-@contextmanager
-def _partial(target: Path) -> Iterator[Path]:
-    """A temporary name beside `target`; removed at the end if it still exists."""
-    part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
-    try:
-        yield part
-    finally:
-        part.unlink(missing_ok=True)
-
-
 class _Note:
     """The memory that a file was found right: a small file in the user's cache folder.
 
@@ -374,7 +310,7 @@ class _Note:
         """Remember it; where nothing can be written, the next start hashes again."""
         with suppress(OSError):
             self._file.parent.mkdir(parents=True, exist_ok=True)
-            with _partial(self._file) as part:
+            with partial_file(self._file) as part:
                 part.write_text(json.dumps(self._state), encoding="utf-8")
                 part.replace(self._file)
 
@@ -382,7 +318,7 @@ class _Note:
 def _require_size(path: Path, spec: WeightSpec) -> None:
     size = _size(path)
     if size is None:
-        own = spec.licence == USER_TERMS
+        own = spec.licence == own_files.TERMS
         raise MissingWeightsError(
             f"the weight file {spec.file!r} ({spec.used_for}) is not in {path.parent}; run: "
             f"{command_for(spec.name, own=own)}, or set {FOLDER_VARIABLE} to the folder that has it"
@@ -402,7 +338,7 @@ def _require_digest(path: Path, spec: WeightSpec) -> None:
 
 
 def _mismatch(origin: str, spec: WeightSpec, expected: str, got: str) -> WeightsMismatchError:
-    if spec.licence == USER_TERMS:
+    if spec.licence == own_files.TERMS:
         return WeightsMismatchError(
             f"{origin} is not the file that was added for {spec.name!r}: expected {expected}, got {got}; run: "
             f"{command_for(spec.name, own=True)}"

@@ -117,10 +117,11 @@ def _get(args: argparse.Namespace) -> int:
 
 
 def _add(args: argparse.Namespace) -> int:
-    from thbench.backbones.weights import USER_TERMS, add, weights_folder
+    from thbench.backbones import own_files
+    from thbench.backbones.weights import add, weights_folder
 
     spec = add(args.name, args.file)
-    path, own = weights_folder() / spec.file, spec.licence == USER_TERMS
+    path, own = weights_folder() / spec.file, spec.licence == own_files.TERMS
     if args.json:
         row = {"name": args.name, "path": str(path), "sha256": spec.sha256, "user_supplied": own}
         return _write_json(row, ExitCode.OK)

@@ -101,7 +101,10 @@ class ClipFeatures:
 
 
 class _Protocol:
-    """One protocol on one video: its clips as a generated one, and, in the ground-truth row, as a reference."""
+    """One protocol on one video: its clips as a generated one, and, while its frames are the real ones, as a reference.
+
+    A ground-truth row may be a copy of the reference, so it is known by its frames and not by its file.
+    """
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -111,10 +114,10 @@ class _Protocol:
         self._own = {own: ClipFeatures(chosen.generated, chosen, network)}
         self._real = {real: ClipFeatures(chosen.reference, chosen, network)} if real != own else {}
         self._faceless = 0
-        self._is_reference = False
+        self._is_real = True
 
     def add(self, moment: Moment) -> None:
-        self._is_reference = moment.reference is moment.generated
+        self._is_real = self._is_real and _equal(moment)
         frame = _frame(self.name, moment.generated)
         if frame is None:
             self._faceless += 1
@@ -128,7 +131,7 @@ class _Protocol:
         return {key: clips.finish() for key, clips in self._clips().items()}
 
     def _clips(self) -> dict[str, ClipFeatures]:
-        return self._own | self._real if self._is_reference else self._own
+        return self._own | self._real if self._is_real else self._own
 
 
 class FvdObserver:
@@ -145,6 +148,12 @@ class FvdObserver:
     def features(self, clip: ClipFacts) -> Features:
         """Return the logits, one row for each clip of frames."""
         return {key: rows for chosen in self._protocols for key, rows in chosen.features().items()}
+
+
+def _equal(moment: Moment) -> bool:
+    """Whether the frame is that of the reference."""
+    ours, theirs = moment.generated, moment.reference
+    return theirs is not None and (ours is theirs or np.array_equal(ours.rgb, theirs.rgb))
 
 
 def _frame(name: str, view: View) -> NDArray[np.uint8] | None:
