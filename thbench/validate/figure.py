@@ -29,13 +29,15 @@ def draw(validation: Validation, stem: Path) -> tuple[Path, ...]:
         stem: Path without ending.
 
     Returns:
-        The files.
+        The files; none if nothing was measured.
     """
     from matplotlib.backends.backend_pdf import FigureCanvasPdf
     from matplotlib.figure import Figure
 
     columns = [d.name for d in validation.degradations]
     rows = [v for v in validation.verdicts if any(r.clips for r in validation.responses if r.metric == v.metric)]
+    if not rows:
+        return ()
     figure = Figure(figsize=(3.2 + 0.36 * len(columns), 2.2 + 0.22 * len(rows)), layout="constrained")
     FigureCanvasPdf(figure)
     axes = figure.add_subplot()

@@ -50,7 +50,7 @@ def kept(count: int, share: float) -> NDArray[np.int64]:
 
 def shifted(frame: Image, right: float, down: float) -> Image:
     """Move a frame by any number of pixels (Lanczos, edges mirrored)."""
-    matrix = np.array([[1, 0, right], [0, 1, down]])
+    matrix = np.array([[1, 0, right], [0, 1, down]], dtype=np.float64)
     size = (frame.shape[1], frame.shape[0])
     moved = cv2.warpAffine(frame, matrix, size, flags=cv2.INTER_LANCZOS4, borderMode=cv2.BORDER_REFLECT)
     return np.asarray(moved, dtype=np.uint8)
