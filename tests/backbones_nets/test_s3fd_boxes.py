@@ -17,6 +17,7 @@ from thbench.backbones.s3fd import (
     decode,
     detect,
     find_faces,
+    find_faces_in_batch,
     in_pixels,
     preprocess,
     priors,
@@ -93,3 +94,14 @@ def test_an_image_without_a_face_gives_no_box() -> None:
     assert find_faces(filled(S3FD), np.zeros((256, 256, 3), np.uint8)).shape == (0, 5)
     several = find_faces(filled(S3FD), np.zeros((256, 256, 3), np.uint8), scales=(0.25, 0.5), threshold=0.1)
     assert several.shape[1] == 5 and len(several) > 1
+
+
+def test_a_batch_finds_in_each_image_what_one_alone_finds() -> None:
+    random = np.random.default_rng(2)
+    images = [random.integers(0, 256, (256, 320, 3)).astype(np.uint8) for _ in range(3)]
+    network = filled(S3FD)
+    alone = [find_faces(network, image, threshold=0.1) for image in images]
+    together = find_faces_in_batch(network, images, threshold=0.1)
+    for one, same in zip(alone, together, strict=True):
+        assert one.shape == same.shape
+        assert np.allclose(one, same, rtol=1e-4, atol=1e-2)

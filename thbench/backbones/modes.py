@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import torch
 from torch import nn
 
+from thbench.backbones.convolution import Convolution
 from thbench.backbones.folding import fold_batch_norms
 from thbench.backbones.syncnet import LipTower, SyncNet
 from thbench.errors import UsageError, did_you_mean
@@ -26,8 +27,8 @@ Mode = Literal["exact", "fast"]
 MODES: tuple[Mode, ...] = ("exact", "fast")
 """`exact`: float32, the fixtures' tolerances hold. `fast`: bfloat16."""
 
-_LAYOUTS = {4: torch.channels_last, 5: torch.channels_last_3d}
-_LOWERED = (nn.Conv2d, nn.Conv3d, nn.PReLU, nn.BatchNorm2d, nn.BatchNorm3d)
+_CONVOLUTIONS = (nn.Conv2d, nn.Conv3d)
+_BETWEEN = (nn.PReLU, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
 def prepare(network: ModuleT, mode: Mode) -> ModuleT:
@@ -55,9 +56,10 @@ def prepare(network: ModuleT, mode: Mode) -> ModuleT:
         prepared.netcnnlip = LipTower(prepared.netcnnlip)
     if mode == "fast":
         _lower(prepared)
-    for layer in prepared.modules():
-        if isinstance(layer, nn.Conv2d | nn.Conv3d):
-            layer.weight.data = layer.weight.data.contiguous(memory_format=_LAYOUTS[layer.weight.dim()])
+    for parent in list(prepared.modules()):
+        for name, layer in list(parent.named_children()):
+            if isinstance(layer, nn.Conv2d | nn.Conv3d):
+                setattr(parent, name, Convolution(layer))
     return prepared
 
 
@@ -65,9 +67,9 @@ def _lower(network: nn.Module) -> None:
     """Hold convolutions and what stands between them in bfloat16; each layer takes whatever its neighbour hands it."""
     kept = {id(layer) for parent in network.modules() for layer in _in_float32(parent)}
     for layer in network.modules():
-        if isinstance(layer, _LOWERED) and id(layer) not in kept:
+        if isinstance(layer, (*_CONVOLUTIONS, *_BETWEEN)) and id(layer) not in kept:
             layer.to(torch.bfloat16)
-        if isinstance(layer, (*_LOWERED, nn.Linear)):
+        if isinstance(layer, (*_BETWEEN, nn.Linear)):
             layer.register_forward_pre_hook(_cast)
 
 
