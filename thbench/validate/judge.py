@@ -116,7 +116,7 @@ def respond(spec: MetricSpec, degradation: Degradation, evidence: Evidence) -> R
         metric=spec.name,
         degradation=degradation.name,
         clips=len(evidence.values) if spec.statistic is not None and len(table) else len(table),
-        means=tuple(measured.means),
+        means=measured.means,
         rho=measured.rho,
         least_rho=measured.least_rho,
         change=measured.change,
@@ -127,16 +127,16 @@ def respond(spec: MetricSpec, degradation: Degradation, evidence: Evidence) -> R
     )
 
 
+@dataclass(frozen=True, slots=True)
 class Measured:
-    """Numbers of one response."""
+    """Numbers of one response; see `Response`."""
 
-    def __init__(self, means: list[float], rho: float | None, least_rho: float | None, change: float | None) -> None:
-        self.means = means
-        self.rho = rho
-        self.least_rho = least_rho
-        self.change = change
-        self.base = math.nan
-        """Mean absolute value on the unchanged clips."""
+    means: tuple[float, ...] = ()
+    rho: float | None = None
+    least_rho: float | None = None
+    change: float | None = None
+    base: float = math.nan
+    """Mean absolute value on the unchanged clips."""
 
     @classmethod
     def of(cls, table: NDArray[np.float64], degradation: Degradation) -> Measured:
@@ -147,7 +147,7 @@ class Measured:
             degradation: Its doses.
         """
         if not len(table):
-            return cls([], None, None, None)
+            return cls()
         means = table.mean(axis=0)
         rho = spearman(degradation.doses, list(means))
         each = [r for row in table if (r := spearman(degradation.doses, list(row))) is not None]
@@ -156,9 +156,8 @@ class Measured:
         with np.errstate(invalid="ignore"):
             # Two infinities (PSNR of equal frames) are no change.
             changes = np.where(table == origin, 0.0, np.abs(table - origin))
-        measured = cls(means.tolist(), rho, least, float(changes.mean(axis=0).max()))
-        measured.base = float(np.abs(origin).mean())
-        return measured
+        change = float(changes.mean(axis=0).max())
+        return cls(tuple(means.tolist()), rho, least, change, float(np.abs(origin).mean()))
 
 
 def _allowed(expectation: Expectation, measured: Measured) -> float | None:
