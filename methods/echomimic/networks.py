@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-import torch
 from thbench_methods.echomimic.config import PAPER, Config
+from thbench_methods.nets.unet3d.guidance import paired
 from thbench_methods.nets.unet3d.locator import FaceLocator
 from thbench_methods.nets.unet3d.motion import MotionModule
 from thbench_methods.nets.unet3d.reference import ReferenceUNet, split
@@ -96,11 +96,9 @@ class EchoMimic(nn.Module):
         """
         # As published, the reference network's transformers skip their cross-attention.
         features = split(self.reference_unet(latents, None), past=0).image
-        locator = self.face_locator(mask[:, :, None])
-        if not guided:
-            return Condition(audio, locator, features, guided=False)
         return Condition(
-            audio=torch.cat((torch.zeros_like(audio), audio)),
-            locator=torch.cat((torch.zeros_like(locator), locator)),
-            reference={place: torch.cat((tokens, tokens)) for place, tokens in features.items()},
+            audio=paired(audio, guided=guided),
+            locator=paired(self.face_locator(mask[:, :, None]), guided=guided),
+            reference={place: paired(tokens, tokens, guided=guided) for place, tokens in features.items()},
+            guided=guided,
         )

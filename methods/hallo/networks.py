@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from thbench_methods.hallo.config import PAPER, Config
 from thbench_methods.nets.unet3d.attention import Attention, FeedForward
+from thbench_methods.nets.unet3d.guidance import paired
 from thbench_methods.nets.unet3d.layout import to_maps, to_tokens
 from thbench_methods.nets.unet3d.locator import FaceLocator
 from thbench_methods.nets.unet3d.motion import MotionModule
@@ -184,17 +185,21 @@ class Hallo(nn.Module):
         self.imageproj = ImageProjModel(config.face, sizes.tokens)
         self.audioproj = AudioProjModel(config.audio, sizes.audio)
 
-    def condition(self, given: Given) -> Condition:
-        """Return what the denoiser is told under guidance, [unconditional | conditional]; once per clip of frames."""
-        face = self.imageproj(torch.cat((torch.zeros_like(given.face), given.face)))
-        audio = self.audioproj(given.audio)
-        locator = self.face_locator(given.region[:, :, None])
-        features = self.reference_unet(given.latents.repeat(2, 1, 1, 1), face)
+    def condition(self, given: Given, *, guided: bool = True) -> Condition:
+        """Return what the denoiser is told; once per clip of frames.
+
+        Args:
+            given: What the clip is made from.
+            guided: Return [unconditional | conditional]. Unconditional is no face, no audio and no region.
+        """
+        face = paired(self.imageproj(given.face), self.imageproj(torch.zeros_like(given.face)), guided=guided)
+        features = self.reference_unet(paired(given.latents, given.latents, guided=guided), face)
         return Condition(
             face=face,
-            audio=torch.cat((torch.zeros_like(audio), audio)),
-            locator=torch.cat((torch.zeros_like(locator), locator)),
-            masks=[Masks(*(torch.cat((mask, mask)) for mask in level)) for level in given.masks],
+            audio=paired(self.audioproj(given.audio), guided=guided),
+            locator=paired(self.face_locator(given.region[:, :, None]), guided=guided),
+            masks=[Masks(*(paired(mask, mask, guided=guided) for mask in level)) for level in given.masks],
             scale=given.scale,
             reference=split(features, len(given.latents) - 1),
+            guided=guided,
         )

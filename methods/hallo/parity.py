@@ -17,7 +17,7 @@ from thbench_methods.hallo.networks import (
 from thbench_methods.nets.building import build
 from thbench_methods.nets.sampling import sample as run_sampler
 from thbench_methods.nets.unet3d.config import AudioProjection, FaceProjection
-from thbench_methods.nets.unet3d.guidance import Guided
+from thbench_methods.nets.unet3d.guidance import is_guided, with_guidance
 from thbench_methods.nets.unet3d.locator import FaceLocator
 from thbench_methods.nets.unet3d.parity import BANK, features_of, sizes_of
 from thbench_methods.nets.unet3d.projections import AudioProjModel, ImageProjModel
@@ -90,6 +90,7 @@ def sample(fixture: Fixture) -> Outputs:
     """`hallo.sample`: latents of a clip of frames by guided DDIM, and all latents on the way."""
     net = _network(fixture, lambda: Hallo(_config(fixture.config)))
     given = tensors(fixture.inputs)
+    scale = float(fixture.inputs["guidance_scale"])
     condition = net.condition(
         Given(
             latents=given["reference_latents"],
@@ -98,17 +99,18 @@ def sample(fixture: Fixture) -> Outputs:
             region=given["face_region_image"],
             masks=_masks(given),
             scale=given["motion_scale"],
-        )
+        ),
+        guided=is_guided(scale),
     )
     scheduler = fixture.config["scheduler"]
     diffusion = Diffusion(scheduler["beta_start"], scheduler["beta_end"])
     steps = sampler(int(fixture.inputs["num_inference_steps"]), diffusion)
-    guided = Guided(net.denoising_unet, float(fixture.inputs["guidance_scale"]))
+    denoiser = with_guidance(net.denoising_unet, scale)
     visited: list[Tensor] = []
 
     def denoise(latent: Tensor, time: float) -> Tensor:
         visited.append(latent)
-        return guided.full(latent, torch.tensor(time), condition)[0]
+        return denoiser.full(latent, torch.tensor(time), condition)[0]
 
     latents = run_sampler(steps, denoise, given["initial_noise"])
     return {

@@ -13,6 +13,7 @@ from thbench_methods.memo.config import PAPER, Config
 from thbench_methods.memo.memory import Memory, MemoryModule
 from thbench_methods.memo.reference import ReferenceNet
 from thbench_methods.nets.unet3d.attention import Attention, FeedForward, join_heads, split_heads
+from thbench_methods.nets.unet3d.guidance import paired
 from thbench_methods.nets.unet3d.layout import clips, images, to_maps, to_tokens
 from thbench_methods.nets.unet3d.projections import AudioProjModel, ImageProjModel
 from thbench_methods.nets.unet3d.reference import alternating, split
@@ -270,21 +271,23 @@ class MEMO(nn.Module):
         self.image_proj = ImageProjModel(config.face, sizes.tokens)
         self.audio_proj = AudioProjModel(config.audio, sizes.audio)
 
-    def condition(self, given: Given, before: Mapping[str, Memory] | None) -> Condition:
-        """Return what the denoiser is told under guidance, [unconditional | conditional]; once per clip of frames.
+    def condition(self, given: Given, before: Mapping[str, Memory] | None, *, guided: bool = True) -> Condition:
+        """Return what the denoiser is told; once per clip of frames.
 
         Args:
             given: What the clip is made from.
             before: The memory in the condition of the clip before; None for the first clip.
+            guided: Return [unconditional | conditional]. Unconditional is no face, no audio and no emotion.
         """
-        face = self.image_proj(torch.cat((torch.zeros_like(given.face), given.face)))
-        audio = self.audio_proj(given.audio)
-        features = self.reference_net(given.latents.repeat(2, 1, 1, 1), face)
+        face = paired(self.image_proj(given.face), self.image_proj(torch.zeros_like(given.face)), guided=guided)
+        features = self.reference_net(paired(given.latents, given.latents, guided=guided), face)
         reference = split(features, len(given.latents) - 1)
+        emotion = torch.tensor([given.emotion], device=face.device)
         return Condition(
             face=face,
-            audio=torch.cat((torch.zeros_like(audio), audio)),
-            emotion=torch.tensor([EMOTIONS, given.emotion], device=face.device),
+            audio=paired(self.audio_proj(given.audio), guided=guided),
+            emotion=paired(emotion, torch.full_like(emotion, EMOTIONS), guided=guided),
             reference=reference.image,
             memory=self.diffusion_net.remember(reference.past, before),
+            guided=guided,
         )

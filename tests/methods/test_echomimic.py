@@ -153,7 +153,6 @@ def test_published_sizes_are_the_defaults() -> None:
     assert len(net.state_dict()) == 1274
 
 
-@pytest.mark.full
 @pytest.mark.parametrize(
     ("batch", "steps", "total", "last_layer"), [(2, 30, 965.19e12, 2.8129e12), (1, 6, 90.27e12, 1.2575e12)]
 )

@@ -9,11 +9,13 @@ import pytest
 import torch
 from thbench_methods.hallo.config import PAPER, Config
 from thbench_methods.hallo.networks import Condition, DenoisingUNet, Given, Hallo, Masks
+from thbench_methods.nets.building import build
 from thbench_methods.nets.unet3d.config import AudioProjection, FaceProjection, Sizes
 from thbench_methods.nets.unet3d.reference import Reference, ReferenceUNet, split
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
+from thbench.errors import WeightsMismatchError
 from thbench.parity import Outcome
 
 TINY = Config(
@@ -151,6 +153,17 @@ def test_audio_is_not_heard_outside_the_masks(net: Hallo) -> None:
     torch.testing.assert_close(*(net.denoising_unet.full(noisy(), TIME, x)[0] for x in (deaf, other)))
 
 
+def test_without_guidance_the_conditional_half_is_run_alone(net: Hallo) -> None:
+    pair, alone = (net.condition(given(frames=1), guided=guided) for guided in (True, False))
+    for name in ("face", "audio", "locator"):
+        torch.testing.assert_close(getattr(alone, name), getattr(pair, name)[1:])
+    # Of two frames laid end to end, the conditional half's only one reads the conditional reference.
+    led = Reference(*({place: tokens[1:] for place, tokens in part.items()} for part in pair.reference))
+    whole, _ = net.denoising_unet.full(noisy(1), TIME, pair)
+    half, _ = net.denoising_unet.full(noisy(1)[1:], TIME, replace(alone, reference=led))
+    torch.testing.assert_close(half, whole[1:], atol=1e-5, rtol=1e-4)
+
+
 def test_unconditional_is_no_face_no_audio_and_no_region(net: Hallo) -> None:
     condition = net.condition(given())
     torch.testing.assert_close(condition.face[:1], net.imageproj(torch.zeros(1, 9)))
@@ -168,6 +181,19 @@ def test_modules_that_the_release_never_runs_do_nothing(net: Hallo) -> None:
     assert after.equal(before)
 
 
+def test_the_release_file_loads_strictly(net: Hallo) -> None:
+    state = net.state_dict()
+    loaded = build(lambda: Hallo(TINY), state, source="net.pth")
+    assert all(tensor.equal(state[key]) for key, tensor in loaded.state_dict().items())
+    tables = [key for key in state if key.endswith(".pe")]
+    assert len(tables) == 2 * 10
+    build(lambda: Hallo(TINY), {key: state[key] for key in state if key not in tables}, source="net.pth")
+    with pytest.raises(WeightsMismatchError, match=r"net.pth does not fit Hallo: 1 missing.*imageproj.norm.bias"):
+        build(lambda: Hallo(TINY), {k: v for k, v in state.items() if k != "imageproj.norm.bias"}, source="net.pth")
+    with pytest.raises(WeightsMismatchError, match=r"1 unexpected \(more\)"):
+        build(lambda: Hallo(TINY), {**state, "more": torch.ones(1)}, source="net.pth")
+
+
 def test_published_sizes_are_the_defaults() -> None:
     with torch.device("meta"):
         net = Hallo(PAPER)
@@ -182,7 +208,6 @@ def test_published_sizes_are_the_defaults() -> None:
     assert len(net.denoising_unet.state_dict()) == 1946
 
 
-@pytest.mark.full
 def test_operations_are_the_published_ones() -> None:
     """LightningCP, Table 1: 2158.08 TFLOP in 40 steps of 16 frames at 512 px, guided, after 2 motion frames."""
     with torch.device("meta"):

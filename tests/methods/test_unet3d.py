@@ -10,7 +10,7 @@ import torch
 from thbench_methods.nets.sampling import sample
 from thbench_methods.nets.unet3d.attention import Attention
 from thbench_methods.nets.unet3d.config import Sizes
-from thbench_methods.nets.unet3d.guidance import Guided
+from thbench_methods.nets.unet3d.guidance import Guided, is_guided, paired, with_guidance
 from thbench_methods.nets.unet3d.layers import TimeEmbedding
 from thbench_methods.nets.unet3d.layout import clips, frames_last, images, pixels_last, to_maps, to_tokens
 from thbench_methods.nets.unet3d.motion import MotionModule
@@ -241,3 +241,20 @@ def test_guidance_goes_from_unconditional_through_conditional(scale: float) -> N
     torch.testing.assert_close(prediction, z + 1 + scale * 2)
     assert deep.shape == (2, 3)
     torch.testing.assert_close(guided.shallow(z, torch.tensor(0), condition, deep), 2 * (z + 1 + scale * 2))
+
+
+def test_each_clip_under_guidance_keeps_its_time() -> None:
+    class Timed(Linear):
+        def full(self, z: Tensor, t: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
+            return z + t[:, None], z
+
+    prediction, _ = Guided(Timed(), 3.5).full(torch.zeros(2, 3), torch.tensor([1.0, 2.0]), torch.empty(0))
+    assert prediction[:, 0].tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("scale", [0.0, 1.0])
+def test_scales_up_to_one_run_the_conditional_half_alone(scale: float) -> None:
+    denoiser, led = Linear(), torch.ones(1, 3)
+    assert with_guidance(denoiser, scale) is denoiser
+    assert paired(led, guided=is_guided(scale)) is led
+    assert paired(led, guided=is_guided(1.5)).tolist() == [[0, 0, 0], [1, 1, 1]]

@@ -26,9 +26,9 @@ class TimeEmbedding(nn.Module):
         self.linear_2 = nn.Linear(TIME_FACTOR * width, TIME_FACTOR * width)
 
     def forward(self, times: Tensor) -> Tensor:
-        """Map times (B,), of any real type, to (B, 4 width)."""
+        """Map times (B,), of any real type and on any device, to (B, 4 width)."""
         weight = self.linear_1.weight
-        turns = angles(times.to(torch.float32), frequencies(self.width // 2).to(times.device))
+        turns = angles(times.to(weight.device, torch.float32), frequencies(self.width // 2).to(weight.device))
         waves = torch.cat((turns.cos(), turns.sin()), dim=-1).to(weight.dtype)
         embedded: Tensor = self.linear_2(F.silu(self.linear_1(waves)))
         return embedded
