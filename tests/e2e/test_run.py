@@ -127,3 +127,17 @@ def test_the_main_job_runs_and_leaves_a_report(weights: str, tmp_path: Path) -> 
     assert done.returncode == 0, done.stderr
     assert "drawn test clips" in done.stdout
     assert (tmp_path / "latest" / "leaderboard.md").is_file()
+
+
+@pytest.mark.real
+def test_the_main_job_runs_on_real_clips(shared: Path, weights: str, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, ROOT / "run_bench.py", "--data", shared / "real" / "reference", "--work", tmp_path],
+        capture_output=True, text=True, timeout=1200, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    table = rows(tmp_path / "bench")
+    for row in ("ground-truth", "static-portrait", "shuffled-audio", "mouth-warp"):
+        assert (table[row]["ssim"]["scored"], table[row]["ssim"]["total"]) == (4, 4)
+    assert table["shuffled-audio"]["lip-audio-corr"]["value"] < table["ground-truth"]["lip-audio-corr"]["value"]
+    assert table["mouth-warp"]["m-lmd/eat"]["value"] > 0
