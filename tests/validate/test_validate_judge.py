@@ -127,7 +127,7 @@ def test_verdicts_sum_up() -> None:
     assert verdict_of(SSIM, [good]).verdict == "holds"
     assert verdict_of(SSIM, [nothing]).verdict == "not measured"
     mixed = verdict_of(SSIM, [good, bad, nothing])
-    assert (mixed.verdict, mixed.held, mixed.expected) == ("fails", 1, 3)
+    assert (mixed.verdict, mixed.held, mixed.failed, mixed.expected) == ("fails", 1, 1, 3)
     assert "noise" in mixed.reasons[0]
 
 
@@ -189,7 +189,7 @@ def test_a_verdict_is_about_one_version_of_a_metric(validation) -> None:
 
 def test_the_page_names_what_fails(validation) -> None:
     page = markdown(validation)
-    assert "| `psnr/cap100` | **fails** | 0/1 | blur: should be one that falls: rho +1.00 |" in page
+    assert "| `psnr/cap100` | **fails** | 0/1 | blur: must fall: rho +1.00 |" in page
     assert "3 metrics: 2 hold, 1 fail" in summary(validation) or "1 hold, 1 fail, 1 not measured" in summary(validation)
 
 

@@ -59,6 +59,8 @@ class MetricVerdict(Document):
     """`not measured`: no response that it must show could be measured."""
     held: int
     """Expectations that hold."""
+    failed: int
+    """Expectations that do not; the rest was not measured."""
     expected: int
     """Expectations in all."""
     reasons: tuple[str, ...]
@@ -89,6 +91,7 @@ class Validation(Document):
     degradations: tuple[Degradation, ...]
     verdicts: tuple[MetricVerdict, ...]
     responses: tuple[Response, ...]
+    """All that was measured or expected."""
     failures: tuple[str, ...] = ()
     """Videos that could not be made or scored."""
 
@@ -130,6 +133,5 @@ def marks(validation: Validation, specs: Iterable[MetricSpec]) -> Mapping[str, s
         if verdict is None or verdict.verdict == "not measured":
             said[spec.name] = "not validated: " + (verdict.reasons[0] if verdict and verdict.reasons else "not tried")
         elif verdict.verdict == "fails":
-            failed = verdict.expected - verdict.held
-            said[spec.name] = f"fails {failed} of {verdict.expected} expectations: {'; '.join(verdict.reasons)}"
+            said[spec.name] = f"fails {verdict.failed} of {verdict.expected} expectations: {'; '.join(verdict.reasons)}"
     return said

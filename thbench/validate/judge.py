@@ -178,9 +178,9 @@ def _verdict(expectation: Expectation | None, measured: Measured) -> tuple[Verdi
         return ("holds", "") if fine else ("fails", f"changes by {measured.change:.3g}, allowed {allowed:.3g}")
     if measured.rho is None:
         return "fails", "does not change"
-    wanted = 1.0 if expectation.response == "rises" else -1.0
+    wanted, word = (1.0, "rise") if expectation.response == "rises" else (-1.0, "fall")
     fine = wanted * measured.rho >= MONOTONE
-    return ("holds", "") if fine else ("fails", f"should be one that {expectation.response}: rho {measured.rho:+.2f}")
+    return ("holds", "") if fine else ("fails", f"must {word}: rho {measured.rho:+.2f}")
 
 
 def verdict_of(spec: MetricSpec, responses: Sequence[Response]) -> MetricVerdict:
@@ -204,6 +204,7 @@ def verdict_of(spec: MetricSpec, responses: Sequence[Response]) -> MetricVerdict
         protocol_id=spec.protocol_id,
         verdict=verdict,
         held=sum(r.verdict == "holds" for r in checked),
+        failed=len(failed),
         expected=len(checked),
         reasons=reasons,
     )

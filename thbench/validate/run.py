@@ -139,7 +139,7 @@ def validate(
         monotone=MONOTONE,
         degradations=tuple(degradations),
         verdicts=verdicts,
-        responses=responses,
+        responses=tuple(r for r in responses if r.clips or r.expected),
         failures=tuple(f"{t.name}: {line}" for t, o in zip(trials, outcomes, strict=True) for line in o.failures),
     )
 
