@@ -1,0 +1,151 @@
+"""Times both sides, each in a process of its own, turn by turn, and writes the comparison down."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from peer_theirs import PARTS
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[2]
+SIDES = ("peer", "exact", "fast")
+PACKAGES = ("pytorch_fid", "cleanfid", "torch_fidelity", "torchmetrics", "lpips", "skimage", "syncnet_python")
+PACKAGES += ("insightface", "onnxruntime", "onnx", "cdfvd", "python_speech_features", "imageio_ffmpeg")
+"""What the extra `oracle-peers` installs, by import name."""
+
+Arrays = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one run took."""
+
+    cpu: float
+    wall: float
+    peak_mib: float
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of one side."""
+
+    cost: Cost
+    arrays: Arrays
+
+
+def run(side: str, part: str, folder: Path, threads: int = 1, extra: Path | None = None) -> Run:
+    """Run a side in a process of its own; numeric libraries get `threads` threads."""
+    output = folder / "output.npz"
+    paths = [str(ROOT), str(HERE), os.environ.get("PYTHONPATH", "")]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths)), "OMP_WAIT_POLICY": "PASSIVE"}
+    environment |= {f"{name}_NUM_THREADS": str(threads) for name in ("OMP", "OPENBLAS", "MKL")}
+    command = [sys.executable, str(HERE / "peer_worker.py"), side, part, str(extra or folder), str(output)]
+    done = subprocess.run([*command, "--threads", str(threads)], env=environment, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"{side} of {part} failed:\n{done.stderr[-3000:]}")
+    with np.load(output) as saved:
+        arrays = {name: saved[name] for name in saved.files}
+    return Run(Cost(**json.loads(done.stdout.strip().splitlines()[-1])), arrays)
+
+
+def make_material(folder: Path, clip: Path, frames: int) -> None:
+    """Write clips and weights in a process of its own."""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join((str(ROOT), str(HERE))), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, str(HERE / "peer_material.py"), str(folder), str(clip), str(frames)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"the material could not be made:\n{done.stderr[-3000:]}")
+
+
+def make_features(folder: Path, count: int) -> Path:
+    """Write two sets of 2048 features with the spectrum of real ones: few strong directions, the rest weak."""
+    folder.mkdir(exist_ok=True)
+    random = np.random.default_rng(0)
+    mix = random.standard_normal((256, 2048)) * 0.1
+    for name, shift in (("first", 0.0), ("second", 0.01)):
+        rows = random.standard_normal((count, 256)) @ mix + 0.05 * random.standard_normal((count, 2048))
+        np.save(folder / f"{name}.npy", np.maximum(rows + 0.4 + shift, 0))
+    return folder
+
+
+def difference(ours: Arrays, theirs: Arrays) -> float | None:
+    """Largest difference relative to the largest value, over what both give in the same shape."""
+    shared = [name for name in theirs if name in ours and ours[name].shape == theirs[name].shape]
+    gaps = [float(np.abs(ours[n] - theirs[n]).max() / max(np.abs(theirs[n]).max(), 1e-12)) for n in shared]
+    return max(gaps, default=None)
+
+
+@torch.inference_mode()
+def convolution_rate() -> dict[str, float]:
+    """Measured GFLOP per CPU second of a 3x3 convolution of 256 channels, channels last, on one thread."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    rates = {}
+    for name, dtype in (("exact", torch.float32), ("fast", torch.bfloat16)):
+        x, weight = torch.randn(8, 256, 35, 35), torch.randn(256, 256, 3, 3)
+        x, weight = (t.to(dtype).to(memory_format=torch.channels_last) for t in (x, weight))
+        seconds = []
+        for _ in range(8):
+            started = time.process_time()
+            torch.nn.functional.conv2d(x, weight, padding=1)
+            seconds.append(time.process_time() - started)
+        rates[name] = 2 * 8 * 256 * 256 * 9 * 35 * 35 / min(seconds) / 1e9
+    torch.set_num_threads(threads)
+    return rates
+
+
+def gflop(part: str, frames: int, side: int) -> float | None:
+    """Multiplications and additions of a part's network, both videos where it sees both (counted by torch)."""
+    area = side * side
+    each = {
+        "FID features": 2 * frames * 11.42,
+        "FVD logits": 2 * (frames // 16) * 55.6,
+        "LSE detection": frames * 10.3 * area / 512**2,
+        "LSE scoring": (frames - 5) * 3.61,
+        "CSIM embeddings": 2 * frames * 12.6,
+        "LPIPS alex": frames * 3.5 * area / 256**2,
+    }
+    return each.get(part.split(",")[0])
+
+
+def compare(folder: Path, parts: tuple[str, ...] = tuple(PARTS)) -> dict[str, dict[str, Run]]:
+    """Run the sides of each part turn by turn on one thread."""
+    found: dict[str, dict[str, Run]] = {}
+    for part in parts:
+        if part in ("Frechet distance", "SSIM and PSNR"):
+            continue
+        found[part] = {side: run(side, part, folder) for side in SIDES}
+        if part == "LSE scoring":
+            found["LSE agreement"] = {side: run(side, "LSE agreement", folder) for side in SIDES[1:]}
+    return found
+
+
+def machine() -> str:
+    """The processor and the load, as the figures depend on both."""
+    names = [
+        line.partition(":")[2].strip()
+        for line in Path("/proc/cpuinfo").read_text().splitlines()
+        if "model name" in line
+    ]
+    flags = [flag for flag in ("avx512f", "avx512_bf16", "amx_bf16") if flag in Path("/proc/cpuinfo").read_text()]
+    name = names[0] if names else platform.processor()
+    return (
+        f"{name}, {os.cpu_count()} cores, {', '.join(flags)}; load {os.getloadavg()[0]:.1f}; torch {torch.__version__}"
+    )
+
+
+def number(value: float | None, digits: int = 2) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def row(*cells: str) -> str:
+    return "| " + " | ".join(cells) + " |"
