@@ -18,10 +18,6 @@ from peer_theirs import PARTS
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[2]
 SIDES = ("peer", "exact", "fast")
-PACKAGES = ("pytorch_fid", "cleanfid", "torch_fidelity", "torchmetrics", "lpips", "skimage", "syncnet_python")
-PACKAGES += ("insightface", "onnxruntime", "onnx", "cdfvd", "python_speech_features", "imageio_ffmpeg")
-"""What the extra `oracle-peers` installs, by import name."""
-
 Arrays = dict[str, np.ndarray]
 
 

@@ -28,6 +28,7 @@ def test_ours_beside_the_peers(
         pytest.skip("the peers take minutes; run `pytest tests/benchmarks/peers`")
     import peer_measure as measure
     import peer_report as report
+    from peer_theirs import COMPLETE
 
     usual = 200 if request.config.getoption("--full") else 60
     frames = int(os.environ.get("THBENCH_PEERS_FRAMES", usual))
@@ -42,7 +43,7 @@ def test_ours_beside_the_peers(
             side: measure.run(side, "Frechet distance", tmp_path, extra=folder) for side in measure.SIDES[:2]
         }
     whole = {t: {m: measure.run(m, "Complete set", tmp_path, t) for m in measure.SIDES[1:]} for t in (1, 2)}
-    apart = {t: {part: measure.run("peer", part, tmp_path, t) for part in measure.COMPLETE} for t in (1, 2)}
+    apart = {t: {part: measure.run("peer", part, tmp_path, t) for part in COMPLETE} for t in (1, 2)}
     sections = {
         "Complete set": report.complete_table(whole, apart, step[500]),
         "Each part": report.parts_table(found, frames, 512, rates),
