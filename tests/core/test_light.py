@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import resource
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -46,13 +46,18 @@ def test_evaluating_without_its_extra_names_the_extra() -> None:
 
 @pytest.mark.parametrize("arguments", [["list", "metrics"], ["--help"]])
 def test_answers_come_at_once(arguments: list[str]) -> None:
-    """The bar is 0.3 s on a quiet machine; the best of several, against Python's own start on this machine now."""
-    bare = min(seconds([sys.executable, "-c", "pass"]) for _ in range(5))
-    ours = min(seconds([sys.executable, "-m", "thbench", *arguments]) for _ in range(5))
-    assert ours - bare < 0.3 * max(1.0, bare / 0.02)
+    """The bar is 0.3 s; in processor seconds, and one quiet try of many will do, since others may use the machine."""
+    tries = []
+    for _ in range(15):
+        tries.append(processor_seconds([sys.executable, "-m", "thbench", *arguments]))
+        if tries[-1] < 0.3:
+            return
+    pytest.fail(f"none of {len(tries)} tries took less than 0.3 s: {tries}")
 
 
-def seconds(command: list[str]) -> float:
-    start = time.perf_counter()
+def processor_seconds(command: list[str]) -> float:
+    """User and system time of one command."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run(command, capture_output=True, check=True, timeout=60)
-    return time.perf_counter() - start
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
