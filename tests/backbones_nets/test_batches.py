@@ -7,7 +7,7 @@ import torch
 from net_helpers import filled
 
 from thbench.backbones.arcface import IResNet
-from thbench.backbones.batches import FixedBatches, in_fixed_batches
+from thbench.backbones.batches import FixedBatches, batch_for, in_fixed_batches
 
 
 @pytest.fixture(scope="module")
@@ -58,3 +58,10 @@ def test_the_network_sees_one_size_only() -> None:
 def test_nothing_has_no_features() -> None:
     with pytest.raises(ValueError, match="no input"):
         FixedBatches(lambda x: x).finish()
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "batch"), [(64, 64, 8), (256, 256, 8), (512, 512, 2), (1920, 1080, 1), (256, 257, 7)]
+)
+def test_larger_frames_come_in_smaller_batches(height: int, width: int, batch: int) -> None:
+    assert batch_for(height, width) == batch

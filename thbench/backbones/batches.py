@@ -19,6 +19,17 @@ if TYPE_CHECKING:
 BATCH = 8
 """Images per batch: above this a CPU gains nothing, and memory stays small."""
 
+PIXELS = BATCH * 256 * 256
+"""Pixels per batch of networks that take frames as large as they are: their maps grow with the frame."""
+
+
+def batch_for(height: int, width: int) -> int:
+    """Return how many frames of a size to run at once: 8 up to 256x256, 2 at 512x512, 1 for larger ones.
+
+    It depends on the frame alone, not on the memory that happens to be free, so that rounding does not either.
+    """
+    return max(1, min(BATCH, PIXELS // (height * width)))
+
 
 class FixedBatches:
     """Collects inputs, runs a network whenever a batch is full, and ends with one row of features per input."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from thbench.backbones.batches import BATCH, FixedBatches
+from thbench.backbones.batches import FixedBatches, batch_for
 from thbench.errors import MediaError
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def distances(
     network: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
     generated: NDArray[np.uint8],
     reference: NDArray[np.uint8],
-    batch: int = BATCH,
+    batch: int | None = None,
 ) -> torch.Tensor:
     """Return the distance of each pair of frames; the value of a video is their mean.
 
@@ -36,7 +36,7 @@ def distances(
         network: LPIPS in evaluation mode.
         generated: Shape (N, H, W, 3), RGB, N at least 1.
         reference: The same shape.
-        batch: Pairs at a time.
+        batch: Pairs at a time; None chooses by the size of the frames.
 
     Returns:
         Shape (N,).
@@ -53,6 +53,7 @@ def distances(
             f"LPIPS needs frames of at least {SMALLEST_SIDE}x{SMALLEST_SIDE}; "
             f"these are {generated.shape[2]}x{generated.shape[1]}"
         )
+    batch = batch or batch_for(*generated.shape[1:3])
     batches = FixedBatches(lambda pairs: network(pairs[:, 0], pairs[:, 1]), batch)
     for start in range(0, len(generated), batch):
         part = slice(start, start + batch)

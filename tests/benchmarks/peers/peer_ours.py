@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from peer_material import network, to_int16
 
-from thbench.backbones.batches import FixedBatches
+from thbench.backbones.batches import FixedBatches, batch_for
 from thbench.backbones.modes import Mode, prepare
 from thbench.backbones.s3fd import find_faces_in_batch
 from thbench.faces import FaceTracker
@@ -175,7 +175,7 @@ class _OnePass:
         self.nets = nets
         self.fid = [FixedBatches(nets["inception"]) for _ in range(2)]
         self.identity = [FixedBatches(nets["arcface"]) for _ in range(2)]
-        self.perceptual = FixedBatches(lambda pairs: nets["alex"](pairs[:, 0], pairs[:, 1]))
+        self.perceptual: FixedBatches | None = None
         self.trackers = [FaceTracker() for _ in range(2)]
         self.clips: list[list[np.ndarray]] = [[], []]
         self.logits: list[list[torch.Tensor]] = [[], []]
@@ -200,14 +200,18 @@ class _OnePass:
         crops = [syncnet_crop(p, place)[..., ::-1] for p, place in zip(self.kept, places, strict=True)]
         audio = to_int16(read_audio(folder / "generated.mp4").samples)
         scores = _scores(self.nets["syncnet"], np.stack(crops), audio)
+        distances = torch.zeros(0) if self.perceptual is None else self.perceptual.finish()
         logits = [torch.cat(rows).numpy() for rows in self.logits]
         return {
             "fid": [frechet_distance(moments(features[0]), moments(features[1]), ddof=1).value],
             "fvd": [frechet_distance(moments(logits[0]), moments(logits[1]), ddof=0).value],
-            "lpips": [float(self.perceptual.finish().mean())],
+            "lpips": [float(distances.mean())],
             "csim": [csim.similarity(embeddings[0], embeddings[1]).value],
             **scores,
         }
+
+    def _distances(self, pairs: torch.Tensor) -> torch.Tensor:
+        return self.nets["alex"](pairs[:, 0], pairs[:, 1])
 
     def _moment(self, index: int, pair: tuple[np.ndarray, ...]) -> None:
         faces = [tracker.find(picture) for tracker, picture in zip(self.trackers, pair, strict=True)]
@@ -216,6 +220,8 @@ class _OnePass:
         self.image.observe(moment)
         self.landmarks.observe(moment)
         prepared = [lpips.prepare(picture[None])[0] for picture in pair]
+        if self.perceptual is None:
+            self.perceptual = FixedBatches(self._distances, batch_for(*pair[0].shape[:2]))
         self.perceptual.add(torch.stack(prepared)[None])
         for side, (picture, face) in enumerate(zip(pair, faces, strict=True)):
             self.fid[side].add(fid.prepare(torch.from_numpy(picture)[None], "pytorch-fid"))
