@@ -38,7 +38,8 @@ def test_render(benchmark, size, person):
         busy.append(time.process_time() - start)
 
     benchmark.pedantic(draw, rounds=3, warmup_rounds=1)
-    benchmark.extra_info["frames_per_second"] = FRAMES / benchmark.stats["median"]
+    if benchmark.stats is not None:  # None with --benchmark-disable
+        benchmark.extra_info["frames_per_second"] = FRAMES / benchmark.stats["median"]
     # What one core gives, also where other programs share the machine.
     benchmark.extra_info["frames_per_cpu_second"] = FRAMES / min(busy)
 
