@@ -27,7 +27,11 @@ class EulerFlow:
 
     def step(self, index: int, latent: Tensor, velocity: Tensor) -> Tensor:
         """Return the latent after step `index`, moved along the velocity (noise less clean) to the next level."""
-        after = self.times[index + 1] if index + 1 < len(self.times) else 0.0
+        return self.estimate(index, index + 1, latent, velocity)
+
+    def estimate(self, index: int, later: int, latent: Tensor, velocity: Tensor) -> Tensor:
+        """Return the latent that would enter step `later` if the velocity of step `index` stayed as predicted."""
+        after = self.times[later] if later < len(self.times) else 0.0
         return latent + (after - self.times[index]) / TRAIN_STEPS * velocity
 
 

@@ -31,7 +31,11 @@ class EulerFlow:
 
     def step(self, index: int, latent: Tensor, velocity: Tensor) -> Tensor:
         """Return the latent after step `index`, moved against the velocity (noise less clean)."""
-        return latent - self.lengths[index] * velocity
+        return self.estimate(index, index + 1, latent, velocity)
+
+    def estimate(self, index: int, later: int, latent: Tensor, velocity: Tensor) -> Tensor:
+        """Return the latent that would enter step `later` if the velocity of step `index` stayed as predicted."""
+        return latent - sum(self.lengths[index:later]) * velocity
 
 
 def sampler(steps: int) -> EulerFlow:

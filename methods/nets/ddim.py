@@ -35,14 +35,27 @@ class DDIM:
             latent: Any shape.
             prediction: What the network made of it, same shape.
         """
-        alpha, after = self.signal[index], self.next_signal[index]
-        if self.predicts == "noise":
-            noise = prediction
-            clean = (latent - math.sqrt(1 - alpha) * noise) / math.sqrt(alpha)
-        else:
-            clean = prediction
-            noise = (latent - math.sqrt(alpha) * clean) / math.sqrt(1 - alpha)
+        return self.estimate(index, index + 1, latent, prediction)
+
+    def estimate(self, index: int, later: int, latent: Tensor, prediction: Tensor) -> Tensor:
+        """Return the latent that would enter a later step if clean latent and noise stayed as predicted.
+
+        Args:
+            index: Step of the prediction.
+            later: A step after it.
+            latent: What entered step `index`.
+            prediction: What the network made of it, same shape.
+        """
+        clean, noise = self.split(index, latent, prediction)
+        after = self.next_signal[later - 1]
         return math.sqrt(after) * clean + math.sqrt(1 - after) * noise
+
+    def split(self, index: int, latent: Tensor, prediction: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the clean latent and the noise that a latent and its prediction stand for at step `index`."""
+        alpha = self.signal[index]
+        if self.predicts == "noise":
+            return (latent - math.sqrt(1 - alpha) * prediction) / math.sqrt(alpha), prediction
+        return prediction, (latent - math.sqrt(alpha) * prediction) / math.sqrt(1 - alpha)
 
 
 def ddim(alpha_bars: Sequence[float], times: Sequence[int], predicts: Literal["noise", "clean"]) -> DDIM:

@@ -7,7 +7,7 @@ are added to any plan with `with_changes`. Importing this package, or its specs,
 Example:
     >>> from thbench.accel import EveryStep, Trace
     >>> EveryStep().decide(Trace(steps=4))
-    Move(first=0, count=1, kind=<Kind.FULL: 'full'>, estimated=False)
+    Move(first=0, count=1, kind=<Kind.FULL: 'full'>, inputs=<Inputs.FIRST: 'first'>)
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from thbench.accel.moves import Change, Kind, Move, Plan, Step, Trace, with_changes
+from thbench.accel.moves import Change, Inputs, Kind, Move, Plan, Step, Trace, with_changes
 from thbench.accel.plans import EveryStep, LightningCP, uniform_keys
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ __all__ = [
     "Change",
     "Denoiser",
     "EveryStep",
+    "Inputs",
     "Kind",
     "LightningCP",
     "Move",

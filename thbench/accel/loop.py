@@ -7,7 +7,7 @@ from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 from thbench.accel.denoiser import Estimating, Led, able
-from thbench.accel.moves import Kind, Move, Step, Trace
+from thbench.accel.moves import Inputs, Kind, Move, Step, Trace
 from thbench.accel.plans import EveryStep
 from thbench.accel.together import Batched, times_of
 from thbench.accel.tree import relative_change
@@ -137,9 +137,14 @@ class _Clip:
 
     def _inputs(self, move: Move) -> list[Tensor]:
         """Return the inputs of several steps: the first is known, and the others are estimated or equal to it."""
-        if not move.estimated or self.last is None:
+        if move.inputs is Inputs.FIRST or self.last is None:
             return [self.latent] * move.count
-        estimating = able(self.schedule, Estimating, "input latent estimation")  # type: ignore[type-abstract]
         index, latent, prediction = self.last
-        behind = range(move.first + 1, move.first + move.count)
-        return [self.latent, *(estimating.estimate(index, later, latent, prediction) for later in behind)]
+        inputs = [self.latent]
+        for later in range(move.first + 1, move.first + move.count):
+            if move.inputs is Inputs.RAW:
+                inputs.append(self.schedule.step(later - 1, inputs[-1], prediction))
+            else:
+                estimating = able(self.schedule, Estimating, "input latent estimation")  # type: ignore[type-abstract]
+                inputs.append(estimating.estimate(index, later, latent, prediction))
+        return inputs

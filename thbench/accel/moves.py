@@ -24,6 +24,18 @@ class Kind(Enum):
     """The conditional half of everything; guidance is reused."""
 
 
+class Inputs(Enum):
+    """What the steps behind the first of a move are given, since their own latents are not known yet."""
+
+    FIRST = "first"
+    """The input of the first."""
+    NOISE = "noise"
+    """Where clean latent and noise of the step before would lead if they stayed."""
+    RAW = "raw"
+    """Where the raw prediction of the step before would lead if it were used in each step; the same for noise
+    prediction, but not for velocities."""
+
+
 @dataclass(frozen=True, slots=True)
 class Move:
     """One evaluation of the denoiser."""
@@ -34,8 +46,8 @@ class Move:
     """Consecutive steps that it predicts at once; above 1 only where `kind` is SHALLOW."""
     kind: Kind = Kind.FULL
     """What of the denoiser runs."""
-    estimated: bool = False
-    """Whether the inputs behind the first are estimated; they equal the first one otherwise."""
+    inputs: Inputs = Inputs.FIRST
+    """What the steps behind the first are given."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from thbench.accel.moves import Kind, Move
+from thbench.accel.moves import Inputs, Kind, Move
 from thbench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -51,6 +51,9 @@ class LightningCP:
     estimate_from: int | None = 0
     """First key step behind which inputs are estimated; before it all steps of a block are given the first one's input
     (the paper's threshold; it draws 10 of 40 steps for Hallo). None never estimates."""
+    estimate: Inputs = Inputs.NOISE
+    """How inputs are estimated: from clean latent and noise, or from the raw prediction. The paper writes noise; for
+    velocities the two differ."""
     together: Together | None = None
     """How a block is predicted; None for as one batch."""
     changes: tuple[Change, ...] = ()
@@ -82,7 +85,7 @@ class LightningCP:
             return Move(done)
         count = min(stop - done, self.block or stop)
         estimated = count > 1 and self.estimate_from is not None and key >= self.estimate_from
-        return Move(done, count, Kind.SHALLOW, estimated)
+        return Move(done, count, Kind.SHALLOW, self.estimate if estimated else Inputs.FIRST)
 
 
 def uniform_keys(steps: int, interval: int) -> tuple[int, ...]:

@@ -51,8 +51,21 @@ class VelocityDDIM:
             latent: Any shape.
             velocity: What the network made of it, same shape: sqrt(alpha) noise - sqrt(1 - alpha) clean.
         """
+        return self.estimate(index, index + 1, latent, velocity)
+
+    def estimate(self, index: int, later: int, latent: Tensor, velocity: Tensor) -> Tensor:
+        """Return the latent that would enter a later step if clean latent and noise stayed as predicted.
+
+        Also where no signal is left at step `index`: velocities stay finite there.
+
+        Args:
+            index: Step of the prediction.
+            later: A step after it.
+            latent: What entered step `index`.
+            velocity: What the network made of it, same shape.
+        """
         clean, noise = self.split(index, latent, velocity)
-        after = self.next_signal[index]
+        after = self.next_signal[later - 1]
         return math.sqrt(after) * clean + math.sqrt(1 - after) * noise
 
     def split(self, index: int, latent: Tensor, velocity: Tensor) -> tuple[Tensor, Tensor]:
