@@ -24,6 +24,7 @@ COMMANDS: Mapping[str, str] = {
     "run": "generate, evaluate, aggregate and report a suite",
     "eval": "evaluate existing videos against reference videos",
     "report": "write the leaderboard of a run again",
+    "time": "latency and memory of a method, against itself unaccelerated",
     "parity": "check our networks against parity fixtures",
     "weights": "list, get, verify and locate weight files",
     "data": "build, list and check datasets",
