@@ -61,13 +61,24 @@ class TestMean:
 
 
 class TestInterval:
-    def test_equals_the_textbook_t_interval_for_one_clip_each_and_few_identities(self) -> None:
+    def test_equals_the_textbook_t_interval_for_few_identities_without_skew(self) -> None:
         scipy_stats = pytest.importorskip("scipy.stats")
-        values = [3.1, 2.7, 4.4, 3.9, 2.2]
+        values = [2.1, 2.7, 3.2, 3.7, 4.3]
         expected = scipy_stats.t.interval(0.95, 4, loc=np.mean(values), scale=scipy_stats.sem(values))
         found = interval_of(mean_estimate(values, people(5)))
-        assert found.method == "t"
-        assert (found.low, found.high) == pytest.approx(expected, rel=1e-12)
+        assert found.method == "skew-t"
+        assert (found.low, found.high) == pytest.approx(expected, rel=1e-9)
+
+    def test_few_identities_with_skew_shift_the_interval_towards_the_long_tail(self) -> None:
+        """Hall's interval, written out: where the corrected statistic of a candidate mean stays within t's quantile."""
+        values = np.array([0.1, 0.2, 0.2, 0.4, 3.0])
+        found = interval_of(mean_estimate(values.tolist(), people(5)))
+        error = values.std(ddof=1) / math.sqrt(5)
+        third = float((((values - values.mean()) / 5) ** 3).sum()) / error**3
+        for end, sign in ((found.low, 1), (found.high, -1)):
+            t = (values.mean() - end) / error
+            assert t + third * t**2 / 3 + third**2 * t**3 / 27 + third / 6 == pytest.approx(sign * 2.7764451)
+        assert found.high - values.mean() > 1.5 * (values.mean() - found.low)
 
     def test_clips_of_one_identity_that_are_equal_are_no_news(self) -> None:
         values = [3.1, 2.7, 4.4, 3.9, 2.2]
@@ -119,7 +130,7 @@ class TestInterval:
     def test_resamples_without_spread_fall_back_to_t(self) -> None:
         """One clip in twenty differs: a third of all resamples miss it, and bootstrap-t would have no end."""
         found = interval_of(mean_estimate([0.0] * 19 + [1.0], people(20)))
-        assert found.method == "t"
+        assert found.method == "skew-t"
         assert math.isfinite(found.low)
         assert math.isfinite(found.high)
 

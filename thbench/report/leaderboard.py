@@ -7,7 +7,11 @@ from typing import Literal
 
 from thbench.run.info import Environment, Kind, Status
 from thbench.spec import Direction
+from thbench.stats.bootstrap import IntervalMethod
 from thbench.types import Document
+
+Check = Literal["holds", "fails", "not validated"]
+"""Whether a metric did what is expected of it on graded degradations with known order."""
 
 
 class Column(Document):
@@ -31,6 +35,13 @@ class Column(Document):
     """Paper, equation or repository file that defines it."""
     context: Mapping[str, str]
     """What stands before every metric: fps, faces, decoder, resampler, policy for missing faces."""
+    detectable: float | None = None
+    """Difference between two methods that a comparison of as many identities finds four times in five, in the column's
+    unit; smaller ones are mostly missed. None where no two methods were compared."""
+    check: Check | None = None
+    """What `thbench validate-metrics` found; None in files of older versions."""
+    check_note: str = ""
+    """What fails, or why the metric was not validated."""
 
 
 class Cell(Document):
@@ -42,12 +53,14 @@ class Cell(Document):
     """Lower end of the interval."""
     high: float | None = None
     """Upper end of the interval."""
-    method: Literal["bootstrap-t", "t", "jackknife-t"] | None = None
+    method: IntervalMethod | None = None
     """How the interval was found; see `thbench.stats.bootstrap`, and `thbench.report.sets` for sets of videos."""
     note: str | None = None
     """Why there is a value but no interval."""
     remarks: tuple[str, ...] = ()
     """What a reader of the value must know: sizes of sets, their bias, the floor."""
+    rank: int | None = None
+    """Among the methods; those that are not told apart share a rank. None where nothing was compared."""
     scored: int
     """Videos with a value; each (variant, clip, seed) is one."""
     total: int
@@ -85,8 +98,8 @@ class Failure(Document):
 class Leaderboard(Document):
     """The numbers of a run with all that is needed to read them."""
 
-    schema_version: Literal[1] = 1
-    """Version of this layout; old versions stay readable."""
+    schema_version: Literal[1, 2] = 2
+    """Version of this layout; old versions stay readable. Version 1 had no ranks and no checks of the metrics."""
     name: str
     """Name of the suite, or of what was evaluated."""
     status: Status
@@ -97,6 +110,8 @@ class Leaderboard(Document):
     """Metrics in the order of the tables."""
     rows: tuple[Row, ...]
     """Ground truth first, then baselines, then methods by name."""
+    comparisons: int = 0
+    """Comparisons of two methods in one column behind the ranks; Holm's correction is over all of them."""
     failures: tuple[Failure, ...] = ()
     """All videos that failed."""
     not_run: int = 0

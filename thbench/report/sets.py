@@ -6,18 +6,17 @@ names, so that neither shards nor the order of records change a digit.
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from thbench.metrics.frechet import frechet_distance, small_sample_warning
-from thbench.metrics.kid import PROTOCOLS, kid
+from thbench.metrics.kid import PROTOCOLS, kid, squared_mmd_without_each
 from thbench.metrics.moments import Accumulator, DegenerateSetError, Moments, merge
-from thbench.stats.student import student_quantile
+from thbench.stats.jackknife import jackknife
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -42,6 +41,13 @@ class Member(NamedTuple):
     """Key of its record."""
     rows: int
     """Features of it."""
+    seed: int = 0
+    """Seed of its generation."""
+
+    @property
+    def unit(self) -> tuple[str, int]:
+        """Clip and seed."""
+        return self.clip, self.seed
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +66,8 @@ class SetNumber:
     """Why there is no interval."""
     remarks: tuple[str, ...] = field(default=())
     """Sizes of the sets, what is known of the bias, and the floor."""
+    left_out: Mapping[str, float] = field(default_factory=dict)
+    """Identity to the number without it, for differences between rows; empty without an interval."""
 
 
 def set_number(
@@ -79,23 +87,27 @@ def set_number(
     """
     ours, real = sorted(ours), sorted(real)
     if statistic.kind == "kid":
-        return _kernel(statistic, ours, real, load)
+        return _kernel(statistic, ours, real, load, level)
     return _frechet(statistic, ours, real, load, level)
 
 
-def _kernel(statistic: SetStatistic, ours: Sequence[Member], real: Sequence[Member], load: FeatureLoader) -> SetNumber:
-    first = np.concatenate([_rows(load, statistic.extractor, member) for member in ours])
-    second = np.concatenate([_rows(load, statistic.reference, member) for member in real])
-    found = kid(first, second, PROTOCOLS[statistic.subsets])
-    return SetNumber(
+def _kernel(
+    statistic: SetStatistic, ours: Sequence[Member], real: Sequence[Member], load: FeatureLoader, level: float
+) -> SetNumber:
+    first, second = _by_identity(load, statistic.extractor, ours), _by_identity(load, statistic.reference, real)
+    x, y = (np.concatenate(list(parts.values())) for parts in (first, second))
+    found = kid(x, y, PROTOCOLS[statistic.subsets])
+    number = SetNumber(
         value=found.value,
-        identities=len({member.identity for member in ours}),
-        note="frames of a video are alike, so the spread of the subsets is no interval",
+        identities=len(first),
         remarks=(
-            f"{len(first)} samples against {len(second)} real ones; standard deviation over subsets "
+            f"{len(x)} samples against {len(y)} real ones; standard deviation over subsets "
             f"{found.std:.3g}; unbiased, so equal distributions score 0 on average",
         ),
     )
+    if float(len(x) + len(y)) ** 2 * x.shape[1] > AFFORDABLE:
+        return _with_note(number, f"leaving out identities of {len(x)} samples would take too long")
+    return _with_interval(number, lambda: squared_mmd_without_each(first, second), level)
 
 
 def _frechet(
@@ -120,7 +132,7 @@ def _frechet(
         return _with_note(
             number, f"leaving out each of {len(people)} identities of {sum(counts)} samples would take too long"
         )
-    return _with_interval(number, own, theirs, people, statistic.ddof, level)
+    return _with_interval(number, lambda: _frechet_without_each(own, theirs, people, statistic.ddof), level)
 
 
 def _rows(load: FeatureLoader, extractor: str, member: Member) -> NDArray[np.float32]:
@@ -130,6 +142,14 @@ def _rows(load: FeatureLoader, extractor: str, member: Member) -> NDArray[np.flo
             f"the features {extractor!r} of clip {member.clip!r} are not in the run folder; run it again"
         )
     return rows
+
+
+def _by_identity(load: FeatureLoader, extractor: str, members: Iterable[Member]) -> dict[str, NDArray[np.float32]]:
+    """Features of each identity, in the order of the members."""
+    found: dict[str, list[NDArray[np.float32]]] = {}
+    for member in members:
+        found.setdefault(member.identity, []).append(_rows(load, extractor, member))
+    return {identity: np.concatenate(parts) for identity, parts in found.items()}
 
 
 def _each(identity: str) -> str:
@@ -194,40 +214,32 @@ def _effort(ours: int, real: int, width: int) -> float:
     return float(min(ours, width)) * min(real, width) * width + 10 * small**3
 
 
-def _with_interval(
-    number: SetNumber,
-    own: dict[str, Moments],
-    theirs: dict[str, Moments],
-    people: Sequence[str],
-    ddof: int,
-    level: float,
-) -> SetNumber:
-    """Add the interval of the delete-one-identity jackknife.
+def _frechet_without_each(
+    own: Mapping[str, Moments], theirs: Mapping[str, Moments], people: Sequence[str], ddof: int
+) -> dict[str, float]:
+    found = {}
+    for left_out in people:
+        first = [part for name, part in own.items() if name != left_out]
+        second = [part for name, part in theirs.items() if name != left_out]
+        if not first or not second:
+            raise DegenerateSetError(f"without identity {left_out!r} one of the sets is empty")
+        found[left_out] = frechet_distance(merge(first), merge(second), ddof=ddof).value
+    return found
 
-    A bootstrap draws some videos twice, which makes a set of few samples poorer and its distance larger; leaving out
-    one identity at a time does not. Source: Efron and Stein, "The Jackknife Estimate of Variance", 1981.
-    """
-    if len(people) < 3:
-        return _with_note(number, f"leaving out one of {len(people)} identities says nothing of their spread")
-    values = []
+
+def _with_interval(number: SetNumber, without_each: Callable[[], Mapping[str, float]], level: float) -> SetNumber:
+    """Add the interval of the delete-one-identity jackknife."""
     try:
-        for left_out in people:
-            first = [part for name, part in own.items() if name != left_out]
-            second = [part for name, part in theirs.items() if name != left_out]
-            if not first or not second:
-                return _with_note(number, f"without identity {left_out!r} one of the sets is empty")
-            values.append(frechet_distance(merge(first), merge(second), ddof=ddof).value)
-    except DegenerateSetError:
-        return _with_note(number, "without one of the identities a set is too small")
-    count = len(values)
-    mean = math.fsum(values) / count
-    error = math.sqrt((count - 1) / count * math.fsum((value - mean) ** 2 for value in values))
-    reach = student_quantile((1 + level) / 2, count - 1) * error
-    remark = f"interval from leaving out each of {count} identities, without the bias of few samples"
-    return SetNumber(
-        number.value, number.identities, number.value - reach, number.value + reach, None, (*number.remarks, remark)
-    )
+        left_out = without_each()
+    except DegenerateSetError as error:
+        return _with_note(number, f"without one of the identities a set is too small: {error}")
+    estimate = jackknife(number.value, left_out, level=level)
+    if estimate.interval is None:
+        return _with_note(number, estimate.reason or "")
+    remark = f"interval from leaving out each of {len(left_out)} identities, without the bias of few samples"
+    low, high = estimate.interval.low, estimate.interval.high
+    return replace(number, low=low, high=high, remarks=(*number.remarks, remark), left_out=left_out)
 
 
 def _with_note(number: SetNumber, note: str) -> SetNumber:
-    return SetNumber(number.value, number.identities, note=note, remarks=number.remarks)
+    return replace(number, note=note)

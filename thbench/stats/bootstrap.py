@@ -4,15 +4,18 @@ Clips of one person are alike, so an interval that counts every clip as news is 
 drawn anew (Davison & Hinkley 1997, section 3.8), while each clip keeps the same weight in the mean.
 
 The plain percentile interval covers too seldom with few identities: 83 % instead of 95 % with five, 90 % with ten, in
-simulation (tests/stats/test_coverage.py). Two intervals that hold their level take its place:
+simulation (tests/stats/test_coverage.py). Two intervals that hold their level far better take its place:
 
 - **bootstrap-t** (Efron & Tibshirani 1993, section 12.5; Hall 1988) where the spread between identities is known well:
   at least seven degrees of freedom. The studentised mean is resampled, so that skewed metrics get skewed intervals. Its
   standard error is the cluster-robust one with the leverage correction CR2 (Bell & McCaffrey 2002).
-- **t** with the same standard error below that, and where resamples degenerate (metrics that are equal for nearly all
-  clips). Its degrees of freedom are those of Bell & McCaffrey (2002; see Imbens & Kolesár 2016), which fall below
-  `identities - 1` when some identities have far more clips than others. Bootstrap-t is too wide there to be of use.
+- **skew-t** with the same standard error below that, and where resamples degenerate (metrics that are equal for nearly
+  all clips): the t statistic is corrected for skewness (Hall 1992, `thbench.stats.skew`). Its degrees of freedom are
+  those of Bell & McCaffrey (2002; see Imbens & Kolesár 2016), which fall below `identities - 1` when some identities
+  have far more clips than others. Bootstrap-t is too wide there to be of use.
 
+In simulation, 95 % intervals of four to sixty identities hold the true mean in 93 to 97 % of samples: normal, skewed,
+bounded and heavy-tailed metrics, equal and unequal clips per identity. Where not, the test says so and by how much.
 Neither can know of rare events that no clip of the sample shows: if all values are equal, the interval is that value.
 """
 
@@ -26,6 +29,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
 
 import numpy as np
 
+from thbench.stats.skew import reskewed
 from thbench.stats.student import student_quantile
 
 if TYPE_CHECKING:
@@ -47,6 +51,11 @@ FLAT = 1e-6
 """A resample whose standard error is this small beside that of the sample has none but rounding errors."""
 
 
+IntervalMethod = Literal["bootstrap-t", "skew-t", "jackknife-t", "t"]
+"""How an interval was found; see this module, and `thbench.stats.jackknife` for numbers of sets. `t` is what older
+versions wrote: without the correction for skewness."""
+
+
 @dataclass(frozen=True, slots=True)
 class Interval:
     """A confidence interval of a mean."""
@@ -57,7 +66,7 @@ class Interval:
     """Upper end; may be infinite."""
     level: float
     """Nominal coverage, e.g. 0.95."""
-    method: Literal["bootstrap-t", "t"]
+    method: IntervalMethod
     """How it was found; see this module."""
     clusters: int
     """Identities."""
@@ -83,6 +92,12 @@ class Estimate:
     """Identities."""
     n: int
     """Values."""
+    error: float | None = None
+    """Cluster-robust standard error CR2 of the mean; None where there is no interval."""
+    freedom: float | None = None
+    """Degrees of freedom of `error`."""
+    skewness: float = 0.0
+    """Third standardised moment of the mean; see `thbench.stats.skew`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +133,8 @@ def mean_estimate(
         values: One per clip; infinities allowed, NaN not.
         clusters: The identity of each clip.
         level: Nominal coverage in (0, 1).
-        resamples: How many resamples bootstrap-t takes; at least 2 / (1 - level) - 1.
+        resamples: How many resamples bootstrap-t takes; at least 2 / (1 - level) - 1, or 0 for skew-t throughout, which
+            is enough for p-values.
         seed: Seed of the resampling.
 
     Raises:
@@ -146,10 +162,12 @@ def mean_estimate(
         residuals=np.array([math.fsum(group) for group in groups.values()]),
         sizes=np.array([float(len(group)) for group in groups.values()]),
     )
-    below, above, method = _studentised(sample, level, resamples, seed)
+    precision = _precision(sample)
+    below, above, method = _studentised(sample, precision, level, resamples, seed)
     with np.errstate(over="ignore"):
-        low, high = (float(np.ldexp(end, exponent)) for end in (below, above))
-    return Estimate(mean, Interval(mean + low, mean + high, level, method, k, n), None, k, n)
+        low, high, scaled = (float(np.ldexp(number, exponent)) for number in (below, above, precision.error))
+    interval = Interval(mean + low, mean + high, level, method, k, n)
+    return Estimate(mean, interval, None, k, n, scaled, precision.freedom, precision.skewness)
 
 
 def paired_difference(
@@ -219,19 +237,32 @@ class _Sample(NamedTuple):
     sizes: NDArray[np.float64]
 
 
-def _studentised(
-    sample: _Sample, level: float, resamples: int, seed: int
-) -> tuple[float, float, Literal["bootstrap-t", "t"]]:
-    """Ends of the interval, measured from the mean."""
+class _Precision(NamedTuple):
+    """What is known of a mean's distribution around the true one."""
+
+    error: float
+    freedom: float
+    skewness: float
+
+
+def _precision(sample: _Sample) -> _Precision:
     once = np.ones((1, len(sample.sizes)))
     error = float(_resampled(once, sample)[1][0])
-    freedom = satterthwaite_freedom(sample.sizes)
-    if freedom >= LEAST_FREEDOM - 1e-9 and error > 0:
+    skewness = math.fsum((sample.residuals / (sample.sizes.sum() * error)) ** 3) if error > 0 else 0.0
+    return _Precision(error, satterthwaite_freedom(sample.sizes), skewness)
+
+
+def _studentised(
+    sample: _Sample, precision: _Precision, level: float, resamples: int, seed: int
+) -> tuple[float, float, IntervalMethod]:
+    """Ends of the interval, measured from the mean."""
+    error, freedom, skewness = precision
+    if resamples and freedom >= LEAST_FREEDOM - 1e-9 and error > 0:
         lower, upper = _bootstrap_t(sample, error, level, resamples, seed)
         if math.isfinite(lower) and math.isfinite(upper):
             return min(-upper * error, 0.0), max(-lower * error, 0.0), "bootstrap-t"
-    reach = student_quantile((1 + level) / 2, freedom) * error
-    return -reach, reach, "t"
+    reach = student_quantile((1 + level) / 2, freedom)
+    return -reskewed(reach, skewness) * error, -reskewed(-reach, skewness) * error, "skew-t"
 
 
 def _bootstrap_t(sample: _Sample, error: float, level: float, resamples: int, seed: int) -> tuple[float, float]:
@@ -318,7 +349,7 @@ def _infinite_estimate(values: Sequence[float], infinite: Sequence[float], clust
         return Estimate(value, None, "only one identity", clusters, n)
     if len(infinite) < n:
         return Estimate(value, None, f"{len(infinite)} of {n} values are infinite", clusters, n)
-    return Estimate(value, Interval(value, value, level, "t", clusters, n), None, clusters, n)
+    return Estimate(value, Interval(value, value, level, "skew-t", clusters, n), None, clusters, n)
 
 
 def _mean(values: Sequence[float]) -> float:
@@ -342,5 +373,5 @@ def _check(values: Sequence[float], clusters: Sequence[str], level: float, resam
         raise ValueError("a value is NaN; what has no value is missing, and stays out of the mean")
     if not 0 < level < 1:
         raise ValueError(f"level is {level}; it must be between 0 and 1")
-    if resamples < 2 / (1 - level) - 1:
+    if resamples != 0 and resamples < 2 / (1 - level) - 1:
         raise ValueError(f"{resamples} resamples are too few for a level of {level}")
