@@ -5,23 +5,27 @@ Source: arXiv 2407.08136, section 3; antgroup/echomimic at a53e970, src/models/.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from thbench_methods.echomimic.config import PAPER, Config
 from thbench_methods.nets.unet3d.guidance import paired
+from thbench_methods.nets.unet3d.layout import images
 from thbench_methods.nets.unet3d.locator import FaceLocator
 from thbench_methods.nets.unet3d.motion import MotionModule
 from thbench_methods.nets.unet3d.reference import ReferenceUNet, split
 from thbench_methods.nets.unet3d.transformer import SpatialTransformer
 from thbench_methods.nets.unet3d.unet import Stage
-from thbench_methods.nets.unet3d.video import VideoUNet
+from thbench_methods.nets.unet3d.video import VideoUNet, located
 from torch import Tensor, nn
 
+from thbench.accel.tree import mapped
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from thbench_methods.nets.unet3d.config import Sizes
+    from thbench_methods.nets.unet3d.focus import Focus
 
 AUDIO_RATIO = 3.0
 """Weight of what the cross-attention to the audio gives."""
@@ -40,13 +44,32 @@ class Condition:
     guided: bool = True
     """The first half of the batch is unconditional: it reads no reference."""
 
+    @property
+    def batch(self) -> int:
+        """Rows B of the latents that it is for."""
+        return len(self.audio)
 
-class _Call(NamedTuple):
+    def without_reference(self, places: Collection[str]) -> Condition:
+        """Return the condition without the features of the reference image at some places."""
+        return replace(self, reference={k: tokens for k, tokens in self.reference.items() if k not in places})
+
+    def conditional(self) -> Condition:
+        """Return the conditional half."""
+        return replace(mapped(self, lambda rows: rows.chunk(2)[1]), guided=False)  # type: ignore[no-any-return]
+
+    def repeated(self, times: int) -> Condition:
+        """Return the condition of a batch whose rows are each repeated, the copies of a row together."""
+        return mapped(self, lambda rows: rows.repeat_interleave(times, dim=0))  # type: ignore[no-any-return]
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
     """A condition, laid out by frame."""
 
     condition: Condition
     frames: int
     tokens: Tensor
+    focus: Focus | None = None
 
     @property
     def past(self) -> Mapping[str, Tensor]:
@@ -70,6 +93,10 @@ class DenoisingUNet(VideoUNet[Condition]):
             Stage("motion_modules", lambda place: MotionModule(place, sizes), everywhere=True),
         )
         super().__init__(sizes, stages)
+
+    def first(self, z: Tensor, condition: Condition) -> Tensor:
+        """Return the first feature, with the face locator's."""
+        return located(self.conv_in(images(z)), condition.locator, z.shape[2])
 
     def call(self, condition: Condition, frames: int) -> _Call:
         """Return the condition, laid out by frame."""

@@ -8,25 +8,26 @@ the lowest down block and of the first up block, whose weights lie in the file u
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from thbench_methods.hallo.config import PAPER, Config
 from thbench_methods.nets.unet3d.attention import Attention, FeedForward
+from thbench_methods.nets.unet3d.focus import Attend, Focus, attend_at, everywhere
 from thbench_methods.nets.unet3d.guidance import paired
-from thbench_methods.nets.unet3d.layout import to_maps, to_tokens
+from thbench_methods.nets.unet3d.layout import images, repeated, to_maps, to_tokens
 from thbench_methods.nets.unet3d.locator import FaceLocator
 from thbench_methods.nets.unet3d.motion import MotionModule
 from thbench_methods.nets.unet3d.projections import AudioProjModel, ImageProjModel
 from thbench_methods.nets.unet3d.reference import Reference, ReferenceUNet, alternating, split
 from thbench_methods.nets.unet3d.transformer import SpatialTransformer
 from thbench_methods.nets.unet3d.unet import Place, Stage
-from thbench_methods.nets.unet3d.video import VideoUNet
+from thbench_methods.nets.unet3d.video import VideoUNet, located
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from thbench_methods.nets.unet3d.config import Sizes
 
@@ -63,6 +64,40 @@ class Condition:
     """Features of the reference image and of the frames before the clip; a place that is left out reads none."""
     guided: bool = True
     """The first half of the batch is unconditional: it reads no reference."""
+    half: bool = False
+    """The batch is the conditional half of a pair; only the features of the reference image are still both halves'."""
+
+    @property
+    def batch(self) -> int:
+        """Rows B of the latents that it is for."""
+        return len(self.face)
+
+    def without_reference(self, places: Collection[str]) -> Condition:
+        """Return the condition without the features of the reference image at some places."""
+        image = {place: tokens for place, tokens in self.reference.image.items() if place not in places}
+        return replace(self, reference=self.reference._replace(image=image))
+
+    def conditional(self) -> Condition:
+        """Return the conditional half."""
+        return replace(self._over_rows(lambda rows: rows.chunk(2)[1]), guided=False, half=True)
+
+    def repeated(self, times: int) -> Condition:
+        """Return the condition of a batch whose rows are each repeated, the copies of a row together."""
+        whole = self._over_rows(lambda rows: repeated(rows, self.batch, times))
+        image = {place: rows.repeat_interleave(times, dim=0) for place, rows in self.reference.image.items()}
+        return replace(whole, reference=whole.reference._replace(image=image))
+
+    def _over_rows(self, function: Callable[[Tensor], Tensor]) -> Condition:
+        """Return the condition with a function applied to what has rows for each clip of the batch."""
+        past = {place: function(rows) for place, rows in self.reference.past.items()}
+        return replace(
+            self,
+            face=function(self.face),
+            audio=function(self.audio),
+            locator=function(self.locator),
+            masks=[Masks(*map(function, level)) for level in self.masks],
+            reference=self.reference._replace(past=past),
+        )
 
 
 class Given(NamedTuple):
@@ -82,13 +117,15 @@ class Given(NamedTuple):
     """Shape (3,): weights of the whole picture, face and lips."""
 
 
-class _Call(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class _Call:
     """A condition, laid out by frame."""
 
     condition: Condition
     frames: int
     tokens: Tensor
     audio: Tensor
+    focus: Focus | None = None
 
     @property
     def past(self) -> Mapping[str, Tensor]:
@@ -100,9 +137,11 @@ class _Call(NamedTuple):
 
     def reference_at(self, place: str) -> Tensor | None:
         tokens = self.condition.reference.image.get(place)
-        if tokens is None or not self.condition.guided:
-            return None if tokens is None else tokens.repeat_interleave(self.frames, dim=0)
-        return alternating(tokens, self.frames)
+        if tokens is None:
+            return None
+        if self.condition.guided or self.condition.half:
+            return alternating(tokens, self.frames)[-len(self.tokens) :]
+        return tokens.repeat_interleave(self.frames, dim=0)
 
 
 class AudioBlock(nn.Module):
@@ -117,9 +156,17 @@ class AudioBlock(nn.Module):
             self.add_module(f"zero_conv_{region}", nn.Conv2d(width, width, 1))
         self.ff = FeedForward(width)
 
-    def forward(self, x: Tensor, audio: Tensor, masks: Masks, scale: Tensor) -> Tensor:
-        """Map (B F, h w, width) to the same shape, given tokens (B F, tokens, audio), masks and their weights (3,)."""
-        x = x + self.attn1(self.norm1(x))
+    def forward(self, x: Tensor, audio: Tensor, masks: Masks, scale: Tensor, attend: Attend = everywhere) -> Tensor:
+        """Map (B F, h w, width) to the same shape.
+
+        Args:
+            x: The images' tokens.
+            audio: Shape (B F, tokens, audio).
+            masks: Where each of the three audio attentions acts.
+            scale: Shape (3,): their weights.
+            attend: Where the self-attention acts.
+        """
+        x = x + attend("attn1", self.norm1(x), lambda own, _: self.attn1(own))
         query = self.norm2(x)
         heard = torch.zeros_like(x)
         for index, (region, mask) in enumerate(zip(REGIONS, masks, strict=True)):
@@ -137,7 +184,7 @@ class AudioTransformer(nn.Module):
 
     def __init__(self, place: Place, sizes: Sizes) -> None:
         super().__init__()
-        self.level, width = place.level, place.block_inputs
+        self.place, self.level, width = place.name, place.level, place.block_inputs
         self.norm = nn.GroupNorm(sizes.groups, place.channels, eps=1e-6)
         self.proj_in = nn.Conv2d(place.channels, width, 1)
         self.transformer_blocks = nn.ModuleList([AudioBlock(width, sizes.audio, sizes.heads)])
@@ -146,7 +193,8 @@ class AudioTransformer(nn.Module):
     def forward(self, x: Tensor, call: _Call) -> Tensor:
         """Map (B F, C, h, w) to the same shape."""
         tokens = to_tokens(self.proj_in(self.norm(x)))
-        mixed = self.transformer_blocks[0](tokens, call.audio, call.condition.masks[self.level], call.condition.scale)
+        condition, attend = call.condition, attend_at(call.focus, self.place)
+        mixed = self.transformer_blocks[0](tokens, call.audio, condition.masks[self.level], condition.scale, attend)
         output: Tensor = x + self.proj_out(to_maps(mixed, x))
         return output
 
@@ -167,6 +215,10 @@ class DenoisingUNet(VideoUNet[Condition]):
             ),
         )
         super().__init__(sizes, stages)
+
+    def first(self, z: Tensor, condition: Condition) -> Tensor:
+        """Return the first feature, with the face locator's."""
+        return located(self.conv_in(images(z)), condition.locator, z.shape[2])
 
     def call(self, condition: Condition, frames: int) -> _Call:
         """Return the condition, laid out by frame."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 import torch
 from thbench_methods.memo.config import DECAY
 from thbench_methods.nets.unet3d.attention import FeedForward, join_heads, split_heads
+from thbench_methods.nets.unet3d.focus import Attend, Choose, Focus, Run, attend_at, everywhere
 from thbench_methods.nets.unet3d.layout import frames_last, pixels_last, to_maps, to_tokens
 from thbench_methods.nets.unet3d.motion import ATTENTIONS, TemporalAttention
 from torch import Tensor, nn
@@ -56,6 +57,11 @@ class MemoryCall(Protocol):
     @property
     def memory(self) -> Mapping[str, Memory]:
         """Place of a motion module to what it remembers."""
+        ...
+
+    @property
+    def focus(self) -> Focus | None:
+        """Where attention acts; None for everywhere."""
         ...
 
 
@@ -104,10 +110,12 @@ class MemoryBlock(nn.Module):
         self.ff = FeedForward(width)
         self.ff_norm = nn.LayerNorm(width)
 
-    def forward(self, x: Tensor, memory: Memory) -> Tensor:
-        """Map (N, F, width) to the same shape."""
-        for norm, attention, sums in zip(self.norms, self._attentions, memory, strict=True):
-            x = x + attention.recall(norm(x), sums)
+    def forward(self, x: Tensor, memory: Memory, clips: int = 1, attend: Attend = everywhere) -> Tensor:
+        """Map (clips L, F, width) to the same shape; `attend` is given the L pixels of each clip."""
+        for index, (norm, attention, sums) in enumerate(zip(self.norms, self._attentions, memory, strict=True)):
+            rows = norm(x).unflatten(0, (clips, -1))
+            run = _recalling(attention, sums, clips)
+            x = x + attend(f"attention_blocks.{index}", rows, run).flatten(0, 1)
         mixed: Tensor = x + self.ff(self.ff_norm(x))
         return mixed
 
@@ -120,6 +128,16 @@ class MemoryBlock(nn.Module):
     @property
     def _attentions(self) -> list[LinearTemporalAttention]:
         return [cast(LinearTemporalAttention, attention) for attention in self.attention_blocks]
+
+
+def _recalling(attention: LinearTemporalAttention, memory: Sums, clips: int) -> Run:
+    """Return the attention over rows (clips, L, F, width) of pixels, with the memory of the same pixels."""
+
+    def run(own: Tensor, chosen: Choose) -> Tensor:
+        older = Sums(*(chosen(part.unflatten(0, (clips, -1))).flatten(0, 1) for part in memory))
+        return attention.recall(own.flatten(0, 1), older).unflatten(0, (clips, -1))
+
+    return run
 
 
 class MemoryTransformer(nn.Module):
@@ -143,8 +161,9 @@ class MemoryModule(nn.Module):
 
     def forward(self, x: Tensor, call: MemoryCall) -> Tensor:
         """Map (B F, C, h, w) to the same shape."""
-        mixed = self._block(self._sequences(to_tokens(x), call.frames), call.memory[self.place])
-        output = self.temporal_transformer.proj_out(pixels_last(mixed, len(x) // call.frames))
+        clips, attend = len(x) // call.frames, attend_at(call.focus, self.place)
+        mixed = self._block(self._sequences(to_tokens(x), call.frames), call.memory[self.place], clips, attend)
+        output = self.temporal_transformer.proj_out(pixels_last(mixed, clips))
         return x + to_maps(output, x)
 
     def remember(self, past: Tensor, before: Memory | None) -> Memory:

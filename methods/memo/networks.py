@@ -5,7 +5,7 @@ Source: arXiv 2412.04448, section 3; memoavatar/memo at a5aee30, memo/models/.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -13,17 +13,21 @@ from thbench_methods.memo.config import PAPER, Config
 from thbench_methods.memo.memory import Memory, MemoryModule
 from thbench_methods.memo.reference import ReferenceNet
 from thbench_methods.nets.unet3d.attention import Attention, FeedForward, join_heads, split_heads
+from thbench_methods.nets.unet3d.focus import Attend, Focus, attend_at, everywhere
 from thbench_methods.nets.unet3d.guidance import paired
-from thbench_methods.nets.unet3d.layout import clips, images, to_maps, to_tokens
+from thbench_methods.nets.unet3d.layout import images, repeated, to_maps, to_tokens
 from thbench_methods.nets.unet3d.projections import AudioProjModel, ImageProjModel
 from thbench_methods.nets.unet3d.reference import alternating, split
 from thbench_methods.nets.unet3d.transformer import SpatialTransformer
-from thbench_methods.nets.unet3d.unet import Place, Stage, UNet
+from thbench_methods.nets.unet3d.unet import Place, Stage
+from thbench_methods.nets.unet3d.video import VideoUNet
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from thbench.accel.tree import mapped
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from thbench_methods.nets.unet3d.config import Sizes
 
@@ -47,6 +51,27 @@ class Condition:
     """Place of a motion module to what it remembers, from `DenoisingUNet.remember`."""
     guided: bool = True
     """The first half of the batch is unconditional: it reads no reference."""
+    half: bool = False
+    """The batch is the conditional half of a pair; only the features of the reference image are still both halves'."""
+
+    @property
+    def batch(self) -> int:
+        """Rows B of the latents that it is for."""
+        return len(self.face)
+
+    def without_reference(self, places: Collection[str]) -> Condition:
+        """Return the condition without the features of the reference image at some places."""
+        return replace(self, reference={k: tokens for k, tokens in self.reference.items() if k not in places})
+
+    def conditional(self) -> Condition:
+        """Return the conditional half."""
+        half = mapped(self, lambda rows: rows.chunk(2)[1])
+        return replace(half, reference=self.reference, guided=False, half=True)
+
+    def repeated(self, times: int) -> Condition:
+        """Return the condition of a batch whose rows are each repeated, the copies of a row together."""
+        whole = mapped(self, lambda rows: repeated(rows, self.batch, times))
+        return replace(whole, reference=mapped(self.reference, lambda rows: rows.repeat_interleave(times, dim=0)))
 
 
 class Given(NamedTuple):
@@ -79,6 +104,7 @@ class _Call:
     frames: int
     tokens: Tensor
     audio: Tensor
+    focus: Focus | None = None
 
     @property
     def memory(self) -> Mapping[str, Memory]:
@@ -90,9 +116,11 @@ class _Call:
 
     def reference_at(self, place: str) -> Tensor | None:
         tokens = self.condition.reference.get(place)
-        if tokens is None or not self.condition.guided:
-            return None if tokens is None else tokens.repeat_interleave(self.frames, dim=0)
-        return alternating(tokens, self.frames)
+        if tokens is None:
+            return None
+        if self.condition.guided or self.condition.half:
+            return alternating(tokens, self.frames)[-len(self.tokens) :]
+        return tokens.repeat_interleave(self.frames, dim=0)
 
 
 class ClassEmbedder(nn.Module):
@@ -176,9 +204,14 @@ class JointBlock(nn.Module):
         if not last:
             self.audio_norm3, self.audio_ff = nn.LayerNorm(audio), FeedForward(audio)
 
-    def forward(self, video: Tensor, audio: Tensor, emotion: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Map video (B F, L, width) and audio (B F, M, audio) to the same shapes; the last block returns no audio."""
-        video = video + self.attn1(self.norm1(video, emotion))
+    def forward(
+        self, video: Tensor, audio: Tensor, emotion: Tensor, attend: Attend = everywhere
+    ) -> tuple[Tensor, Tensor | None]:
+        """Map video (B F, L, width) and audio (B F, M, audio) to the same shapes; the last block returns no audio.
+
+        `attend` says where the video's self-attention acts.
+        """
+        video = video + attend("attn1", self.norm1(video, emotion), lambda own, _: self.attn1(own))
         audio = audio + self.audio_attn1(self.audio_norm1(audio, emotion))
         seen, heard = self.attn2(self.norm2(video, emotion), self.audio_norm2(audio, emotion))
         video = video + seen
@@ -194,7 +227,7 @@ class JointTransformer(nn.Module):
 
     def __init__(self, place: Place, sizes: Sizes, *, last: bool) -> None:
         super().__init__()
-        width = place.block_inputs
+        self.place, width = place.name, place.block_inputs
         self.norm = nn.GroupNorm(sizes.groups, place.channels, eps=1e-6)
         self.proj_in = nn.Conv2d(place.channels, width, 1)
         self.transformer_blocks = nn.ModuleList([JointBlock(width, sizes.audio, sizes.heads, last=last)])
@@ -203,7 +236,8 @@ class JointTransformer(nn.Module):
     def forward(self, x: Tensor, call: _Call) -> Tensor:
         """Map (B F, C, h, w) to the same shape."""
         tokens = to_tokens(self.proj_in(self.norm(x)))
-        video, audio = self.transformer_blocks[0](tokens, call.audio, call.condition.emotion)
+        attend = attend_at(call.focus, self.place)
+        video, audio = self.transformer_blocks[0](tokens, call.audio, call.condition.emotion, attend)
         if audio is not None:
             # The audio that entered is added once more, as published.
             call.audio = call.audio + audio
@@ -211,7 +245,7 @@ class JointTransformer(nn.Module):
         return output
 
 
-class DenoisingUNet(UNet):
+class DenoisingUNet(VideoUNet[Condition]):
     """The three-dimensional UNet: reference, joint audio and video, and memory-guided motion behind each resnet."""
 
     def __init__(self, sizes: Sizes) -> None:
@@ -223,24 +257,24 @@ class DenoisingUNet(UNet):
         )
         super().__init__(sizes, stages)
 
-    def full(self, z: Tensor, t: Tensor, condition: Condition) -> tuple[Tensor, Deep]:
-        """Return the predicted velocity, and what enters the last up layer.
+    def first(self, z: Tensor, condition: Condition) -> Tensor:
+        """Return the first feature, which is of the latents alone."""
+        del condition
+        first: Tensor = self.conv_in(images(z))
+        return first
 
-        Args:
-            z: Noisy latents (B, latent, F, h, w).
-            t: Times, shape () or (B,): 1000 times the noise level.
-            condition: Of the same batch.
-        """
-        first, time, call = self._enter(z, t, condition)
-        video = self.trunk(first, time, call)
-        deep = Deep(clips(video, call.frames), call.audio)
-        return clips(self.head(video, first, time, call), call.frames), deep
+    def call(self, condition: Condition, frames: int) -> _Call:
+        """Return the condition, laid out by frame."""
+        tokens = condition.face.repeat_interleave(frames, dim=0)
+        return _Call(condition, frames, tokens, condition.audio.flatten(0, 1))
 
-    def shallow(self, z: Tensor, t: Tensor, condition: Condition, deep: Deep) -> Tensor:
-        """Return the predicted velocity of the last up layer alone, from what entered it in a full pass."""
-        first, time, call = self._enter(z, t, condition)
-        call.audio = deep.audio
-        return clips(self.head(images(deep.video), first, time, call), call.frames)
+    def keep(self, deep: Tensor, call: _Call) -> Deep:
+        """Return what enters the last up layers, the audio as the layers before have changed it."""
+        return Deep(deep, call.audio)
+
+    def recall(self, kept: Deep, call: _Call) -> tuple[Tensor, _Call]:
+        """Return what entered the last up layers, and the call with the audio of that time."""
+        return kept.video, replace(call, audio=kept.audio)
 
     def remember(self, past: Mapping[str, Tensor], before: Mapping[str, Memory] | None) -> dict[str, Memory]:
         """Return the memory of a clip, the same for all its steps.
@@ -252,12 +286,6 @@ class DenoisingUNet(UNet):
         modules = (module for module in self.modules() if isinstance(module, MemoryModule))
         older = before or {}
         return {module.place: module.remember(past[module.place], older.get(module.place)) for module in modules}
-
-    def _enter(self, z: Tensor, t: Tensor, condition: Condition) -> tuple[Tensor, Tensor, _Call]:
-        frames = z.shape[2]
-        tokens = condition.face.repeat_interleave(frames, dim=0)
-        call = _Call(condition, frames, tokens, condition.audio.flatten(0, 1))
-        return self.conv_in(images(z)), self.time_embedding(t.reshape(-1)), call
 
 
 class MEMO(nn.Module):

@@ -33,6 +33,7 @@ class Call:
     reference: Tensor | None = None
     unconditional: int = 0
     past: dict[str, Tensor] = field(default_factory=dict)
+    focus: None = None
 
     def reference_at(self, place: str) -> Tensor | None:
         return self.reference if place == PLACE.name else None

@@ -23,6 +23,11 @@ def by_clip(rows: Tensor, frames: int) -> Tensor:
     return rows.reshape(-1, frames, *rows.shape[1:])
 
 
+def repeated(rows: Tensor, batch: int, times: int) -> Tensor:
+    """(B k, ...) to (B times k, ...): the k rows of each of B clips are repeated, the copies of a clip together."""
+    return rows.reshape(batch, -1, *rows.shape[1:]).repeat_interleave(times, dim=0).flatten(0, 1)
+
+
 def to_tokens(maps: Tensor) -> Tensor:
     """(N, C, h, w) to (N, h w, C), row by row."""
     return maps.flatten(2).transpose(1, 2)

@@ -11,13 +11,14 @@ import torch
 from thbench_methods.nets.building import computed
 from thbench_methods.nets.embeddings import position_table
 from thbench_methods.nets.unet3d.attention import Attention, FeedForward
+from thbench_methods.nets.unet3d.focus import Attend, Focus, attend_at, everywhere
 from thbench_methods.nets.unet3d.layout import by_clip, frames_last, pixels_last, to_maps, to_tokens
 from torch import Tensor, nn
 
 from thbench.errors import MethodError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from thbench_methods.nets.unet3d.config import Sizes
     from thbench_methods.nets.unet3d.unet import Place
@@ -37,6 +38,11 @@ class MotionCall(Protocol):
     @property
     def past(self) -> Mapping[str, Tensor]:
         """Place to (B, n, h w, C): features of frames before the clip, oldest first. Absent where there are none."""
+        ...
+
+    @property
+    def focus(self) -> Focus | None:
+        """Where attention acts; None for everywhere."""
         ...
 
 
@@ -85,12 +91,20 @@ class TemporalBlock(nn.Module):
         self.ff = FeedForward(width)
         self.ff_norm = nn.LayerNorm(width)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (N, frames, width) to the same shape."""
-        for norm, attention in zip(self.norms, self.attention_blocks, strict=True):
-            x = x + attention(norm(x))
+    def forward(self, x: Tensor, clips: int = 1, attend: Attend = everywhere) -> Tensor:
+        """Map (clips L, frames, width) to the same shape; `attend` is given the L pixels of each clip."""
+        for index, (norm, attention) in enumerate(zip(self.norms, self.attention_blocks, strict=True)):
+            x = x + over_pixels(attend, f"attention_blocks.{index}", norm(x), clips, attention)
         mixed: Tensor = x + self.ff(self.ff_norm(x))
         return mixed
+
+
+def over_pixels(
+    attend: Attend, name: str, sequences: Tensor, clips: int, attention: Callable[[Tensor], Tensor]
+) -> Tensor:
+    """Run an attention over the frames (clips L, frames, width) of each pixel where `attend` lets it act."""
+    rows = sequences.unflatten(0, (clips, -1))
+    return attend(name, rows, lambda own, chosen: attention(own.flatten(0, 1)).unflatten(0, (clips, -1))).flatten(0, 1)
 
 
 class TemporalTransformer(nn.Module):
@@ -103,10 +117,10 @@ class TemporalTransformer(nn.Module):
         self.transformer_blocks = nn.ModuleList([TemporalBlock(channels, sizes.heads, sizes.positions)])
         self.proj_out = nn.Linear(channels, channels)
 
-    def forward(self, x: Tensor, frames: int) -> Tensor:
+    def forward(self, x: Tensor, frames: int, attend: Attend = everywhere) -> Tensor:
         """Map (B frames, C, h, w) to the same shape."""
-        tokens = frames_last(self.proj_in(to_tokens(self.norm(x))), frames)
-        mixed = self.proj_out(pixels_last(self.transformer_blocks[0](tokens), len(x) // frames))
+        tokens, clips = frames_last(self.proj_in(to_tokens(self.norm(x))), frames), len(x) // frames
+        mixed = self.proj_out(pixels_last(self.transformer_blocks[0](tokens, clips, attend), clips))
         return x + to_maps(mixed, x)
 
 
@@ -129,11 +143,11 @@ class MotionModule(nn.Module):
         """Map (B F, C, h, w) to the same shape."""
         if not self.runs:
             return x
-        past = call.past.get(self.place)
+        past, attend = call.past.get(self.place), attend_at(call.focus, self.place)
         if past is None:
-            mixed: Tensor = self.temporal_transformer(x, call.frames)
+            mixed: Tensor = self.temporal_transformer(x, call.frames, attend)
             return mixed
         before = past.shape[1]
         together = torch.cat((by_clip(to_maps(past.flatten(0, 1), x), before), by_clip(x, call.frames)), dim=1)
-        mixed = self.temporal_transformer(together.flatten(0, 1), before + call.frames)
+        mixed = self.temporal_transformer(together.flatten(0, 1), before + call.frames, attend)
         return by_clip(mixed, before + call.frames)[:, before:].flatten(0, 1)

@@ -71,6 +71,8 @@ class ReferencePass:
     """Filled during the pass."""
     unconditional: int = 0
     """No image reads another."""
+    focus: None = None
+    """Attention acts everywhere."""
 
     def reference_at(self, place: str) -> None:
         """No image reads another."""
@@ -107,5 +109,5 @@ class ReferenceUNet(UNet):
         call = ReferencePass(tokens)
         first = self.conv_in(latents)
         time = self.time_embedding(latents.new_zeros(1))
-        self.last_layer(self.trunk(first, time, call), first, time, call)
+        self.ascend(*self.trunk(first, time, call), time, call)
         return call.features

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import torch
 from thbench_methods.nets.unet3d.attention import Attention, FeedForward
+from thbench_methods.nets.unet3d.focus import Attend, Focus, attend_at, everywhere
 from thbench_methods.nets.unet3d.layout import to_maps, to_tokens
 from torch import Tensor, nn
 
@@ -32,6 +33,11 @@ class ReferenceCall(Protocol):
         ...
 
     @property
+    def focus(self) -> Focus | None:
+        """Where attention acts; None for everywhere."""
+        ...
+
+    @property
     def unconditional(self) -> int:
         """How many of the leading rows read no reference (the unconditional half under guidance)."""
         ...
@@ -48,7 +54,14 @@ class TransformerBlock(nn.Module):
         self.attn2 = Attention(width, context=tokens, heads=heads)
         self.ff = FeedForward(width)
 
-    def forward(self, x: Tensor, tokens: Tensor | None, reference: Tensor | None = None, plain: int = 0) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        tokens: Tensor | None,
+        reference: Tensor | None = None,
+        plain: int = 0,
+        attend: Attend = everywhere,
+    ) -> Tensor:
         """Map (N, L, width) to the same shape.
 
         Args:
@@ -56,8 +69,13 @@ class TransformerBlock(nn.Module):
             tokens: Shape (N, T, C), cross-attended to; None skips that attention.
             reference: Shape (N, M, width), attended to beside the own tokens; None for none.
             plain: Leading rows that read no reference.
+            attend: Where the self-attention acts.
         """
-        x = x + self._self_attention(self.norm1(x), reference, plain)
+        x = x + attend(
+            "attn1",
+            self.norm1(x),
+            lambda own, chosen: self._self_attention(own, None if reference is None else chosen(reference), plain),
+        )
         if tokens is not None:
             x = x + self.cross_scale * self.attn2(self.norm2(x), tokens)
         mixed: Tensor = x + self.ff(self.norm3(x))
@@ -94,7 +112,8 @@ class SpatialTransformer(nn.Module):
 
     def mix(self, x: Tensor, tokens: Tensor, call: ReferenceCall) -> Tensor:
         """Return the images plus what the transformer block makes of their tokens."""
-        mixed = self.transformer_blocks[0](tokens, call.tokens, call.reference_at(self.place), call.unconditional)
+        reference, attend = call.reference_at(self.place), attend_at(call.focus, self.place)
+        mixed = self.transformer_blocks[0](tokens, call.tokens, reference, call.unconditional, attend)
         output: Tensor = x + self.proj_out(to_maps(mixed, x))
         return output
 

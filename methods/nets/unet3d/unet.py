@@ -16,7 +16,7 @@ from thbench_methods.nets.unet3d.layers import TIME_FACTOR, Downsample, ResnetBl
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from thbench_methods.nets.unet3d.config import Sizes
 
@@ -98,13 +98,13 @@ class DownBlock(Block):
         super().__init__(f"down_blocks.{level}", layers, level, _stages(stages, level, sizes), sizes)
         self.downsamplers = nn.ModuleList([Downsample(outputs)] if level < _lowest(sizes) else [])
 
-    def forward(self, x: Tensor, time: Tensor, call: Any) -> list[Tensor]:
-        """Return what each layer and the downsampling give, which are the skips."""
-        skips = []
+    def forward(self, x: Tensor, time: Tensor, call: Any) -> Iterator[Tensor]:
+        """Yield what each layer and the downsampling give, which are the skips."""
         for index in range(len(self.resnets)):
             x = self.layer(index, x, time, call)
-            skips.append(x)
-        return skips + [downsample(x) for downsample in self.downsamplers]
+            yield x
+        for downsample in self.downsamplers:
+            yield downsample(x)
 
 
 class MidBlock(Block):
@@ -136,7 +136,7 @@ class UpBlock(Block):
 
 
 class UNet(nn.Module):
-    """Trunk: everything up to the last layer of the last up block. Head: that layer and the output convolution."""
+    """Trunk: everything up to the last up layers, one unless stated. Head: these layers and the output convolution."""
 
     def __init__(self, sizes: Sizes, stages: Sequence[Stage], *, output: bool = True) -> None:
         """Make the network.
@@ -157,41 +157,66 @@ class UNet(nn.Module):
             self.conv_norm_out = nn.GroupNorm(sizes.groups, width, eps=1e-5)
             self.conv_out = nn.Conv2d(width, sizes.latent, 3, padding=1)
 
-    def _ups(self) -> list[UpBlock]:
-        return [cast(UpBlock, block) for block in self.up_blocks]
+    @property
+    def up_layers(self) -> int:
+        """How many layers the up blocks have together."""
+        return len(self._ups())
 
-    def trunk(self, first: Tensor, time: Tensor, call: Any) -> Tensor:
-        """Return the input of the last up layer, without its skip: (N, channels[0], h, w).
+    def descend(self, first: Tensor, time: Tensor, call: Any) -> Iterator[Tensor]:
+        """Yield the skips, from the first to the lowest; what is not asked for is not run.
 
         Args:
             first: Shape (N, channels[0], h, w), from `conv_in`.
             time: Shape (B, 4 channels[0]), embedded.
             call: What the stages want to know of this forward pass.
         """
-        skips = [first]
+        x = first
+        yield x
         for down in self.down_blocks:
-            skips += down(skips[-1], time, call)
-        x: Tensor = self.mid_block(skips[-1], time, call)
-        for up in self._ups():
-            for index in range(len(up.resnets)):
-                if len(skips) == 1:
-                    return x
-                x = up.layer(index, torch.cat((x, skips.pop()), dim=1), time, call)
-            for upsample in up.upsamplers:
-                x = upsample(x, (skips[-1].shape[2], skips[-1].shape[3]))
-        return x
+            for skip in down(x, time, call):
+                x = skip
+                yield x
 
-    def last_layer(self, deep: Tensor, first: Tensor, time: Tensor, call: Any) -> Tensor:
-        """Return what the last up layer makes of the trunk and of the first skip, `first`."""
-        block = self._ups()[-1]
-        x: Tensor = block.layer(len(block.resnets) - 1, torch.cat((deep, first), dim=1), time, call)
-        return x
+    def trunk(self, first: Tensor, time: Tensor, call: Any, layers: int = 1) -> tuple[Tensor, list[Tensor]]:
+        """Run everything but the last layers.
 
-    def head(self, deep: Tensor, first: Tensor, time: Tensor, call: Any) -> Tensor:
+        Args:
+            first: As in `descend`.
+            time: As in `descend`.
+            call: As in `descend`.
+            layers: How many up layers are left out.
+
+        Returns:
+            The input of the first layer that is left out, without its skip; and the skips of these layers.
+        """
+        skips = list(self.descend(first, time, call))
+        x = self.mid_block(skips[-1], time, call)
+        return self._ascend(self._ups()[: self.up_layers - layers], x, skips, time, call), skips
+
+    def ascend(self, deep: Tensor, skips: Sequence[Tensor], time: Tensor, call: Any) -> Tensor:
+        """Return what the last up layers make of the trunk, one layer for each skip."""
+        return self._ascend(self._ups()[-len(skips) :], deep, list(skips), time, call)
+
+    def head(self, deep: Tensor, skips: Sequence[Tensor], time: Tensor, call: Any) -> Tensor:
         """Return the prediction: (N, latent, h, w)."""
-        x = self.last_layer(deep, first, time, call)
+        x = self.ascend(deep, skips, time, call)
         prediction: Tensor = self.conv_out(F.silu(self.conv_norm_out(x)))
         return prediction
+
+    def _ups(self) -> list[tuple[UpBlock, int]]:
+        blocks = (cast(UpBlock, block) for block in self.up_blocks)
+        return [(block, index) for block in blocks for index in range(len(block.resnets))]
+
+    def _ascend(
+        self, layers: Sequence[tuple[UpBlock, int]], x: Tensor, skips: list[Tensor], time: Tensor, call: Any
+    ) -> Tensor:
+        """Run up layers; each takes its skip off the list, so that its memory is free afterwards."""
+        for block, index in layers:
+            x = block.layer(index, torch.cat((x, skips.pop()), dim=1), time, call)
+            if index == len(block.resnets) - 1:
+                for upsample in block.upsamplers:
+                    x = upsample(x, (skips[-1].shape[2], skips[-1].shape[3]))
+        return x
 
 
 def _resnet(inputs: int, outputs: int, sizes: Sizes) -> ResnetBlock:
