@@ -63,7 +63,9 @@ class TestPValue:
             values = person + rng.normal(size=30)
             found.append(p_value(mean_estimate(values.tolist(), np.repeat(names(10), 3).tolist(), resamples=99)))
         for level in (0.05, 0.25, 0.5):
-            assert np.mean(np.array(found) < level) == pytest.approx(level, abs=3.5 * math.sqrt(level * (1 - level) / 600))
+            assert np.mean(np.array(found) < level) == pytest.approx(
+                level, abs=3.5 * math.sqrt(level * (1 - level) / 600)
+            )
 
 
 class TestHolm:

@@ -109,9 +109,7 @@ def _of_sets(a: Evidence, b: Evidence, direction: Direction, level: float) -> Co
     if direction == "closer-to-real":
         return Contrast(None, None, pairs, only_a, only_b, reason="distances of sets have no real value to be close to")
     if only_a or only_b:
-        reason = (
-            f"the rows hold other videos ({only_a} and {only_b} are only in one), and a set is only worth as a whole"
-        )
+        reason = f"{only_a} and {only_b} videos are in one row only, and a set can only be compared as a whole"
         return Contrast(None, None, pairs, only_a, only_b, reason=reason)
     sign = -1.0 if direction == "higher" else 1.0
     if a.left_out.keys() != b.left_out.keys() or not a.left_out:

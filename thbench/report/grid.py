@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from thbench.report.leaderboard import Cell, Column, Leaderboard, Row
     from thbench.spec import Direction
+    from thbench.validate.document import Mark
 
 DASH = "—"
 """Stands where there is no number."""
@@ -27,6 +28,9 @@ ARROWS: Mapping[Direction, str] = {"higher": "↑", "lower": "↓", "closer-to-r
 """Which way is better; → is towards the ground-truth row."""
 TURNS = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 """Invisible characters that turn the direction of the text after them."""
+
+CHECK_MARKS: Mapping[Mark | None, str] = {"fails": "†", "not validated": "‡"}
+"""Stands at the name of a metric that did not do, or was never asked, what is expected of it."""
 
 T = TypeVar("T")
 
@@ -43,6 +47,8 @@ class Head:
     """Unit; empty for a pure number."""
     kind: str = ""
     """Kind of a variant; empty for a metric."""
+    mark: str = ""
+    """What is to be known of the metric itself; see `CHECK_MARKS`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +61,8 @@ class Entry:
     """`[low, high]`, or nothing."""
     counts: str = ""
     """`scored/total`."""
+    rank: str = ""
+    """`#1` for the methods that no other is told to be better than; empty for what does not compete."""
     place: int = 0
     """1 best, 2 second, 0 neither."""
     mark: str = ""
@@ -89,6 +97,11 @@ class Sheet:
     """The tables."""
     notes: Mapping[str, str]
     """Letter to text."""
+
+    @property
+    def grouped(self) -> bool:
+        """Whether any entry has a rank."""
+        return any(entry.rank for grid in self.grids for line in grid.lines for entry in line.entries)
 
     @property
     def ranked(self) -> bool:
@@ -154,7 +167,8 @@ def _entry(cell: Cell | None, place: int, mark: str) -> Entry:
         return Entry(DASH, counts=counts, mark=mark)
     value = format_value(cell.value, cell.low, cell.high)
     interval = "" if cell.low is None or cell.high is None else format_interval(cell.value, cell.low, cell.high)
-    return Entry(value, interval, counts, place, mark)
+    rank = "" if cell.rank is None else f"#{cell.rank}"
+    return Entry(value, interval, counts, rank, place, mark)
 
 
 def _note(cell: Cell | None) -> str:
@@ -185,7 +199,8 @@ def _letters() -> Iterator[str]:
 
 
 def _metric_head(column: Column) -> Head:
-    return Head(column.id, ARROWS[column.direction], "" if column.unit == "1" else column.unit)
+    unit = "" if column.unit == "1" else column.unit
+    return Head(column.id, ARROWS[column.direction], unit, mark=CHECK_MARKS.get(column.check, ""))
 
 
 def _row_head(row: Row) -> Head:

@@ -44,6 +44,8 @@ COMMANDS = {
     "→": r"$\rightarrow$",
     "∞": r"$\infty$",
     "—": r"\textemdash{}",
+    "†": r"\textdagger{}",
+    "‡": r"\textdaggerdbl{}",
 }
 """Characters that mean something to LaTeX, and those of our own that its default fonts lack."""
 
@@ -88,6 +90,8 @@ def _caption(leaderboard: Leaderboard, number: int, *, ranked: bool) -> str:
     sentences = [f"{escape(leaderboard.name)}. {escape(prose.interval_sentence(leaderboard))}"]
     if ranked:
         sentences.append(r"\textbf{Best} and \underline{second best} of the methods.")
+    told = prose.rank_sentence(leaderboard), prose.check_sentence(leaderboard)
+    sentences += [escape(f"{sentence.removesuffix('.')}.") for sentence in told if sentence]
     if arrows := prose.arrow_sentence(leaderboard):
         sentences.append(f"{escape(arrows)}.")
     if leaderboard.status != "success" or leaderboard.failures or leaderboard.not_run:
@@ -119,13 +123,14 @@ def _line(line: Line) -> str:
 
 
 def _head(head: Head) -> str:
-    return escape(" ".join(part for part in (head.name, head.arrow, f"({head.unit})" if head.unit else "") if part))
+    unit = f"({head.unit})" if head.unit else ""
+    return escape(" ".join(part for part in (head.name + head.mark, head.arrow, unit) if part))
 
 
 def _entry(entry: Entry) -> str:
     value = {0: "{}", 1: r"\textbf{{{}}}", 2: r"\underline{{{}}}"}[entry.place].format(_number(entry.value))
     mark = rf"\textsuperscript{{{entry.mark}}}" if entry.mark else ""
-    below = " ".join(part for part in (_number(entry.interval), entry.counts) if part)
+    below = " ".join(part for part in (_number(entry.interval), entry.counts, escape(entry.rank)) if part)
     return rf"\shortstack{{{value}{mark}\\{{\tiny {below}}}}}" if below else f"{value}{mark}"
 
 

@@ -9,9 +9,7 @@ from thbench.run.info import Environment, Kind, Status
 from thbench.spec import Direction
 from thbench.stats.bootstrap import IntervalMethod
 from thbench.types import Document
-
-Check = Literal["holds", "fails", "not validated"]
-"""Whether a metric did what is expected of it on graded degradations with known order."""
+from thbench.validate.document import Mark
 
 
 class Column(Document):
@@ -38,10 +36,15 @@ class Column(Document):
     detectable: float | None = None
     """Difference between two methods that a comparison of as many identities finds four times in five, in the column's
     unit; smaller ones are mostly missed. None where no two methods were compared."""
-    check: Check | None = None
+    check: Mark | None = None
     """What `thbench validate-metrics` found; None in files of older versions."""
     check_note: str = ""
     """What fails, or why the metric was not validated."""
+
+    @property
+    def protocol_id(self) -> str:
+        """Name, version and protocol, as `MetricSpec.protocol_id` has it."""
+        return f"{self.metric}@{self.version} [{self.protocol}]"
 
 
 class Cell(Document):

@@ -25,6 +25,10 @@ def to_markdown(leaderboard: Leaderboard) -> str:
     legend = [prose.interval_sentence(leaderboard)]
     if sheet.ranked:
         legend.append("**Best** and <u>second best</u> of the methods.")
+    if sheet.grouped:
+        legend.append(escape(prose.rank_sentence(leaderboard)))
+    if checks := prose.check_sentence(leaderboard):
+        legend.append(f"{checks}.")
     if arrows := prose.arrow_sentence(leaderboard):
         legend.append(f"{arrows}.")
     blocks = [
@@ -67,13 +71,13 @@ def _table(grid: Grid) -> str:
 def _head(head: Head) -> str:
     unit = f"({escape(head.unit)})" if head.unit else ""
     name = f"*{escape(head.name)}*" if head.kind in {"ground-truth", "baseline"} else escape(head.name)
-    return " ".join(part for part in (name, head.arrow, unit) if part)
+    return " ".join(part for part in (name + head.mark, head.arrow, unit) if part)
 
 
 def _entry(entry: Entry) -> str:
     value = {0: "{}", 1: "**{}**", 2: "<u>{}</u>"}[entry.place].format(entry.value)
     mark = f" <sup>{entry.mark}</sup>" if entry.mark else ""
-    below = " ".join(part for part in (escape(entry.interval), entry.counts) if part)
+    below = " ".join(part for part in (escape(entry.interval), entry.counts, escape(entry.rank)) if part)
     return f"{value}{mark}<br><sub>{below}</sub>" if below else f"{value}{mark}"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from thbench.report.aggregate import installation, videos
+from thbench.report.digits import format_value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,6 +51,27 @@ def interval_sentence(leaderboard: Leaderboard) -> str:
     return sentence
 
 
+def rank_sentence(leaderboard: Leaderboard) -> str:
+    """What the ranks are; empty if there are none."""
+    if not any(cell.rank for row in leaderboard.rows for cell in row.cells.values()):
+        return ""
+    compared = "1 comparison" if leaderboard.comparisons == 1 else f"{leaderboard.comparisons} comparisons"
+    return (
+        f"#n: rank; methods that are not told apart share one (differences paired by clip, Holm's correction over "
+        f"{compared}, {(1 - leaderboard.level) * 100:.2g} % chance of any false one)."
+    )
+
+
+def check_sentence(leaderboard: Leaderboard) -> str:
+    """What the marks of the metrics mean, as far as they occur."""
+    told = {
+        "fails": "† fails some of what thbench validate-metrics expects of it",
+        "not validated": "‡ not validated here",
+    }
+    present = {column.check for column in leaderboard.columns}
+    return ", ".join(text for check, text in told.items() if check in present)
+
+
 def arrow_sentence(leaderboard: Leaderboard) -> str:
     """What the arrows mean, as far as they occur."""
     told = {
@@ -70,7 +92,12 @@ def common_context(leaderboard: Leaderboard) -> str | None:
 def protocol_of(column: Column, common: str | None) -> str:
     """Version, protocol and source of a column, with its context unless all columns share it."""
     own = "" if common is not None else f"; {context_text(column.context)}"
-    return f"{column.title}; version {column.version}; {column.protocol}{own}; source: {column.source}"
+    parts = [f"{column.title}; version {column.version}; {column.protocol}{own}; source: {column.source}"]
+    if column.check not in {None, "holds"}:
+        parts.append(f"{column.check}: {column.check_note}")
+    if column.detectable is not None:
+        parts.append(f"differences below {format_value(column.detectable)} are mostly missed by so few identities")
+    return "; ".join(parts)
 
 
 def context_text(context: Mapping[str, str]) -> str:

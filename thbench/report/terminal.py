@@ -64,12 +64,12 @@ def _table(grid: Grid, head: int, width: int) -> Table:
 def _head(head: Head) -> Text:
     # Text, not markup: names may hold brackets.
     unit = f"({head.unit})" if head.unit else ""
-    return Text(clean(" ".join(part for part in (head.name, head.arrow, unit) if part)))
+    return Text(clean(" ".join(part for part in (head.name + head.mark, head.arrow, unit) if part)))
 
 
 def _entry(entry: Entry) -> Text:
     text = Text(entry.value, style=STYLES[entry.place])
-    for part in (entry.counts, entry.mark):
+    for part in (entry.counts, entry.rank, entry.mark):
         if part:
             text.append(f" {part}", style="not bold not underline dim")
     if entry.interval:
@@ -79,6 +79,10 @@ def _entry(entry: Entry) -> Text:
 
 def _legend(leaderboard: Leaderboard) -> list[Text]:
     lines = [prose.interval_sentence(leaderboard)]
+    if ranks := prose.rank_sentence(leaderboard):
+        lines.append(ranks)
+    if checks := prose.check_sentence(leaderboard):
+        lines.append(f"{checks}.")
     if arrows := prose.arrow_sentence(leaderboard):
         lines.append(f"{arrows}.")
     found = [Text(line, style="dim") for line in lines]

@@ -24,6 +24,7 @@ FIELDS = (
     "scored",
     "total",
     "identities",
+    "rank",
     "missing",
     "note",
     "direction",
@@ -31,6 +32,9 @@ FIELDS = (
     "version",
     "protocol",
     "context",
+    "detectable",
+    "check",
+    "check_note",
 )
 """Names of the columns.
 
@@ -64,6 +68,7 @@ def _line(row: Row, column: Column, cell: Cell, level: float) -> dict[str, objec
         "scored": cell.scored,
         "total": cell.total,
         "identities": cell.identities,
+        "rank": cell.rank,
         "missing": "; ".join(f"{reason} ({count})" for reason, count in cell.missing.items()),
         "note": "; ".join([*([cell.note] if cell.note else []), *cell.remarks]),
         "direction": column.direction,
@@ -71,4 +76,7 @@ def _line(row: Row, column: Column, cell: Cell, level: float) -> dict[str, objec
         "version": column.version,
         "protocol": column.protocol,
         "context": context_text(column.context),
+        "detectable": column.detectable,
+        "check": column.check,
+        "check_note": column.check_note,
     }

@@ -5,17 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from thbench.report.aggregate import aggregate
+from thbench.report.checks import with_checks
 from thbench.report.latex import to_latex
 from thbench.report.markdown import to_markdown
 from thbench.report.tidy import to_csv
 from thbench.run.files import write_atomically
+from thbench.validate.verdicts import shipped_verdicts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from thbench.report.leaderboard import Leaderboard
     from thbench.run.store import Contents, RunStore
+    from thbench.validate.document import MetricVerdict
 
 
 def to_json(leaderboard: Leaderboard) -> str:
@@ -44,9 +47,15 @@ def write_report(store: RunStore) -> Leaderboard:
     return leaderboard
 
 
-def leaderboard_of(contents: Contents) -> Leaderboard:
-    """The leaderboard of one or several run folders."""
-    return aggregate(contents.records, contents.info, warnings=contents.warnings, features=contents.features)
+def leaderboard_of(contents: Contents, verdicts: Sequence[MetricVerdict] | None = None) -> Leaderboard:
+    """The leaderboard of one or several run folders.
+
+    Args:
+        contents: What they hold.
+        verdicts: On the metrics; None takes those that come with thbench.
+    """
+    leaderboard = aggregate(contents.records, contents.info, warnings=contents.warnings, features=contents.features)
+    return with_checks(leaderboard, shipped_verdicts() if verdicts is None else verdicts)
 
 
 def write_files(leaderboard: Leaderboard, folder: Path) -> None:

@@ -21,6 +21,8 @@ NAME = "validate-metrics"
 """Stem of the files under `reports/`."""
 
 Verdict = Literal["holds", "fails", "not measured"]
+Mark = Literal["holds", "fails", "not validated"]
+"""What a table says of a metric."""
 
 
 class Response(Document):
@@ -115,6 +117,21 @@ def read_validation(path: Path) -> Validation:
         raise UsageError(f"{path} is not a file of validate-metrics: {error}; run: thbench validate-metrics") from error
 
 
+def mark_of(verdict: MetricVerdict | None) -> tuple[Mark, str]:
+    """What a table says of a metric: a word and, unless it holds, why.
+
+    Args:
+        verdict: None if it was never tried under this version and protocol.
+    """
+    if verdict is None:
+        return "not validated", "not tried"
+    if verdict.verdict == "not measured":
+        return "not validated", verdict.reasons[0] if verdict.reasons else "not tried"
+    if verdict.verdict == "holds":
+        return "holds", ""
+    return "fails", f"{verdict.failed} of {verdict.expected} expectations: {'; '.join(verdict.reasons)}"
+
+
 def marks(validation: Validation, specs: Iterable[MetricSpec]) -> Mapping[str, str]:
     """What a leaderboard says beside its columns.
 
@@ -127,11 +144,9 @@ def marks(validation: Validation, specs: Iterable[MetricSpec]) -> Mapping[str, s
         Metric name to a sentence, for metrics that fail or were not validated; the others are left out.
     """
     verdicts = {v.protocol_id: v for v in validation.verdicts}
-    said: dict[str, str] = {}
-    for spec in specs:
-        verdict = verdicts.get(spec.protocol_id)
-        if verdict is None or verdict.verdict == "not measured":
-            said[spec.name] = "not validated: " + (verdict.reasons[0] if verdict and verdict.reasons else "not tried")
-        elif verdict.verdict == "fails":
-            said[spec.name] = f"fails {verdict.failed} of {verdict.expected} expectations: {'; '.join(verdict.reasons)}"
-    return said
+    found = {spec.name: mark_of(verdicts.get(spec.protocol_id)) for spec in specs}
+    return {
+        name: f"fails {why}" if mark == "fails" else f"{mark}: {why}"
+        for name, (mark, why) in found.items()
+        if mark != "holds"
+    }
