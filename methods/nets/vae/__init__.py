@@ -1,0 +1,1 @@
+"""The autoencoder of latent diffusion: pictures to latents and back (Rombach et al., CVPR 2022)."""
