@@ -140,6 +140,8 @@ class MethodSpec(Document):
     """Licence of the method's code; that of weights is in their WeightSpec."""
     extra: str | None = None
     """Extra of thbench that it needs, e.g. `torch`."""
+    flops: str | None = None
+    """`module:callable` that offers its networks for counting operations; see `thbench.cost.offer`."""
 
     @field_validator("presets")
     @classmethod

@@ -25,6 +25,7 @@ COMMANDS: Mapping[str, str] = {
     "eval": "evaluate existing videos against reference videos",
     "report": "write the leaderboard of a run again",
     "time": "latency and memory of a method, against itself unaccelerated",
+    "flops": "operations, parameters and bytes of a method's networks",
     "parity": "check our networks against parity fixtures",
     "weights": "list, get, verify and locate weight files",
     "data": "build, list and check datasets",

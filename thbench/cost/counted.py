@@ -28,7 +28,8 @@ class PartCount(Document):
     parameters: int
     """Parameters of the network."""
     least_bytes: int
-    """Bytes that one call has to move at least: parameters and inputs read once, outputs written once."""
+    """Bytes that one call has to move at least: the parameters that it uses and its inputs read once, its outputs
+    written once."""
     moved_bytes: int
     """Bytes that one call moves if every operation reads its inputs from memory and writes its outputs there: an upper
     bound that fusing and caches lower. Views move nothing."""
@@ -84,3 +85,28 @@ class MachineRates(Document):
     def balance(self) -> float:
         """Operations per byte from which on arithmetic is the limit."""
         return self.flops_per_second / self.bytes_per_second
+
+
+class Bound(Document):
+    """The least time of a workload on a machine (roofline)."""
+
+    rates: MachineRates
+    """Measured on that machine."""
+    device_name: str
+    """Processor or GPU."""
+    fused: float
+    """Seconds if only parameters, inputs and outputs of each network move: cannot be beaten at these rates."""
+    single: float
+    """Seconds if each operation reads its inputs from memory and writes its outputs there, at its own limit: beaten
+    only by fused operations and by caches."""
+
+
+class WorkReport(Document):
+    """What `thbench flops` finds."""
+
+    schema_version: Literal[1] = 1
+    """Version of this layout."""
+    works: tuple[WorkCount, ...]
+    """The method, and its accelerated variant where one was asked for."""
+    bounds: Mapping[str, Bound] = {}
+    """Variant to the least time on this machine, where asked for."""
