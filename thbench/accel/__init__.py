@@ -15,8 +15,25 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from thbench.accel.changes import (
+    CachedGuidance,
+    Cut,
+    EncoderPropagation,
+    ForegroundAttention,
+    PriorNoise,
+    ReferenceRemoval,
+)
 from thbench.accel.moves import Change, Inputs, Kind, Move, Plan, Step, Trace, with_changes
-from thbench.accel.plans import EveryStep, LightningCP, uniform_keys
+from thbench.accel.plans import EveryStep, LightningCP, spread_keys, uniform_keys
+from thbench.accel.rivals import (
+    Adaptive,
+    cached_guidance,
+    deep_cache,
+    faster_diffusion,
+    faster_diffusion_keys,
+    fewer_steps,
+    uniform,
+)
 
 if TYPE_CHECKING:
     from thbench.accel.denoiser import Denoiser, Schedule
@@ -34,21 +51,35 @@ _HEAVY = {
 """Names that need torch, and the module that each is read from at first use."""
 
 __all__ = [
+    "Adaptive",
     "Batched",
+    "CachedGuidance",
     "Change",
+    "Cut",
     "Denoiser",
+    "EncoderPropagation",
     "EveryStep",
+    "ForegroundAttention",
     "Inputs",
     "Kind",
     "LightningCP",
     "Move",
     "OneByOne",
     "Plan",
+    "PriorNoise",
+    "ReferenceRemoval",
     "Replicas",
     "Schedule",
     "Step",
     "Trace",
+    "cached_guidance",
+    "deep_cache",
+    "faster_diffusion",
+    "faster_diffusion_keys",
+    "fewer_steps",
     "sample",
+    "spread_keys",
+    "uniform",
     "uniform_keys",
     "with_changes",
 ]

@@ -95,11 +95,12 @@ class Cuttable(Protocol):
 class Focusing(Protocol):
     """A denoiser whose last layer can attend in the foreground only."""
 
-    def focused(self, foreground: Tensor, /) -> Denoiser:
+    def focused(self, foreground: Tensor, attentions: Collection[str], /) -> Denoiser:
         """Return the same network; in `shallow`, background tokens keep the attention outputs of the full pass.
 
         Args:
             foreground: Shape (h, w) of the latent, bool.
+            attentions: Stages whose attentions are meant, in the network's own words; empty for all.
         """
         ...
 
