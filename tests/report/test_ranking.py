@@ -75,7 +75,7 @@ def test_nothing_is_ranked_without_direction_or_rival() -> None:
 
 
 def test_baselines_and_the_ground_truth_do_not_compete() -> None:
-    a, b, c = draws(5.0, 0.0, -5.0)
+    a, b = draws(5.0, 0.0)
     board = leaderboard_of({GROUND_TRUTH: a + 9, "static": a + 5, "a": a, "b": b})
     assert ranks(board) == {GROUND_TRUTH: None, "static": None, "a": 1, "b": 2}
 
