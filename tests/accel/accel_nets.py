@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from thbench.accel import Denoiser, Schedule
 
-SIZES = Sizes(channels=(8, 16, 16), layers=1, heads=2, groups=4, tokens=6, audio=5, positions=8)
+SIZES = Sizes(channels=(8, 16), layers=1, heads=2, groups=4, tokens=6, audio=5, positions=8)
 AUDIO = AudioProjection(window=2, layers=2, channels=3, hidden=7, tokens=4)
 FACE = FaceProjection(embedding=9, tokens=2)
 FRAMES, SIDE = 3, 4
@@ -66,9 +66,14 @@ def _draw(seed: int):
 
 def _hallo(seed: int, guided: bool):
     net, draw = Hallo(HalloConfig(unet=SIZES, audio=AUDIO, face=FACE)).eval(), _draw(seed)
-    masks = [Masks(*(draw(FRAMES, (SIDE >> level) ** 2).sigmoid() for _ in range(3))) for level in range(3)]
+    masks = [Masks(*(draw(FRAMES, (SIDE >> level) ** 2).sigmoid() for _ in range(3))) for level in range(2)]
     given = HalloGiven(
-        draw(3, 4, SIDE, SIDE), draw(1, 9), draw(1, FRAMES, 2, 2, 3), draw(1, 3, 8 * SIDE, 8 * SIDE), masks, torch.ones(3)
+        draw(3, 4, SIDE, SIDE),
+        draw(1, 9),
+        draw(1, FRAMES, 2, 2, 3),
+        draw(1, 3, 8 * SIDE, 8 * SIDE),
+        masks,
+        torch.ones(3),
     )
     return net, net.condition(given, guided=guided)
 

@@ -31,8 +31,8 @@ from thbench.accel import (
 )
 from thbench.accel.moves import Plan
 
-STEPS = 10
-KEYS = (0, 1, 2, 6)
+STEPS = 6
+KEYS = (0, 1, 3)
 CLOSE = {"atol": 1e-5, "rtol": 1e-5}
 
 
@@ -95,10 +95,15 @@ def test_blocks_of_one_step_are_sequential(name: str) -> None:
     assert run(given, LightningCP(neighbours, block=None)).equal(one)
 
 
-@pytest.mark.parametrize("block", [2, None])
-@pytest.mark.parametrize("changes", [(), ("dfa", "rm")])
-@pytest.mark.parametrize("scale", [1.0, 3.5])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    ("name", "scale", "changes", "block"),
+    [
+        *((name, 3.5, ("dfa", "rm"), None) for name in NAMES),
+        *((name, 1.0, (), None) for name in NAMES),
+        ("hallo", 3.5, (), 2),
+        ("memo", 1.0, ("dfa", "rm"), 2),
+    ],
+)
 def test_a_batch_is_its_steps_one_by_one(name: str, scale: float, changes: tuple[str, ...], block: int | None) -> None:
     given = case(name, scale)
     known = {"dfa": ForegroundAttention(foreground()), "rm": ReferenceRemoval()}
@@ -208,7 +213,7 @@ def test_reference_removal_is_a_condition_without_it(name: str) -> None:
     given = case(name)
     network = given.denoiser.denoiser
     last = network.reference_places[-1]
-    assert last.startswith("up_blocks.2.attentions.")
+    assert last.startswith("up_blocks.1.attentions.")
     schedule, latent, deep = given.schedule(STEPS), given.noise, None
     less = given.condition.without_reference([last])
     for index, time in enumerate(schedule.times):
@@ -226,9 +231,7 @@ def test_reference_removal_takes_layers_and_steps() -> None:
     given = case("hallo")
     places = given.denoiser.reference_places
     everywhere = ReferenceRemoval(places, frozenset(range(STEPS)))
-    without = dataclasses.replace(
-        given, condition=given.condition.without_reference(places)
-    )
+    without = dataclasses.replace(given, condition=given.condition.without_reference(places))
     assert run(given, EveryStep(changes=(everywhere,))).equal(run(without, EveryStep()))
     some = run(given, EveryStep(changes=(ReferenceRemoval(places[:2], frozenset({3})),)))
     assert not some.equal(run(given, EveryStep()))
@@ -248,7 +251,7 @@ def test_removal_skips_the_unconditional_halfs_second_call(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("layers", [1, 2, 3, 6])
+@pytest.mark.parametrize("layers", [1, 2, 4])
 def test_a_cut_anywhere_gives_the_full_pass_from_the_same_step(name: str, layers: int) -> None:
     given = case(name)
     view, t = given.denoiser.cut(layers), torch.tensor([500])
@@ -270,9 +273,9 @@ def test_deep_cache_runs_the_layers_of_its_branch(name: str) -> None:
     for branch, plan in plans.items():
         ran.clear()
         run(given, plan, 2)
-        layers[branch] = ran[len(list(network.named_modules())) :] or ran[ran.index("up_blocks.2.resnets.1") + 1 :]
-    assert layers["plug-in"] == ["up_blocks.2.resnets.1"]
-    assert layers["original"] == ["down_blocks.0.resnets.0", "up_blocks.2.resnets.0", "up_blocks.2.resnets.1"]
+        layers[branch] = ran[ran.index("up_blocks.1.resnets.1") + 1 :]
+    assert layers["plug-in"] == ["up_blocks.1.resnets.1"]
+    assert layers["original"] == ["down_blocks.0.resnets.0", "up_blocks.1.resnets.0", "up_blocks.1.resnets.1"]
     assert run(given, plans["plug-in"]).equal(run(given, LightningCP((0,))))
 
 
@@ -305,10 +308,10 @@ def test_encoder_propagation_is_its_plain_twin(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_faster_diffusion_in_parallel_is_faster_diffusion_step_by_step(name: str) -> None:
     given = case(name)
-    parallel = faster_diffusion((0, 1, 4))
+    parallel = faster_diffusion((0, 1, 3))
     sequential = dataclasses.replace(parallel, block=1)
     torch.testing.assert_close(run(given, parallel), run(given, sequential), **CLOSE)
-    without = faster_diffusion((0, 1, 4), prior=None)
+    without = faster_diffusion((0, 1, 3), prior=None)
     assert without.changes == (EncoderPropagation(),)
     assert not run(given, without).equal(run(given, parallel))
 
@@ -345,8 +348,8 @@ def test_cached_guidance_composes_with_key_steps(name: str, block: int | None) -
     kinds: list[Kind] = []
     found = run(given, plan, on_step=lambda step: kinds.append(step.kind))
     led, full, cached = Kind.LED, Kind.FULL, Kind.SHALLOW
-    assert kinds == [full, led, full, cached, cached, cached, led, cached, cached, cached]
-    assert rows == [2, 1, 2, 2, 2, 2, 1, 1, 1, 1]
+    assert kinds == [full, led, cached, full, cached, cached]
+    assert rows == [2, 1, 1, 2, 2, 2]
     batched = cached_guidance(2, LightningCP(KEYS, block))
     torch.testing.assert_close(run(given, batched), found, **CLOSE)
 

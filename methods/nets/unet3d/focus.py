@@ -8,13 +8,15 @@ the outputs that it kept at the last full pass in the place of the others.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 from torch import Tensor
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+    import torch
 
 Choose = Callable[[Tensor], Tensor]
 """Rows (N, L, ...) of some pixels to the rows of those that are attended with."""
@@ -66,6 +68,10 @@ class Foreground:
         flat = mask.flatten()
         return cls(flat.nonzero()[:, 0], (~flat).nonzero()[:, 0], frozenset(stages))
 
+    def to(self, device: torch.device) -> Foreground:
+        """Return the same pixels with their numbers on a device."""
+        return replace(self, inside=self.inside.to(device), outside=self.outside.to(device))
+
     def covers(self, place: str) -> bool:
         """Return whether the attentions at a place act in the foreground only."""
         return not self.stages or place.split(".")[-2] in self.stages
@@ -115,8 +121,10 @@ class Restricted:
             return everywhere
 
         def attend(name: str, tokens: Tensor, run: Run) -> Tensor:
-            fresh = run(self.foreground.choose(tokens), self.foreground.choose)
-            return self.foreground.merge(fresh, self.kept[f"{place}.{name}"])
+            kept = self.kept[f"{place}.{name}"]
+            if not len(self.foreground.inside):
+                return kept
+            return self.foreground.merge(run(self.foreground.choose(tokens), self.foreground.choose), kept)
 
         return attend
 

@@ -180,7 +180,7 @@ class View(Generic[ConditionT]):
             attentions: Stages whose attentions do, e.g. `motion_modules`; all of them unless stated.
         """
         device = next(self.network.parameters()).device
-        return replace(self, foreground=Foreground.of(foreground.to(device), attentions))
+        return replace(self, foreground=Foreground.of(foreground, attentions).to(device))
 
     def repeated(self, condition: ConditionT, deep: Any, times: int) -> tuple[ConditionT, Any]:
         """Return condition and what was kept, of a batch whose rows are each repeated."""
