@@ -62,8 +62,8 @@ class WeightSlot(Document):
 class SetStatistic(Document):
     """How one number comes of the features of many videos; such a metric has no value for a single video."""
 
-    kind: Literal["frechet", "kid"]
-    """Frechet distance, or kernel distance of subsets."""
+    kind: Literal["frechet", "kid", "frechet-infinity"]
+    """Frechet distance, kernel distance of subsets, or Frechet distance extrapolated to infinitely many samples."""
     extractor: str
     """Features of the row's videos, a name under `features/`."""
     reference: str
@@ -103,6 +103,8 @@ class MetricSpec(Document):
     """Packages that it needs beyond those of the extra `eval`; `a|b` where either will do."""
     statistic: SetStatistic | None = None
     """For a metric of a set of videos: how its number comes of their features."""
+    approximates: str | None = None
+    """Name of the metric that this one stands for at less cost; where a run has both, their difference is printed."""
     on_request: bool = False
     """Whether `all` leaves it out: a costly or redundant variant that must be asked for by name or family."""
     observer: str

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from thbench.errors import UsageError
-from thbench.metrics.key_frames import boxes_of_all_frames, key_frames
+from thbench.metrics.key_frames import EVERY, boxes_of_all_frames
 from thbench.metrics.sync_tracks import TrackSettings, track_faces
 
 
@@ -16,24 +12,15 @@ def face(left: float, top: float = 0.0, score: float = 0.9, size: float = 150.0)
     return np.array([left, top, left + size, top + size, score])
 
 
-@given(st.integers(0, 300), st.integers(1, 30))
-def test_key_frames_begin_and_end_the_shot(count: int, every: int) -> None:
-    frames = key_frames(count, every)
-    assert frames == sorted(set(frames))
-    if count:
-        assert frames[0] == 0 and frames[-1] == count - 1
-        assert all(0 < gap <= every for gap in np.diff(frames))
-
-
 def test_every_frame_is_left_as_it_is() -> None:
-    found = {frame: np.stack([face(frame)]) for frame in key_frames(7, 1)}
+    found = {frame: np.stack([face(frame)]) for frame in range(7)}
     assert all(np.array_equal(boxes, found[frame]) for frame, boxes in enumerate(boxes_of_all_frames(found, 7)))
 
 
 def test_a_face_that_moves_evenly_is_found_exactly() -> None:
     """The tracker sees what it would have seen with detection on every frame."""
     truth = [np.stack([face(2.0 * frame, score=0.95)]) for frame in range(61)]
-    boxes = boxes_of_all_frames({frame: truth[frame] for frame in key_frames(61, 5)}, 61)
+    boxes = boxes_of_all_frames({frame: truth[frame] for frame in range(0, 61, EVERY)}, 61)
     settings = TrackSettings(longer_than=50)
     (ours,), (full,) = track_faces(boxes, 0, settings), track_faces(truth, 0, settings)
     assert np.allclose(ours.boxes, full.boxes) and np.array_equal(ours.frames, full.frames)
@@ -54,8 +41,3 @@ def test_a_face_that_is_gone_leaves_no_boxes() -> None:
 def test_a_jump_is_not_bridged() -> None:
     boxes = boxes_of_all_frames({0: np.stack([face(0)]), 3: np.stack([face(140)])}, 4)
     assert [len(rows) for rows in boxes] == [1, 0, 0, 1]
-
-
-def test_less_than_one_frame_apart_is_refused() -> None:
-    with pytest.raises(UsageError, match="not 0"):
-        key_frames(10, 0)

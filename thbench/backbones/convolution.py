@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from thbench.backbones.device import float32_convolutions
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -22,7 +24,8 @@ _LAYOUTS = {4: torch.channels_last, 5: torch.channels_last_3d}
 class Convolution(nn.Module):
     """A 2-D or 3-D convolution for inference: weights with the channels last, oneDNN on CPUs.
 
-    The input is brought to the type of the weights, so that layers of different precision may follow each other.
+    The input is brought to the type and the device of the weights, so that layers of different precision may follow
+    each other, and frames may come from the CPU.
     """
 
     def __init__(self, layer: nn.Conv2d | nn.Conv3d) -> None:
@@ -44,10 +47,11 @@ class Convolution(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, inputs, ...) to (N, outputs, ...)."""
-        x = x.to(self.weight.dtype)
+        x = x.to(device=self.weight.device, dtype=self.weight.dtype)
         sizes = self.padding, self.stride, self.dilation
         if x.device.type == "cpu" and _ONEDNN:
             return torch.mkldnn_convolution(x, self.weight, self.bias, *sizes, self.groups)
         none = [0] * len(self.stride)
         padding, stride, dilation = sizes
-        return torch.convolution(x, self.weight, self.bias, stride, padding, dilation, False, none, self.groups)
+        with float32_convolutions():
+            return torch.convolution(x, self.weight, self.bias, stride, padding, dilation, False, none, self.groups)

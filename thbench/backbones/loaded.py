@@ -1,25 +1,28 @@
 """Networks that metrics use, by the name of their weight file, read once in each process.
 
-Here a verified file meets the function that reads its format; the observers of metrics know neither.
+Here a verified file meets the function that reads its format; the observers of metrics know neither. A network is made
+ready for a mode and put on the device of `thbench.backbones.device.computing_on`; it takes inputs from any device, and
+what it gives lies on its own.
 """
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from thbench.backbones import published
 from thbench.backbones.batches import BATCH, BatchQueue
-from thbench.backbones.modes import prepare
-from thbench.backbones.onnx_file import load_onnx
+from thbench.backbones.device import current
+from thbench.backbones.modes import Mode, prepare
+from thbench.backbones.onnx_network import load_onnx
 from thbench.backbones.weights import locate
 from thbench.metrics.fvd import torchscript_network
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from thbench.backbones.hopenet import Hopenet
     from thbench.backbones.inception import InceptionFID
@@ -28,62 +31,69 @@ if TYPE_CHECKING:
     from thbench.backbones.sixdrepnet import SixDRepNet
     from thbench.backbones.syncnet import SyncNet
 
+NetworkT = TypeVar("NetworkT", bound="nn.Module")
+
 LPIPS_FILES = {"alex": "alexnet", "vgg": "vgg16"}
 """Trunk to weight file."""
+_LOAD_LPIPS: Mapping[str, Callable[[Path], LPIPS]] = {
+    trunk: partial(published.load_lpips, trunk) for trunk in LPIPS_FILES
+}
+_LOAD_I3D = {pool_frames: partial(published.load_i3d, pool_frames=pool_frames) for pool_frames in (1, 2)}
 
 
-def inception() -> InceptionFID:
+def inception(mode: Mode = "exact") -> InceptionFID:
     """The FID network.
 
     Raises:
         MissingWeightsError: The file is not there; so for all functions here.
         WeightsMismatchError: It is not the right one, or damaged; so for all functions here.
     """
-    return _inception(_version("inception-fid"))
+    return _ready("inception-fid", published.load_inception, mode)
 
 
-def i3d_torchscript() -> Callable[[Tensor], Tensor]:
+def i3d_torchscript(mode: Mode = "exact") -> Callable[[Tensor], Tensor]:
     """StyleGAN-V's network of prepared clips."""
-    return _i3d_torchscript(_version("i3d-torchscript"))
+    return _program(_version("i3d-torchscript"), mode, current())
 
 
-def i3d_videogpt(pool_frames: int) -> Callable[[Tensor], Tensor]:
-    """VideoGPT's network of prepared clips."""
-    return _i3d_videogpt(_version("i3d-videogpt"), pool_frames)
+def i3d_videogpt(pool_frames: int, mode: Mode = "exact") -> Callable[[Tensor], Tensor]:
+    """VideoGPT's network of prepared clips, whose last pool takes one or two time steps."""
+    return _ready("i3d-videogpt", _LOAD_I3D[pool_frames], mode)
 
 
-def syncnet() -> SyncNet:
+def syncnet(mode: Mode = "exact") -> SyncNet:
     """The network of lips and speech."""
-    return _syncnet(_version("syncnet"))
+    return _ready("syncnet", published.load_syncnet, mode)
 
 
-def s3fd() -> S3FD:
+def s3fd(mode: Mode = "exact") -> S3FD:
     """The face detector of the SyncNet pipeline."""
-    return _s3fd(_version("s3fd"))
+    return _ready("s3fd", published.load_s3fd, mode)
 
 
-def lpips(trunk: str) -> LPIPS:
+def lpips(trunk: str, mode: Mode = "exact") -> LPIPS:
     """LPIPS with a trunk of `LPIPS_FILES`."""
-    return _lpips(trunk, _version(LPIPS_FILES[trunk]))
+    return _ready(LPIPS_FILES[trunk], _LOAD_LPIPS[trunk], mode)
 
 
-def hopenet() -> Hopenet:
+def hopenet(mode: Mode = "exact") -> Hopenet:
     """The head-pose network of Ruiz et al."""
-    return _hopenet(_version("hopenet"))
+    return _ready("hopenet", published.load_hopenet, mode)
 
 
-def sixdrepnet() -> SixDRepNet:
+def sixdrepnet(mode: Mode = "exact") -> SixDRepNet:
     """The head-pose network of Hempel et al."""
-    return _sixdrepnet(_version("sixdrepnet"))
+    return _ready("sixdrepnet", published.load_sixdrepnet, mode)
 
 
-def arcface(name: str) -> BatchQueue:
+def arcface(name: str, mode: Mode = "exact") -> BatchQueue:
     """A queue of aligned faces before an ArcFace network, shared by all who embed faces in this process.
 
     Args:
         name: Weight file: insightface's ONNX file, or a state dict.
+        mode: `exact` or `fast`.
     """
-    return _arcface(_version(name))
+    return _arcface(_version(name), mode, current())
 
 
 Version = tuple[str, int, int]
@@ -96,49 +106,22 @@ def _version(name: str) -> Version:
     return str(path), status.st_size, status.st_mtime_ns
 
 
-@lru_cache(maxsize=1)
-def _inception(version: Version) -> InceptionFID:
-    return prepare(published.load_inception(Path(version[0])), "exact")
+def _ready(name: str, load: Callable[[Path], NetworkT], mode: Mode) -> NetworkT:
+    return cast("NetworkT", _network(_version(name), load, mode, current()))
 
 
-@lru_cache(maxsize=1)
-def _i3d_torchscript(version: Version) -> Callable[[Tensor], Tensor]:
-    return torchscript_network(published.load_i3d_torchscript(Path(version[0])))
-
-
-@lru_cache(maxsize=2)
-def _i3d_videogpt(version: Version, pool_frames: int) -> Callable[[Tensor], Tensor]:
-    return prepare(published.load_i3d(Path(version[0]), pool_frames=pool_frames), "exact")
-
-
-@lru_cache(maxsize=1)
-def _syncnet(version: Version) -> SyncNet:
-    return prepare(published.load_syncnet(Path(version[0])), "exact")
-
-
-@lru_cache(maxsize=1)
-def _s3fd(version: Version) -> S3FD:
-    return prepare(published.load_s3fd(Path(version[0])), "exact")
+@lru_cache(maxsize=20)
+def _network(version: Version, load: Callable[[Path], nn.Module], mode: Mode, device: str) -> nn.Module:
+    return prepare(load(Path(version[0])), mode).to(device)
 
 
 @lru_cache(maxsize=2)
-def _lpips(trunk: str, version: Version) -> LPIPS:
-    return prepare(published.load_lpips(trunk, Path(version[0])), "exact")
+def _program(version: Version, mode: Mode, device: str) -> Callable[[Tensor], Tensor]:
+    return torchscript_network(published.load_i3d_torchscript(Path(version[0])), mode, device)
 
 
-@lru_cache(maxsize=1)
-def _hopenet(version: Version) -> Hopenet:
-    return prepare(published.load_hopenet(Path(version[0])), "exact")
-
-
-@lru_cache(maxsize=1)
-def _sixdrepnet(version: Version) -> SixDRepNet:
-    return prepare(published.load_sixdrepnet(Path(version[0])), "exact")
-
-
-@lru_cache(maxsize=2)
-def _arcface(version: Version) -> BatchQueue:
+@lru_cache(maxsize=4)
+def _arcface(version: Version, mode: Mode, device: str) -> BatchQueue:
     path = Path(version[0])
-    network: Callable[[Tensor], Tensor]
-    network = load_onnx(path) if path.suffix == ".onnx" else prepare(published.load_arcface(path), "exact")
-    return BatchQueue(network, BATCH)
+    load: Callable[[Path], nn.Module] = load_onnx if path.suffix == ".onnx" else published.load_arcface
+    return BatchQueue(prepare(load(path), mode).to(device), BATCH)

@@ -8,24 +8,23 @@ belong under protocol names of their own. Nothing here depends on a device: a pr
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from torch import nn
 
 from thbench.backbones.convolution import Convolution
 from thbench.backbones.folding import fold_batch_norms
+from thbench.backbones.mode_names import MODES, Mode
 from thbench.backbones.syncnet import LipTower, SyncNet
 from thbench.errors import UsageError, did_you_mean
+
+__all__ = ["MODES", "Mode", "prepare"]
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
-
-Mode = Literal["exact", "fast"]
-MODES: tuple[Mode, ...] = ("exact", "fast")
-"""`exact`: float32, the fixtures' tolerances hold. `fast`: bfloat16."""
 
 _CONVOLUTIONS = (nn.Conv2d, nn.Conv3d)
 _BETWEEN = (nn.PReLU, nn.BatchNorm2d, nn.BatchNorm3d)

@@ -131,8 +131,8 @@ class LipTower(nn.Module):
 
     def forward(self, frames: Tensor) -> Tensor:
         """Map (N, 3, T, 224, 224) to float32 (N, 512, T - 4, 1, 1)."""
-        dtype = next(self.parameters()).dtype
-        clips = [self._clip(clip.to(dtype).permute(1, 2, 3, 0)) for clip in frames]
+        weights = next(self.parameters())
+        clips = [self._clip(clip.to(weights).permute(1, 2, 3, 0)) for clip in frames]
         return torch.stack(clips)[..., None, None]
 
     def _clip(self, frames: Tensor) -> Tensor:

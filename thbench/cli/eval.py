@@ -51,11 +51,10 @@ def add_parser(subparsers: Subparsers) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Score the folder."""
-    from thbench.cli.running import finish, prepare_folder, workforce_of
+    from thbench.cli.running import finish, prepare_folder, selection_of, workforce_of
     from thbench.data.folder import identities_of
     from thbench.evaluate.pairs import pair_folders
     from thbench.evaluate.settings import Settings
-    from thbench.metrics.available import select
     from thbench.run.planning import eval_jobs
     from thbench.run.provenance import recipe_of
 
@@ -63,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(f"--fps is {args.fps:g}; it must be above 0 and at most 240")
     workforce = workforce_of(args)
     row = args.name or args.generated.resolve().name
-    selection = select(part.strip() for part in args.metrics.split(",") if part.strip())
+    selection = selection_of(args, (part.strip() for part in args.metrics.split(",") if part.strip()))
     settings = Settings(fps=args.fps, missing_face=args.missing_face)
     recipe = recipe_of(selection, settings)
     pairs = pair_folders(args.generated, args.reference, args.pairs)

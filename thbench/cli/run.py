@@ -28,9 +28,8 @@ def add_parser(subparsers: Subparsers) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the suite."""
-    from thbench.cli.running import finish, prepare_folder, workforce_of
+    from thbench.cli.running import finish, prepare_folder, selection_of, workforce_of
     from thbench.evaluate.settings import Settings
-    from thbench.metrics.available import select
     from thbench.registry import DATASETS
     from thbench.run.planning import suite_jobs
     from thbench.run.provenance import recipe_of
@@ -40,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
     suite = read_suite(args.suite)
     workforce = workforce_of(args)
     variants = select_variants(suite, args.only)
-    selection = select(suite.metrics)
+    selection = selection_of(args, suite.metrics)
     settings = Settings(fps=suite.fps, missing_face=suite.missing_face)
     recipe = recipe_of(selection, settings)
     data = args.data or (Path(suite.data) if suite.data else None)

@@ -11,8 +11,9 @@ from thbench.errors import ExitCode, NothingMeasuredError, UsageError
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
+    from thbench.backbones.mode_names import Mode
     from thbench.evaluate.settings import Settings
     from thbench.metrics.available import Selection
     from thbench.report.leaderboard import Leaderboard
@@ -21,8 +22,25 @@ if TYPE_CHECKING:
     from thbench.run.runner import Workforce
 
 
+MODES: Mapping[str, tuple[Mode, ...]] = {"exact": ("exact",), "fast": ("fast",), "both": ("exact", "fast")}
+"""Choice of `--mode` to the modes of the networks."""
+
+
 def add_running_arguments(parser: argparse.ArgumentParser, *, default_out: str) -> None:
     """Declare the options that every run has."""
+    parser.add_argument(
+        "--mode",
+        choices=tuple(MODES),
+        default="exact",
+        help="how the metrics' networks run: exact as published; fast in bfloat16 under names of their own that end in "
+        ".fast; both, which prints the difference (default: exact)",
+    )
+    parser.add_argument(
+        "--device",
+        default="cpu",
+        metavar="NAME",
+        help="where the metrics' networks and the methods compute: cpu, cuda or cuda:N (default: cpu)",
+    )
     parser.add_argument("--out", type=Path, metavar="DIR", help=f"run folder (default: {default_out})")
     parser.add_argument("--resume", action="store_true", help="go on with a run; finished clips are not done again")
     parser.add_argument("--retry-failed", action="store_true", help="with --resume: try failed clips again")
@@ -50,16 +68,30 @@ def workforce_of(args: argparse.Namespace) -> Workforce:
     """Read and check the options of the workers.
 
     Raises:
-        UsageError: A number is out of range.
+        UsageError: A number is out of range, or the device is not there.
     """
+    from thbench.backbones.device import checked_device
     from thbench.run.runner import Workforce, default_workers
 
+    checked_device(args.device)
     workers = default_workers() if args.workers is None else args.workers
     if workers < 1:
         raise UsageError(f"--workers is {workers}; it must be 1 or more")
     if not args.stall_timeout > 0:
         raise UsageError(f"--stall-timeout is {args.stall_timeout:g}; it must be above 0 seconds")
     return Workforce(executor=args.executor, workers=workers, stall_seconds=args.stall_timeout)
+
+
+def selection_of(args: argparse.Namespace, patterns: Iterable[str]) -> Selection:
+    """Resolve names of metrics in the modes that were asked for.
+
+    Raises:
+        UsageError: A pattern matches nothing.
+    """
+    from thbench.metrics.available import in_modes, select
+
+    selection = select(patterns)
+    return selection if args.mode == "exact" else in_modes(selection, MODES[args.mode])
 
 
 def prepare_folder(folder: Path) -> Path:
@@ -103,7 +135,13 @@ def finish(
     from thbench.run.worker import WorkerPlan
 
     with open_run(
-        folder, jobs, recipe=recipe, suite=suite, selection=selection, workers=workforce.workers, resume=args.resume
+        folder,
+        jobs,
+        recipe=recipe,
+        suite={**suite, "device": args.device},
+        selection=selection,
+        workers=workforce.workers,
+        resume=args.resume,
     ) as session:
         plan = WorkerPlan(
             folder=folder,
@@ -112,6 +150,7 @@ def finish(
             recipe=recipe.key,
             attempt=session.attempt,
             controls=controls or {},
+            device=args.device,
         )
         left = without(jobs, session.store.finished_keys(retry_failed=args.retry_failed))
         with RunProgress([job.seconds for job in left], settings.fps, quiet=args.quiet) as progress:

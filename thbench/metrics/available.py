@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from thbench.backbones.mode_names import in_mode, split_mode
 from thbench.backbones.weights import about, command_for, find
 from thbench.errors import EXTRA_OF_PACKAGE, UsageError, did_you_mean
 from thbench.registry import METRICS
@@ -16,6 +17,7 @@ from thbench.spec import WeightSpec
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from thbench.backbones.mode_names import Mode
     from thbench.spec import MetricSpec
 
 FACE_WEIGHTS = "face-landmarker"
@@ -69,6 +71,22 @@ def select(patterns: Iterable[str], known: Mapping[str, MetricSpec] = METRICS) -
     return Selection(specs=specs, lacking=lacking)
 
 
+def in_modes(selection: Selection, modes: Sequence[Mode], known: Mapping[str, MetricSpec] = METRICS) -> Selection:
+    """Return a selection in other modes; a metric that has no fast twin is the same in each.
+
+    Args:
+        selection: Metrics in the mode `exact`, or asked for by name in `fast`.
+        modes: `exact`, `fast` or both.
+        known: The metrics that exist.
+    """
+    names: dict[str, None] = {}
+    for name in selection.specs:
+        exact, asked = split_mode(name)
+        twins = (name,) if asked == "fast" else tuple(in_mode(exact, mode) for mode in modes)
+        names |= dict.fromkeys(twin if twin in known else name for twin in twins)
+    return select(names, known)
+
+
 def lack_of(spec: MetricSpec) -> str | None:
     """Say what a metric lacks here and how to get it, weights first, then packages; None when it lacks nothing."""
     wanted = (FACE_WEIGHTS, *spec.weights) if "face" in spec.needs else spec.weights
@@ -101,5 +119,8 @@ def installed(package: str) -> bool:
 def _matching(pattern: str, known: Mapping[str, MetricSpec]) -> list[str]:
     if pattern == "all":
         return [name for name, spec in known.items() if not spec.on_request]
-    exact = [name for name in known if name == pattern]
-    return exact or [n for n in known if fnmatch.fnmatchcase(n, pattern) or n.startswith(f"{pattern}/")]
+    if pattern in known:
+        return [pattern]
+    # A family is asked for in one mode: its fast metrics are no further variants of it.
+    of_mode = [name for name in known if split_mode(name)[1] == split_mode(pattern)[1]]
+    return [n for n in of_mode if fnmatch.fnmatchcase(n, pattern) or n.startswith(f"{pattern}/")]

@@ -17,11 +17,14 @@ import numpy as np
 import torch
 
 from thbench.backbones import resize
+from thbench.backbones.device import CPU, float32_convolutions
 from thbench.backbones.i3d import MIN_FRAMES
 from thbench.errors import MediaError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+
+    from thbench.backbones.mode_names import Mode
 
 SIDE = 224
 """Rows and columns that the network sees."""
@@ -219,28 +222,35 @@ def logits(
         chosen: The protocol.
 
     Returns:
-        Shape (clips, 400).
+        Shape (clips, 400), on the CPU.
 
     Raises:
         MediaError: There is no clip.
     """
-    rows = [network(chosen.prepare(clip[None])) for clip in clips]
+    rows = [network(chosen.prepare(clip[None])).cpu() for clip in clips]
     if not rows:
         raise MediaError("there is no clip to compute an FVD from")
     return torch.cat(rows)
 
 
-def torchscript_network(module: torch.jit.ScriptModule) -> Callable[[torch.Tensor], torch.Tensor]:
+def torchscript_network(
+    module: torch.jit.ScriptModule, mode: Mode = "exact", device: str = CPU
+) -> Callable[[torch.Tensor], torch.Tensor]:
     """Return StyleGAN-V's TorchScript I3D as a network of prepared clips.
 
     The file can resize and rescale by itself; here it gets clips at 224 and in [-1, 1], which its flags leave alone.
 
     Args:
         module: `i3d_torchscript.pt`, loaded as it is.
+        mode: `fast` runs its convolutions in bfloat16 by autocast, since a program has no layers to prepare.
+        device: Where it computes.
     """
+    placed = module.to(device)
+    kind = torch.device(device).type
 
     def network(clips: torch.Tensor) -> torch.Tensor:
-        features: torch.Tensor = module(clips, rescale=False, resize=False, return_features=True)
-        return features
+        with torch.autocast(kind, torch.bfloat16, enabled=mode == "fast"), float32_convolutions():
+            features: torch.Tensor = placed(clips.to(device), rescale=False, resize=False, return_features=True)
+        return features.float()
 
     return network

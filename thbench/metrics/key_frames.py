@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from thbench.errors import UsageError
 from thbench.metrics.sync_tracks import intersection_over_union
 
 if TYPE_CHECKING:
@@ -22,23 +21,7 @@ if TYPE_CHECKING:
 OVERLAP = 0.5
 """Intersection over union above which boxes of neighbouring key frames are one face, as in the published tracker."""
 EVERY = 5
-"""Frames from one key frame to the next: 0.2 s."""
-
-
-def key_frames(count: int, every: int = EVERY) -> list[int]:
-    """Return the key frames of a shot: the first, every `every`-th from there on, and the last.
-
-    Args:
-        count: Frames of the shot.
-        every: At least 1, which makes each frame a key frame.
-
-    Raises:
-        UsageError: `every` is below 1.
-    """
-    if every < 1:
-        raise UsageError(f"key frames are at least 1 frame apart, not {every}; 1 detects on every frame")
-    frames = list(range(0, count, every))
-    return frames if not count or frames[-1] == count - 1 else [*frames, count - 1]
+"""Frames from one key frame to the next: 0.2 s. The first and the last frame of a shot are key frames too."""
 
 
 def boxes_of_all_frames(

@@ -47,7 +47,7 @@ class LipStream:
             self._embed()
 
     def finish(self) -> torch.Tensor:
-        """Return the embeddings, shape (frames - 4, 1024); at least five frames must have come."""
+        """Return the embeddings, shape (frames - 4, 1024), on the CPU; at least five frames must have come."""
         if len(self._waiting) >= WINDOW:
             self._embed()
         return torch.cat(self._embeddings)
@@ -55,7 +55,7 @@ class LipStream:
     @torch.inference_mode()
     def _embed(self) -> None:
         frames = torch.from_numpy(np.stack(self._waiting)).permute(3, 0, 1, 2).float()
-        self._embeddings.append(self._network.lips_of_clip(frames))
+        self._embeddings.append(self._network.lips_of_clip(frames).cpu())
         self._waiting = self._waiting[1 - WINDOW :]
 
 

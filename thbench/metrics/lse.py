@@ -6,8 +6,9 @@ All You Need", ACM MM 2020, for the names.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -23,13 +24,16 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from thbench.backbones.syncnet import SyncNet
+    from thbench.metrics.lip_stream import LipStream
 
 SIDE = 224
 """Rows and columns that the lip network sees."""
+FPS = 25
+"""Frames per second that the network was trained on."""
 RATE = 16000
 """Samples per second that the networks expect."""
-SAMPLES_PER_FRAME = RATE // 25
-"""The networks expect 25 frames per second."""
+SAMPLES_PER_FRAME = RATE // FPS
+"""Sound of one frame."""
 MFCC_PER_FRAME = 4
 """Columns of MFCC per video frame."""
 MAX_SHIFT = 15
@@ -54,6 +58,14 @@ class SyncScore:
     """`shifts` less the column of the minimum: frames by which the sound leads (positive) or lags (negative)."""
     framewise_confidence: NDArray[np.float32]
     """Shape (windows,): median of the curve less the distance at the best shift, median-filtered over 9 windows."""
+
+
+class SyncValues(NamedTuple):
+    """What one protocol says of a clip."""
+
+    lse_c: float
+    lse_d: float
+    offset: float
 
 
 def window_count(frames: int, samples: int) -> int:
@@ -146,14 +158,14 @@ def clip_embeddings(
         chunk: Windows at a time; changes the memory needed, not the result beyond rounding.
 
     Returns:
-        Embeddings of picture and sound, each of shape (windows, 1024).
+        Embeddings of picture and sound, each of shape (windows, 1024), on the CPU.
 
     Raises:
         MediaError: The clip is too short for a window.
     """
     count = window_count(len(frames), len(audio))
-    pieces = [network.lips_of_clip(piece) for piece in _pieces(frames, count, chunk)]
-    return torch.cat(pieces), network.audio(audio_windows(audio, count))
+    pieces = [network.lips_of_clip(piece).cpu() for piece in _pieces(frames, count, chunk)]
+    return torch.cat(pieces), network.audio(audio_windows(audio, count)).cpu()
 
 
 def _pieces(frames: NDArray[np.uint8], count: int, chunk: int) -> Iterator[torch.Tensor]:
@@ -161,6 +173,20 @@ def _pieces(frames: NDArray[np.uint8], count: int, chunk: int) -> Iterator[torch
     for start in range(0, count, chunk):
         piece = torch.from_numpy(frames[start : min(start + chunk, count) + WINDOW - 1])
         yield piece.permute(3, 0, 1, 2).float()
+
+
+def scored(network: SyncNet, lips: LipStream, audio: NDArray[np.int16]) -> SyncValues:
+    """Score embedded lips against the sound that begins with their first frame.
+
+    Raises:
+        MediaError: Picture or sound is too short for a window, or the embeddings are not numbers.
+    """
+    count = window_count(lips.frames, len(audio))
+    with torch.inference_mode():
+        result = score(lips.finish()[:count], network.audio(audio_windows(audio, count)).cpu())
+    if not math.isfinite(result.lse_d) or not math.isfinite(result.lse_c):
+        raise MediaError("the network's embeddings are not numbers")
+    return SyncValues(result.lse_c, result.lse_d, float(result.offset))
 
 
 def whole_frame(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from thbench.backbones import loaded
+from thbench.backbones.mode_names import Mode, split_mode
 from thbench.faces.alignment import arcface_crop
 from thbench.metrics.csim import prepare, similarity, unit
 from thbench.metrics.observer import Missing
@@ -29,15 +30,16 @@ SIDE = 112
 
 @dataclass(frozen=True, slots=True)
 class _Way:
-    """From a frame to an embedding: network and alignment."""
+    """From a frame to an embedding: network, alignment and mode."""
 
     model: str
     alignment: str
+    mode: Mode
     queue: BatchQueue
 
     def embed(self, view: View) -> Ticket | None:
         """Queue the face of a frame; None where there is none."""
-        return view.once(f"csim/{self.model}/{self.alignment}", lambda: self._submit(view))
+        return view.once(f"csim/{self.model}/{self.alignment}/{self.mode}", lambda: self._submit(view))
 
     def _submit(self, view: View) -> Ticket | None:
         if self.alignment == "whole-frame":
@@ -49,20 +51,22 @@ class _Way:
         return self.queue.submit(prepare(face[None])[0])
 
 
+_Key = tuple[str, str, Mode]
+"""Model, alignment and mode."""
+
+
 class CsimObserver:
     """Keeps one embedding for each frame of both videos."""
 
     def __init__(self, wanted: frozenset[str]) -> None:
-        self._wanted = wanted
-        self._ways: dict[tuple[str, str], _Way] = {}
-        for name in sorted(wanted):
-            _, model, alignment, _ = name.split("/")
-            if (model, alignment) not in self._ways:
-                self._ways[model, alignment] = _Way(model, alignment, loaded.arcface(WEIGHTS_OF[model]))
-        self._generated: dict[tuple[str, str], list[Ticket | None]] = {key: [] for key in self._ways}
-        self._reference: dict[tuple[str, str], list[Ticket | None]] = {key: [] for key in self._ways}
+        self._asked = {name: _asked(name) for name in sorted(wanted)}
+        self._ways: dict[_Key, _Way] = {
+            key: _Way(*key, loaded.arcface(WEIGHTS_OF[key[0]], key[2])) for key, _ in self._asked.values()
+        }
+        self._generated: dict[_Key, list[Ticket | None]] = {key: [] for key in self._ways}
+        self._reference: dict[_Key, list[Ticket | None]] = {key: [] for key in self._ways}
         # Only the portrait of the reference is looked at where no metric compares frame by frame.
-        self._paired = {tuple(n.split("/")[1:3]) for n in wanted if n.endswith("/same-frame")}
+        self._paired = {key for key, against in self._asked.values() if against == "same-frame"}
 
     def observe(self, moment: Moment) -> None:
         """Queue the faces of a moment."""
@@ -73,11 +77,10 @@ class CsimObserver:
 
     def values(self, clip: ClipFacts) -> Values:
         """Return the mean cosines."""
-        return {name: self._value(name) for name in self._wanted}
+        return {name: self._value(*asked) for name, asked in self._asked.items()}
 
-    def _value(self, name: str) -> float | Missing:
-        _, model, alignment, against = name.split("/")
-        generated, reference = self._generated[model, alignment], self._reference[model, alignment]
+    def _value(self, key: _Key, against: str) -> float | Missing:
+        generated, reference = self._generated[key], self._reference[key]
         if not any(generated):
             return Missing("no face in any frame")
         if against == "portrait":
@@ -89,6 +92,13 @@ class CsimObserver:
                 return Missing("no frame in which both videos show a face")
             found = similarity(_embeddings(generated), _embeddings(reference))
         return found.value if found.compared else Missing("the network's embeddings are zero or not numbers")
+
+
+def _asked(name: str) -> tuple[_Key, str]:
+    """What a metric's name asks for: model, alignment and mode, and what a face is compared with."""
+    exact, mode = split_mode(name)
+    _, model, alignment, against = exact.split("/")
+    return (model, alignment, mode), against
 
 
 def _embeddings(tickets: list[Ticket | None]) -> NDArray[np.float64]:

@@ -9,6 +9,7 @@ import torch
 
 from thbench.backbones import loaded
 from thbench.backbones.batches import FixedBatches
+from thbench.backbones.mode_names import MODES, Mode, in_mode, split_mode
 from thbench.metrics.fid import prepare
 from thbench.metrics.observer import Missing
 
@@ -18,27 +19,36 @@ if TYPE_CHECKING:
     from thbench.metrics.observer import ClipFacts, Features, Moment
 
 
-def extractor(tool: str) -> str:
+def extractor(tool: str, mode: Mode = "exact") -> str:
     """Return the name of the features of a tool's preparation."""
-    return f"inception-2015-12-05.{tool}"
+    return in_mode(f"inception-2015-12-05.{tool}", mode)
 
 
 class FidObserver:
-    """Runs the network once for each frame and preparation."""
+    """Runs the network once for each frame, preparation and mode."""
 
     def __init__(self, wanted: frozenset[str]) -> None:
-        network = loaded.inception()
-        self._batches = {tool: FixedBatches(network) for tool in sorted({name.split("/")[1] for name in wanted})}
+        asked = {(name.split("/")[1], mode) for name, mode in map(split_mode, wanted)}
+        networks = {mode: loaded.inception(mode) for mode in MODES if any(mode == of for _, of in asked)}
+        self._batches: dict[str, dict[Mode, FixedBatches]] = {}
+        for tool, mode in sorted(asked):
+            self._batches.setdefault(tool, {})[mode] = FixedBatches(networks[mode])
 
     def observe(self, moment: Moment) -> None:
         """Take in the frame."""
         frame = torch.from_numpy(moment.generated.rgb)[None]
-        for tool, batches in self._batches.items():
-            batches.add(prepare(frame, tool))
+        for tool, each in self._batches.items():
+            prepared = prepare(frame, tool)
+            for batches in each.values():
+                batches.add(prepared)
 
     def features(self, clip: ClipFacts) -> Features:
         """Return the features, one row for each frame."""
-        return {extractor(tool): checked(batches.finish().numpy()) for tool, batches in self._batches.items()}
+        return {
+            extractor(tool, mode): checked(batches.finish().numpy())
+            for tool, each in self._batches.items()
+            for mode, batches in each.items()
+        }
 
 
 def checked(features: NDArray[np.floating]) -> NDArray[np.float32] | Missing:

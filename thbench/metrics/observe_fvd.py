@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from thbench.backbones import loaded
+from thbench.backbones.mode_names import Mode, in_mode, split_mode
 from thbench.errors import MediaError
 from thbench.faces.landmarks import face_box
 from thbench.metrics.fvd import SIDE, clip_starts, offset_priorities, protocol
@@ -33,12 +34,13 @@ FACE_CROPS = frozenset({"latentsync"})
 """Protocols that see face crops instead of frames."""
 
 
-def extractors(name: str) -> tuple[str, str]:
+def extractors(name: str, mode: Mode = "exact") -> tuple[str, str]:
     """Return the names of the features of generated and of reference videos; one name where the clips are the same."""
     chosen = protocol(name)
     if chosen.generated == chosen.reference:
-        return f"i3d.{name}", f"i3d.{name}"
-    return f"i3d.{name}.generated", f"i3d.{name}.reference"
+        both = in_mode(f"i3d.{name}", mode)
+        return both, both
+    return in_mode(f"i3d.{name}.generated", mode), in_mode(f"i3d.{name}.reference", mode)
 
 
 class ClipFeatures:
@@ -97,7 +99,7 @@ class ClipFeatures:
 
     @torch.inference_mode()
     def _run(self, frames: list[torch.Tensor]) -> None:
-        self._rows.append(self._network(torch.cat(frames, dim=2)))
+        self._rows.append(self._network(torch.cat(frames, dim=2)).cpu())
 
 
 class _Protocol:
@@ -106,11 +108,12 @@ class _Protocol:
     A ground-truth row may be a copy of the reference, so it is known by its frames and not by its file.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, mode: Mode) -> None:
         self.name = name
         chosen = protocol(name)
-        network = loaded.i3d_videogpt(chosen.pool_frames) if name in VIDEOGPT_FILE else loaded.i3d_torchscript()
-        own, real = extractors(name)
+        own_file = name in VIDEOGPT_FILE
+        network = loaded.i3d_videogpt(chosen.pool_frames, mode) if own_file else loaded.i3d_torchscript(mode)
+        own, real = extractors(name, mode)
         self._own = {own: ClipFeatures(chosen.generated, chosen, network)}
         self._real = {real: ClipFeatures(chosen.reference, chosen, network)} if real != own else {}
         self._faceless = 0
@@ -138,7 +141,8 @@ class FvdObserver:
     """Runs every protocol that is asked for."""
 
     def __init__(self, wanted: frozenset[str]) -> None:
-        self._protocols = [_Protocol(name.removeprefix("fvd/")) for name in sorted(wanted)]
+        asked = sorted(map(split_mode, wanted))
+        self._protocols = [_Protocol(name.removeprefix("fvd/"), mode) for name, mode in asked]
 
     def observe(self, moment: Moment) -> None:
         """Take in the frame."""

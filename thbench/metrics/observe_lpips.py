@@ -9,7 +9,8 @@ import numpy as np
 import torch
 
 from thbench.backbones import loaded
-from thbench.backbones.batches import BATCH, FixedBatches
+from thbench.backbones.batches import FixedBatches, batch_for
+from thbench.backbones.mode_names import split_mode
 from thbench.metrics.lpips import SMALLEST_SIDE, prepare
 from thbench.metrics.observer import Missing
 
@@ -19,20 +20,13 @@ if TYPE_CHECKING:
     from thbench.backbones.lpips import LPIPS
     from thbench.metrics.observer import ClipFacts, Moment, Values
 
-PIXELS = BATCH * 256 * 256
-"""Pixels of a batch: the first maps of a trunk are as large as the frames and 64 deep."""
-
-
-def batch_size(height: int, width: int) -> int:
-    """Return how many pairs a batch has; the same for all frames of one size, so that batching changes no digit."""
-    return max(1, min(BATCH, PIXELS // (height * width)))
-
 
 class LpipsObserver:
     """Compares each generated frame with the reference frame of the same instant, at equal size only."""
 
     def __init__(self, wanted: frozenset[str]) -> None:
-        self._networks = {name: loaded.lpips(name.removeprefix("lpips/")) for name in wanted}
+        asked = {name: split_mode(name.removeprefix("lpips/")) for name in wanted}
+        self._networks = {name: loaded.lpips(trunk, mode) for name, (trunk, mode) in asked.items()}
         self._batches: dict[str, FixedBatches] = {}
         self._shape: tuple[int, ...] = ()
         self._frames = 0
@@ -53,7 +47,7 @@ class LpipsObserver:
         pair = torch.cat((prepare(ours[None]), prepare(theirs[None])))[None]
         for name, network in self._networks.items():
             if name not in self._batches:
-                self._batches[name] = FixedBatches(_Pairs(network), batch_size(*ours.shape[:2]))
+                self._batches[name] = FixedBatches(_Pairs(network), batch_for(*ours.shape[:2]))
             self._batches[name].add(pair)
 
     def values(self, clip: ClipFacts) -> Values:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -10,12 +11,15 @@ import torch.nn.functional as F
 
 from thbench.backbones import loaded
 from thbench.backbones.batches import FixedBatches
+from thbench.backbones.mode_names import Mode, in_mode, split_mode
 from thbench.backbones.sixdrepnet import euler_degrees, rotation_from_six
 from thbench.faces.landmarks import face_box
 from thbench.metrics.observer import Missing
 from thbench.metrics.pose import hopenet_degrees, hopenet_logit_diversity, temporal_std
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from numpy.typing import NDArray
 
     from thbench.metrics.observer import ClipFacts, Moment, Values
@@ -28,17 +32,20 @@ STD = (0.229, 0.224, 0.225)
 
 
 class Margins(NamedTuple):
-    """How far a crop reaches beyond the face box, as shares of its width and height."""
+    """How far a crop reaches beyond the face box, as shares of its sides."""
 
     sides: float
     top: float
     bottom: float
+    crossed: bool = False
+    """Whether the sides are widened by a share of the height, and top and bottom by one of the width."""
 
 
 HOPENET_MARGINS = Margins(0.5, 0.75, 0.25)
-"""natanielruiz/deep-head-pose, code/test_on_video_dlib.py."""
-SIXDREPNET_MARGINS = Margins(0.2, 0.2, 0.2)
-"""thohemp/6DRepNet, demo.py."""
+"""natanielruiz/deep-head-pose, code/test_on_video_dlib.py: half of the width on each side, three quarters of the height
+above and one quarter below."""
+SIXDREPNET_MARGINS = Margins(0.2, 0.2, 0.2, crossed=True)
+"""thohemp/6DRepNet, sixdrepnet/demo.py: a fifth, but of the height on each side and of the width above and below."""
 
 
 def crop(rgb: NDArray[np.uint8], box: NDArray[np.float64], margins: Margins) -> torch.Tensor | None:
@@ -54,6 +61,8 @@ def crop(rgb: NDArray[np.uint8], box: NDArray[np.float64], margins: Margins) -> 
     """
     left, top, right, bottom = box
     width, height = right - left, bottom - top
+    if margins.crossed:
+        width, height = height, width
     rows = max(0, int(top - margins.top * height)), min(rgb.shape[0], int(bottom + margins.bottom * height))
     columns = max(0, int(left - margins.sides * width)), min(rgb.shape[1], int(right + margins.sides * width))
     if rows[1] - rows[0] < 1 or columns[1] - columns[0] < 1:
@@ -72,9 +81,8 @@ class PoseNetworkObserver:
 
     def __init__(self, wanted: frozenset[str]) -> None:
         self._wanted = wanted
-        hopenet = any("hopenet" in name for name in wanted)
-        self._hopenet = FixedBatches(loaded.hopenet()) if hopenet else None
-        self._sixdrepnet = FixedBatches(loaded.sixdrepnet()) if any("sixdrepnet" in n for n in wanted) else None
+        asked = {(network, mode) for name, mode in map(split_mode, wanted) for network in NETWORKS if network in name}
+        self._batches = {(name, mode): FixedBatches(NETWORKS[name].load(mode)) for name, mode in sorted(asked)}
 
     def observe(self, moment: Moment) -> None:
         """Show the face of the frame to the networks."""
@@ -82,21 +90,49 @@ class PoseNetworkObserver:
         if view.face is None:
             return
         box = face_box(view.face.points)
-        for batches, margins in ((self._hopenet, HOPENET_MARGINS), (self._sixdrepnet, SIXDREPNET_MARGINS)):
-            if batches is not None and (image := crop(view.rgb, box, margins)) is not None:
+        for (name, _), batches in self._batches.items():
+            image = crop(view.rgb, box, NETWORKS[name].margins)
+            if image is not None:
                 batches.add(image[None])
 
     def values(self, clip: ClipFacts) -> Values:
         """Return the diversities."""
         found: dict[str, float] = {}
-        if self._hopenet is not None and self._hopenet.count >= 2:
-            logits = self._hopenet.finish().numpy()
-            found["pose-div/hopenet-logits"] = float(hopenet_logit_diversity(logits).mean())
-            found["pose-div/hopenet-degrees"] = float(temporal_std(hopenet_degrees(logits)).mean())
-        if self._sixdrepnet is not None and self._sixdrepnet.count >= 2:
-            angles = euler_degrees(rotation_from_six(self._sixdrepnet.finish().double())).numpy()
-            found["pose-div/sixdrepnet-degrees"] = float(temporal_std(angles).mean())
+        for (name, mode), batches in self._batches.items():
+            if batches.count >= 2:
+                diversities = NETWORKS[name].diversities(batches.finish())
+                found |= {in_mode(f"pose-div/{metric}", mode): value for metric, value in diversities.items()}
         return {name: _checked(found.get(name)) for name in self._wanted}
+
+
+def _hopenet_diversities(logits: torch.Tensor) -> dict[str, float]:
+    rows = logits.numpy()
+    return {
+        "hopenet-logits": float(hopenet_logit_diversity(rows).mean()),
+        "hopenet-degrees": float(temporal_std(hopenet_degrees(rows)).mean()),
+    }
+
+
+def _sixdrepnet_diversities(numbers: torch.Tensor) -> dict[str, float]:
+    angles = euler_degrees(rotation_from_six(numbers.double())).numpy()
+    return {"sixdrepnet-degrees": float(temporal_std(angles).mean())}
+
+
+class _Network(NamedTuple):
+    """A head-pose network, what it sees and what its outputs say."""
+
+    load: Callable[[Mode], torch.nn.Module]
+    margins: Margins
+    diversities: Callable[[torch.Tensor], dict[str, float]]
+
+
+NETWORKS: Mapping[str, _Network] = MappingProxyType(
+    {
+        "hopenet": _Network(loaded.hopenet, HOPENET_MARGINS, _hopenet_diversities),
+        "sixdrepnet": _Network(loaded.sixdrepnet, SIXDREPNET_MARGINS, _sixdrepnet_diversities),
+    }
+)
+"""Name, which begins those of its metrics, to network."""
 
 
 def _checked(value: float | None) -> float | Missing:

@@ -6,9 +6,13 @@ say nearly the same, are for those who ask for them by name.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from thbench.backbones.mode_names import in_mode
 from thbench.spec import MetricSpec, SetStatistic
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _TORCH = ("torch",)
 _FRAMES = "full-frame/all-instants"
@@ -93,13 +97,40 @@ def _fvd(name: str, protocol: str, source: str, *, standard: bool = True, **fiel
     )
 
 
+def _fid_infinity(tool: str) -> MetricSpec:
+    features = f"inception-2015-12-05.{tool}"
+    return MetricSpec(
+        name=f"fid-infinity/{tool}",
+        title="Frechet inception distance at infinitely many frames",
+        direction="lower",
+        unit="1",
+        protocol=f"{_FRAMES}/inception-2015-12-05/pool3/{_RESIZES[tool]}/{_REAL}/float64/ddof1/"
+        "intercept-of-the-line-over-1/N/15-random-subsets-from-N5000-to-all/seed0",
+        source=f"Chong and Forsyth (CVPR 2020), features as {_FID_SOURCES[tool]}",
+        needs=frozenset({"reference"}),
+        weights=("inception-fid",),
+        packages=_TORCH,
+        on_request=True,
+        statistic=SetStatistic(kind="frechet-infinity", extractor=features, reference=features, ddof=1),
+        observer="thbench.metrics.observe_fid:FidObserver",
+    )
+
+
 _CROP = "crop-2.8s-centre-0.4s-below/median13-zero-ends/opencv-bilinear-224"
 _SCORE = "25fps/16kHz-int16-mfcc/15-shifts-either-way"
-_LSE_PROTOCOLS = {
+_S3FD_TRACKS = (
+    "s3fd-scale0.25-score>0.9/shots-by-content-27-merged-15/iou>0.5,gaps<=25,length>100,side>100/mean-over-tracks"
+)
+_LSE_PROTOCOLS: Mapping[str, tuple[str, str, Mapping[str, Any]]] = {
     "shared-faces": (
         f"face-mesh-box-of-the-shared-pass/iou>0.5,gaps<=25-interpolated/longest-track/{_CROP}/no-re-encoding/{_SCORE}",
         "joonson/syncnet_python with the shared face pass in place of S3FD and of its tracker",
-        {"weights": ("syncnet",), "needs": frozenset({"face", "audio"}), "on_request": False},
+        {
+            "weights": ("syncnet",),
+            "needs": frozenset({"face", "audio"}),
+            "on_request": False,
+            "approximates": "joonson",
+        },
     ),
     "wav2lip-lrs": (
         f"whole-frame-opencv-bilinear-224/no-face-crop/{_SCORE}",
@@ -107,9 +138,13 @@ _LSE_PROTOCOLS = {
         {"weights": ("syncnet",), "needs": frozenset({"audio"}), "on_request": True},
     ),
     "joonson": (
-        "s3fd-scale0.25-score>0.9/one-shot-no-scene-detection/iou>0.5,gaps<=25,length>100,side>100/mean-over-tracks/"
-        f"{_CROP}/no-re-encoding/{_SCORE}",
-        "joonson/syncnet_python run_pipeline.py and run_syncnet.py, without lossy encodings and scene detection",
+        f"{_S3FD_TRACKS}/{_CROP}/no-re-encoding/{_SCORE}",
+        "joonson/syncnet_python run_pipeline.py and run_syncnet.py, without their lossy encodings",
+        {"weights": ("syncnet", "s3fd"), "needs": frozenset({"audio"}), "on_request": True, "version": 2},
+    ),
+    "joonson-lossy": (
+        f"mpeg4-q2-and-jpeg-q2/mp3/{_S3FD_TRACKS}/{_CROP}/xvid-and-default-jpeg/{_SCORE}",
+        "joonson/syncnet_python run_pipeline.py and run_syncnet.py, with their lossy encodings, without containers",
         {"weights": ("syncnet", "s3fd"), "needs": frozenset({"audio"}), "on_request": True},
     ),
 }
@@ -117,40 +152,54 @@ _LSE_PROTOCOLS = {
 
 def _lse(protocol: str) -> tuple[MetricSpec, ...]:
     text, source, fields = _LSE_PROTOCOLS[protocol]
+    stands_for = fields.get("approximates")
     common: dict[str, Any] = {
         "source": source,
         "packages": _TORCH,
         "observer": "thbench.metrics.observe_lse:LseObserver",
         **fields,
     }
+
+    def approximated(family: str) -> str | None:
+        return f"{family}/{stands_for}" if stands_for else None
+
     return (
         MetricSpec(
-            name=f"lse-c/{protocol}",
-            title="Lip-sync confidence (LSE-C, Sync-C)",
-            direction="higher",
-            unit="1",
-            low=0,
-            protocol=f"{text}/median-less-minimum-of-mean-distances",
-            **common,
+            **common
+            | {
+                "name": f"lse-c/{protocol}",
+                "title": "Lip-sync confidence (LSE-C, Sync-C)",
+                "direction": "higher",
+                "unit": "1",
+                "low": 0,
+                "protocol": f"{text}/median-less-minimum-of-mean-distances",
+                "approximates": approximated("lse-c"),
+            }
         ),
         MetricSpec(
-            name=f"lse-d/{protocol}",
-            title="Lip-sync distance (LSE-D, Sync-D)",
-            direction="lower",
-            unit="1",
-            low=0,
-            protocol=f"{text}/minimum-of-mean-distances",
-            **common,
+            **common
+            | {
+                "name": f"lse-d/{protocol}",
+                "title": "Lip-sync distance (LSE-D, Sync-D)",
+                "direction": "lower",
+                "unit": "1",
+                "low": 0,
+                "protocol": f"{text}/minimum-of-mean-distances",
+                "approximates": approximated("lse-d"),
+            }
         ),
         MetricSpec(
-            name=f"av-offset/{protocol}",
-            title="Frames by which the sound leads the lips (negative: lags)",
-            direction="closer-to-real",
-            unit="frames",
-            low=-15,
-            high=15,
-            protocol=f"{text}/15-minus-argmin" + ("/longest-track" if protocol == "joonson" else ""),
-            **common,
+            **common
+            | {
+                "name": f"av-offset/{protocol}",
+                "title": "Frames by which the sound leads the lips (negative: lags)",
+                "direction": "closer-to-real",
+                "unit": "frames",
+                "low": -15,
+                "high": 15,
+                "protocol": f"{text}/15-minus-argmin" + ("/longest-track" if protocol.startswith("joonson") else ""),
+                "approximates": approximated("av-offset"),
+            }
         ),
     )
 
@@ -180,7 +229,7 @@ def _csim(model: str, alignment: str, against: str, *, on_request: bool) -> Metr
         + ("w600k_r50.onnx of buffalo_l" if ours else "recognition/arcface_torch, a state dict of the user's choice"),
         needs=frozenset(needs),  # type: ignore[arg-type]  # the literals are checked by pydantic
         weights=("arcface-w600k-r50" if ours else "arcface-iresnet",),
-        packages=("torch", "onnxruntime") if ours else _TORCH,
+        packages=_TORCH,
         on_request=on_request,
         observer="thbench.metrics.observe_csim:CsimObserver",
     )
@@ -203,9 +252,10 @@ def _lpips(trunk: str, weights: str, *, on_request: bool) -> MetricSpec:
     )
 
 
-def _pose(name: str, weights: str, unit: str, protocol: str, source: str) -> MetricSpec:
+def _pose(name: str, weights: str, unit: str, protocol: str, source: str, version: int = 1) -> MetricSpec:
     return MetricSpec(
         name=f"pose-div/{name}",
+        version=version,
         title="Head-pose diversity",
         direction="closer-to-real",
         unit=unit,
@@ -222,11 +272,12 @@ def _pose(name: str, weights: str, unit: str, protocol: str, source: str) -> Met
 
 _HOPENET_CROP = "shared-face-box/margins-1/2-sides-3/4-top-1/4-bottom/short-side-224-antialias/centre/imagenet"
 
-PUBLISHED_METRICS: tuple[MetricSpec, ...] = (
+_EXACT: tuple[MetricSpec, ...] = (
     _fid("pytorch-fid", on_request=False),
     _fid("clean-fid"),
     _fid("torch-fidelity"),
     _fid("torchmetrics"),
+    _fid_infinity("pytorch-fid"),
     _kid("pytorch-fid", "shrinking", "100-subsets-of-min(1000,N)/seed2020", on_request=False),
     _kid("clean-fid", "clean-fid", "100-subsets-of-min(1000,N)/seed0"),
     _kid("torch-fidelity", "torch-fidelity", "100-subsets-of-1000/seed2020"),
@@ -259,6 +310,7 @@ PUBLISHED_METRICS: tuple[MetricSpec, ...] = (
     *_lse("shared-faces"),
     *_lse("wav2lip-lrs"),
     *_lse("joonson"),
+    *_lse("joonson-lossy"),
     _csim("w600k-r50", "mediapipe-5pt", "same-frame", on_request=False),
     _csim("w600k-r50", "mediapipe-5pt", "portrait", on_request=False),
     _csim("iresnet", "mediapipe-5pt", "same-frame", on_request=True),
@@ -284,8 +336,32 @@ PUBLISHED_METRICS: tuple[MetricSpec, ...] = (
         "sixdrepnet-degrees",
         "sixdrepnet",
         "deg",
-        "shared-face-box/margins-1/5/short-side-224-antialias/centre/imagenet/std-over-time/mean-over-angles/ddof0",
-        "Hempel et al., 6DRepNet (ICIP 2022); thohemp/6DRepNet",
+        "shared-face-box/margins-1/5-of-the-height-at-the-sides-of-the-width-above-and-below/short-side-224-antialias/"
+        "centre/imagenet/std-over-time/mean-over-angles/ddof0",
+        "Hempel et al., 6DRepNet (ICIP 2022); thohemp/6DRepNet, crop of sixdrepnet/demo.py",
+        version=2,
     ),
 )
-"""Metrics of published networks; those whose weights are absent say how to get them."""
+
+
+def _fast(exact: MetricSpec) -> MetricSpec:
+    """The same metric by networks in the mode `fast`, a column of its own."""
+    detector = "/s3fd-on-every-5th-frame-and-ends-of-shots" if "s3fd" in exact.weights else ""
+    statistic = exact.statistic
+    if statistic is not None:
+        names = {side: in_mode(getattr(statistic, side), "fast") for side in ("extractor", "reference")}
+        statistic = statistic.model_copy(update=names)
+    return exact.model_copy(
+        update={
+            "name": in_mode(exact.name, "fast"),
+            "title": f"{exact.title}, fast mode",
+            "protocol": f"{exact.protocol}/fast-bfloat16-convolutions{detector}",
+            "approximates": exact.name,
+            "on_request": True,
+            "statistic": statistic,
+        }
+    )
+
+
+PUBLISHED_METRICS: tuple[MetricSpec, ...] = (*_EXACT, *map(_fast, _EXACT))
+"""Metrics of published networks, in both modes; those whose weights are absent say how to get them."""

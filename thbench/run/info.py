@@ -58,6 +58,8 @@ class MetricInfo(Document):
     """Paper, equation or public repository file that defines it."""
     statistic: SetStatistic | None = None
     """For a metric of a set of videos: how its number comes of their features."""
+    approximates: str | None = None
+    """Name of the metric that this one stands for at less cost."""
 
 
 def describe_metric(spec: MetricSpec) -> MetricInfo:

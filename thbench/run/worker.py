@@ -11,6 +11,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from thbench.backbones.device import computing_on
 from thbench.errors import MethodError, ThbenchError
 from thbench.evaluate.engine import Scores, evaluate_clip
 from thbench.evaluate.stream import sound_of
@@ -51,7 +52,7 @@ class WorkerPlan:
     keep_lossless: bool = True
     """Whether the lossless videos stay after they are scored."""
     device: str = "cpu"
-    """Where methods compute."""
+    """Where methods and the networks of metrics compute."""
 
 
 class ClipWorker:
@@ -134,15 +135,16 @@ class ClipWorker:
     def _evaluate(self, job: ClipJob, videos: Mapping[str, Path], beat: Beat) -> dict[str, Scores]:
         if not videos:
             return {}
-        return evaluate_clip(
-            videos,
-            job.reference,
-            selection=self.selection,
-            settings=self.plan.settings,
-            new_tracker=self._new_tracker() if self.selection.needs_faces else None,
-            other_sounds=lambda: tuple(s for p in job.others if (s := self._sound(p)) is not None),
-            on_instant=beat,
-        )
+        with computing_on(self.plan.device):
+            return evaluate_clip(
+                videos,
+                job.reference,
+                selection=self.selection,
+                settings=self.plan.settings,
+                new_tracker=self._new_tracker() if self.selection.needs_faces else None,
+                other_sounds=lambda: tuple(s for p in job.others if (s := self._sound(p)) is not None),
+                on_instant=beat,
+            )
 
     def _new_tracker(self) -> Callable[[], FaceTracker]:
         """Trackers that share one landmarker, which keeps nothing between frames."""
