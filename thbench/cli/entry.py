@@ -26,6 +26,8 @@ COMMANDS: Mapping[str, str] = {
     "report": "write the leaderboard of a run again",
     "time": "latency and memory of a method, against itself unaccelerated",
     "flops": "operations, parameters and bytes of a method's networks",
+    "compare": "paired differences of two runs, with intervals",
+    "gate": "whether a candidate run is worse than its baseline, by rules",
     "parity": "check our networks against parity fixtures",
     "weights": "list, get, verify and locate weight files",
     "data": "build, list and check datasets",

@@ -11,7 +11,7 @@ from thbench.stats.jackknife import jackknife
 from thbench.stats.significance import p_value
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from thbench.spec import Direction
 
@@ -58,7 +58,10 @@ class Contrast:
     only_b: int = 0
     """Videos that only b has a value for; they do not enter."""
     base: float | None = None
-    """a's mean over the videos that entered, for relative limits."""
+    """What relative limits are shares of: a's mean over the videos that entered, or for closer-to-real the real one's
+    size."""
+    means: tuple[float, float] | None = None
+    """a's and b's mean over the videos that entered, or their numbers; None where one is not finite."""
     reason: str | None = None
     """Why there is no estimate."""
 
@@ -97,8 +100,17 @@ def contrast(
             same = mean_estimate([0.0] * len(both), [a.identities[u] for u in both], level=level)
             return Contrast(same, 1.0, len(both), only_a, only_b, a.values[both[0]])
         return Contrast(None, None, 0, only_a, only_b, reason="no video has a value in both")
-    base = math.fsum(a.values[u] for u in both) / len(both) if all(math.isfinite(a.values[u]) for u in both) else None
-    return Contrast(found.estimate, p_value(found.estimate), found.pairs, only_a, only_b, base)
+    means = _means(a, b, both)
+    return Contrast(
+        found.estimate, p_value(found.estimate), found.pairs, only_a, only_b, means[0] if means else None, means
+    )
+
+
+def _means(a: Evidence, b: Evidence, units: Sequence[Unit]) -> tuple[float, float] | None:
+    values = [[side.values[unit] for unit in units] for side in (a, b)]
+    if not all(map(math.isfinite, (*values[0], *values[1]))):
+        return None
+    return math.fsum(values[0]) / len(units), math.fsum(values[1]) / len(units)
 
 
 def _of_sets(a: Evidence, b: Evidence, direction: Direction, level: float) -> Contrast:
@@ -119,7 +131,7 @@ def _of_sets(a: Evidence, b: Evidence, direction: Direction, level: float) -> Co
         return Contrast(estimate, 1.0 if same else None, pairs, base=a.number)
     left_out = {name: sign * (b.left_out[name] - a.left_out[name]) for name in a.left_out}
     estimate = jackknife(sign * (b.number - a.number), left_out, level=level)
-    return Contrast(estimate, p_value(estimate), pairs, base=a.number)
+    return Contrast(estimate, p_value(estimate), pairs, base=a.number, means=(a.number, b.number))
 
 
 def _towards_real(a: Evidence, b: Evidence, level: float, resamples: int, seed: int) -> Contrast:
@@ -146,8 +158,8 @@ def _towards_real(a: Evidence, b: Evidence, level: float, resamples: int, seed: 
     loss = over([sign_b * y - sign_a * x for x, y in zip(first, second, strict=True)], resamples)
     apart = over([y - x for x, y in zip(first, second, strict=True)], 0)
     along = over([y + x for x, y in zip(first, second, strict=True)], 0)
-    base = abs(math.fsum(first)) / len(first)
-    return Contrast(loss, _both(apart, along), len(usable), only_a, only_b, base)
+    base = abs(math.fsum(a.real[u[0]] for u in usable)) / len(usable)
+    return Contrast(loss, _both(apart, along), len(usable), only_a, only_b, base, _means(a, b, usable))
 
 
 def _both(*estimates: Estimate) -> float | None:
