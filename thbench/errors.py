@@ -27,6 +27,8 @@ EXTRA_OF_PACKAGE: Mapping[str, str] = {
     "lpips": "lpips",
     "torchmetrics": "lpips",
     "ray": "cluster",
+    "jinja2": "report",
+    "markupsafe": "report",
     "transformers": "text",
     "espeakng_loader": "synth",
 }

@@ -104,7 +104,8 @@ def evaluate_clip(
             if isinstance(stream, MediaError):
                 scores[name] = Scores(error=str(stream))
             else:
-                tracks[name] = _Track(stream, _team(_asked(selection, has_reference)))
+                team = _team(_asked(selection, has_reference), curves=new_tracker is not None and selection.needs_faces)
+                tracks[name] = _Track(stream, team)
         _run(tracks, reference_stream if isinstance(reference_stream, VideoStream) else None, on_instant)
         sounds = other_sounds() if selection.needs_audio else ()
         for name, track in tracks.items():
@@ -137,7 +138,8 @@ def _asked(selection: Selection, has_reference: bool) -> tuple[MetricSpec, ...]:
     return tuple(s for s in selection.computable if has_reference or "reference" not in s.needs)
 
 
-def _team(specs: Iterable[MetricSpec]) -> Team:
+def _team(specs: Iterable[MetricSpec], *, curves: bool) -> Team:
+    """The observers of the metrics, and where faces are found the one that keeps what reports draw."""
     names: dict[str, set[str]] = defaultdict(set)
     for spec in specs:
         names[spec.observer].add(spec.name)
@@ -148,6 +150,10 @@ def _team(specs: Iterable[MetricSpec]) -> Team:
             observers.append(load(target, purpose=f"metric {min(wanted)!r}")(frozenset(wanted)))
         except (MissingWeightsError, WeightsMismatchError) as error:
             refused |= _refused_alone(target, wanted, str(error), observers)
+    if curves:
+        from thbench.metrics.observe_curves import CurveObserver
+
+        observers.append(CurveObserver())
     return Team(tuple(observers), refused)
 
 

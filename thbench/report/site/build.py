@@ -1,0 +1,187 @@
+"""Writes the site: first its data, then its pages from that data alone.
+
+`read_data` gives back what `write_site` wrote, so that the pages of a committed report can be made again and compared.
+"""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING, TypeVar
+
+from pydantic import ValidationError
+
+from thbench.errors import MissingExtraError, UsageError
+from thbench.report.reading import read_leaderboard
+from thbench.report.schema import schema_text
+from thbench.report.site.collect import cards_of, clip_tables, read_claims
+from thbench.report.site.comparing import compare_runs
+from thbench.report.site.data import Cards, Claims, ClipTable, Comparison, Media, SiteData
+from thbench.report.site.media import collect_media
+from thbench.report.site.names import slug
+from thbench.run.files import write_atomically
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from thbench.report.leaderboard import Leaderboard
+    from thbench.run.store import Contents
+    from thbench.types import Document
+
+DATA = "site/data"
+"""Folder of the data, relative to that of the report."""
+CLIPS = f"{DATA}/clips"
+"""Folder of one file for each variant."""
+DATA_FILES: Mapping[str, type[Document]] = {
+    f"{DATA}/methods.json": Cards,
+    f"{DATA}/claims.json": Claims,
+    f"{DATA}/media.json": Media,
+    f"{DATA}/comparison.json": Comparison,
+}
+"""Data files beside `leaderboard.json` and the clips; claims and comparison are there only if there are any."""
+SHOWN_CLIPS = 3
+"""Clips whose videos are shown."""
+
+DocumentT = TypeVar("DocumentT", bound="Document")
+
+
+def write_site(
+    contents: Contents,
+    leaderboard: Leaderboard,
+    folder: Path,
+    *,
+    clips: int = SHOWN_CLIPS,
+    against: tuple[Contents, Leaderboard] | None = None,
+) -> int:
+    """Write the site of a run into `folder`, beside `leaderboard.json`.
+
+    Args:
+        contents: The run.
+        leaderboard: Its leaderboard, with the rows and columns of the pages.
+        folder: Folder of the report.
+        clips: How many clips to show as videos.
+        against: Another run to compare with.
+
+    Returns:
+        How many pages there are.
+
+    Raises:
+        MissingExtraError: The templating library is not installed.
+        UsageError: `claims.json` of the run cannot be read.
+        WriteError: A file cannot be written.
+    """
+    _require_templates()
+    tables = clip_tables(contents.records, contents.info)
+    comparison = None
+    if against is not None:
+        other, board = against
+        comparison = compare_runs(leaderboard, tables, board, clip_tables(other.records, other.info))
+    claims = next((found for run in sorted({*contents.folders.values(), folder}) if (found := read_claims(run))), None)
+    data = SiteData(
+        leaderboard=leaderboard,
+        clips=tables,
+        cards=cards_of(leaderboard),
+        claims=claims,
+        media=collect_media(contents, leaderboard, folder, clips=clips),
+        comparison=comparison,
+    )
+    write_data(data, folder)
+    return write_pages(data, folder)
+
+
+def publish(
+    contents: Contents,
+    leaderboard: Leaderboard,
+    folder: Path,
+    *,
+    clips: int = SHOWN_CLIPS,
+    against: tuple[Contents, Leaderboard] | None = None,
+) -> str:
+    """Write the site, or say in one sentence why there is none; the files of the leaderboard do without it.
+
+    Args and errors are those of `write_site`, but for the missing package.
+    """
+    try:
+        pages = write_site(contents, leaderboard, folder, clips=clips, against=against)
+    except MissingExtraError as error:
+        return f"No site: {error}"
+    return f"Site: {folder / 'index.html'} ({pages} pages)"
+
+
+def write_data(data: SiteData, folder: Path) -> None:
+    """Write the data files, and remove those of variants that are no more.
+
+    Raises:
+        WriteError: A file cannot be written.
+    """
+    shutil.rmtree(folder / CLIPS, ignore_errors=True)
+    (folder / CLIPS).mkdir(parents=True, exist_ok=True)
+    for variant, table in data.clips.items():
+        write_atomically(folder / CLIPS / f"{slug(variant)}.json", table.model_dump_json() + "\n")
+    for name, document in zip(DATA_FILES, (data.cards, data.claims, data.media, data.comparison), strict=True):
+        if document is None:
+            (folder / name).unlink(missing_ok=True)
+        else:
+            write_atomically(folder / name, document.model_dump_json(indent=1) + "\n")
+    write_atomically(folder / DATA / "leaderboard.schema.json", schema_text())
+
+
+def write_pages(data: SiteData, folder: Path) -> int:
+    """Write the pages of `data`; return how many there are.
+
+    Raises:
+        WriteError: A file cannot be written.
+    """
+    from thbench.report.site.pages import pages_of
+
+    shutil.rmtree(folder / "site" / "methods", ignore_errors=True)
+    (folder / "site" / "methods").mkdir(parents=True, exist_ok=True)
+    for stale in ("videos.html", "compare.html"):
+        (folder / "site" / stale).unlink(missing_ok=True)
+    count = 0
+    for name, text in pages_of(data):
+        write_atomically(folder / name, text)
+        count += name.endswith(".html")
+    return count
+
+
+def read_data(folder: Path) -> SiteData:
+    """Read all that the pages of a report are made of.
+
+    Raises:
+        UsageError: A file is absent or cannot be read.
+    """
+    leaderboard = read_leaderboard(folder / "leaderboard.json")
+    tables = [_required(folder / CLIPS / f"{slug(row.variant)}.json", ClipTable) for row in leaderboard.rows]
+    return SiteData(
+        leaderboard=leaderboard,
+        clips={table.variant: table for table in sorted(tables, key=lambda table: table.variant)},
+        cards=_required(folder / DATA / "methods.json", Cards),
+        claims=_read(folder / DATA / "claims.json", Claims),
+        media=_required(folder / DATA / "media.json", Media),
+        comparison=_read(folder / DATA / "comparison.json", Comparison),
+    )
+
+
+def _required(path: Path, kind: type[DocumentT]) -> DocumentT:
+    found = _read(path, kind)
+    if found is None:
+        raise UsageError(f"{path} is absent; write the report again with thbench report RUN")
+    return found
+
+
+def _read(path: Path, kind: type[DocumentT]) -> DocumentT | None:
+    """The document in a file; None if there is no such file."""
+    try:
+        return kind.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValidationError) as error:
+        raise UsageError(f"{path} cannot be read: {error}; write the report again with thbench report RUN") from error
+
+
+def _require_templates() -> None:
+    try:
+        import jinja2  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(error.name or "jinja2", "report", "writing the site") from error

@@ -1,0 +1,112 @@
+"""From records to what the site says beside the leaderboard: the clips of each variant, the cards of its methods."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from thbench.errors import UsageError
+from thbench.registry import METHODS
+from thbench.report.outcomes import columns_of, jobs_of, outcomes_of
+from thbench.report.site.data import Cards, Claims, ClipTable, MethodCard
+from thbench.report.site.names import method_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from thbench.report.leaderboard import Leaderboard
+    from thbench.report.outcomes import ColumnPlan, Job
+    from thbench.report.site.data import ClipStatus
+    from thbench.run.info import RunInfo
+    from thbench.spec import MethodSpec
+    from thbench.types import Record
+
+CLAIMS_FILE = "claims.json"
+"""Where a run folder keeps what was claimed and tested."""
+
+Unit = tuple[str, int]
+"""One video of a variant: clip id and seed."""
+
+
+def clip_tables(records: Iterable[Record], info: RunInfo) -> dict[str, ClipTable]:
+    """The values of every clip by variant, chosen among records exactly as the leaderboard chooses them.
+
+    Args:
+        records: One per key, in any order.
+        info: The run.
+    """
+    jobs = jobs_of(records, info)
+    plans = [plan for plan in columns_of(info.recipes, {job.recipe for job in jobs}) if plan.statistic is None]
+    mine: dict[str, list[Job]] = {}
+    for job in jobs:
+        mine.setdefault(job.variant, []).append(job)
+    return {variant: _table(variant, several, plans) for variant, several in sorted(mine.items())}
+
+
+def _table(variant: str, jobs: Sequence[Job], plans: Sequence[ColumnPlan]) -> ClipTable:
+    units: dict[Unit, list[Job]] = {}
+    for job in jobs:
+        units.setdefault((job.clip, job.seed), []).append(job)
+    ordered = sorted(units)
+    place_of = {unit: place for place, unit in enumerate(ordered)}
+    values: dict[str, tuple[float | None, ...]] = {}
+    missing: dict[str, dict[str, tuple[int, ...]]] = {}
+    for plan in plans:
+        outcomes = outcomes_of([job for job in jobs if job.recipe in plan.recipes], plan.column.metric)
+        if not outcomes:
+            continue
+        found: list[float | None] = [None] * len(ordered)
+        places: dict[str, list[int]] = {}
+        for outcome in outcomes:
+            place = place_of[outcome.clip, outcome.seed]
+            if outcome.reason is None:
+                found[place] = outcome.value
+            else:
+                places.setdefault(outcome.reason, []).append(place)
+        values[plan.column.id] = tuple(found)
+        if places:
+            missing[plan.column.id] = {reason: tuple(several) for reason, several in sorted(places.items())}
+    return ClipTable(
+        variant=variant,
+        clips=tuple(clip for clip, _ in ordered),
+        identities=tuple(units[unit][0].identity for unit in ordered),
+        seeds=tuple(seed for _, seed in ordered),
+        outcomes=tuple(_status(units[unit]) for unit in ordered),
+        values=values,
+        missing=missing,
+    )
+
+
+def _status(jobs: Sequence[Job]) -> ClipStatus:
+    known = {job.record.status for job in jobs if job.record is not None}
+    if not known:
+        return "not run"
+    return "ok" if "ok" in known else "failed"
+
+
+def cards_of(leaderboard: Leaderboard, methods: Mapping[str, MethodSpec] = METHODS) -> Cards:
+    """The cards of the methods of all rows, as far as they are installed here."""
+    names = {method_of(row.variant) for row in leaderboard.rows}
+    return Cards(methods={name: _card(methods[name]) for name in sorted(names) if name in methods})
+
+
+def _card(spec: MethodSpec) -> MethodCard:
+    same = {name: getattr(spec, name) for name in ("name", "title", "kind", "version", "paper", "licence", "presets")}
+    return MethodCard(**same, inputs=tuple(sorted(spec.inputs)), controls=dict(spec.controls))
+
+
+def read_claims(folder: Path) -> Claims | None:
+    """What was claimed and tested, if the run folder says.
+
+    Raises:
+        UsageError: `claims.json` is not of the layout that this thbench reads.
+    """
+    path = folder / CLAIMS_FILE
+    try:
+        return Claims.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValidationError) as error:
+        raise UsageError(f"{path} cannot be read: {error}; write it again or remove it") from error
