@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich import box
 from rich.console import Group
-from rich.table import Table
 from rich.text import Text
 
 from thbench.report.grid import clean
@@ -34,23 +32,19 @@ SENTENCES: dict[Verdict, str] = {
 
 
 def render(report: GateReport) -> RenderableType:
-    """The report as a table with its sentences."""
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    for name in ("verdict", "metric", "variant", "loss", "matters from"):
-        table.add_column(name, overflow="fold")
-    table.add_column("why", ratio=1, overflow="fold")
+    """Every finding with its sentence, the gravest first, then the verdict."""
+    lines = []
     for finding in report.findings:
-        table.add_row(
-            Text(finding.verdict, style=STYLES[finding.verdict]),
-            Text(clean(finding.metric)),
-            Text(clean(_variant(finding))),
-            Text(loss_text(finding)),
-            Text(_number(finding.smallest, finding)),
-            Text(clean("; ".join((finding.why, *finding.notes)))),
-        )
-    warnings = [Text(f"Warning: {clean(warning)}", style="yellow") for warning in report.warnings]
-    verdict = Text(f"{SENTENCES[report.verdict]} Exit {int(report.exit_code)}.", style=STYLES[report.verdict])
-    return Group(table, *warnings, verdict)
+        head = Text(f"{finding.verdict:<15}", style=STYLES[finding.verdict])
+        head.append(clean(f"{_variant(finding)} / {finding.metric}"), style="not bold default")
+        if finding.measured is not None:
+            limit = f"  {loss_text(finding)}; matters from {_number(finding.smallest, finding)}"
+            head.append(clean(limit), style="not bold default")
+        lines.append(head)
+        lines += [Text(f"{'':<15}{clean(text)}", style="dim") for text in (finding.why, *finding.notes)]
+    lines += [Text(f"Warning: {clean(warning)}", style="yellow") for warning in report.warnings]
+    lines.append(Text(f"{SENTENCES[report.verdict]} Exit {int(report.exit_code)}.", style=STYLES[report.verdict]))
+    return Group(*lines)
 
 
 def to_markdown(report: GateReport) -> str:

@@ -94,7 +94,7 @@ def _tail(counts: tuple[int, ...], level: float) -> int:
     return len(counts) - 1
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=512)
 def _rank_sums(first: int, second: int) -> tuple[int, ...]:
     """How many orders of both samples have each value of the Mann-Whitney statistic (Mann & Whitney 1947)."""
     # Coefficients of the Gaussian binomial: multiply by (1 - x^(second + i)), divide by (1 - x^i).
@@ -108,7 +108,7 @@ def _rank_sums(first: int, second: int) -> tuple[int, ...]:
     return tuple(counts)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=512)
 def _signed_ranks(n: int) -> tuple[int, ...]:
     """How many of the 2^n sign patterns have each value of Wilcoxon's statistic."""
     counts = [1] + [0] * (n * (n + 1) // 2)
