@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,19 +20,34 @@ _STAT = Path("/proc/stat")
 _DRIVER = Path("/proc/driver/nvidia/version")
 
 SAMPLING_SECONDS = 0.01
-"""Time between two looks at the process tree."""
+"""Shortest time between two looks at the process tree."""
+SPARSE = 10.0
+"""Least time between two looks, in units of the time that one takes."""
 
 
-def tree_rss(process: psutil.Process | None = None) -> int:
+def tree_rss() -> int:
     """Resident bytes of this process and all its children together; pages that they share count once for each."""
-    root = process or psutil.Process()
-    total = 0
-    for one in (root, *root.children(recursive=True)):
+    total, waiting = 0, [os.getpid()]
+    while waiting:
+        pid = waiting.pop()
         try:
-            total += one.memory_info().rss
+            total += psutil.Process(pid).memory_info().rss
+            waiting += children_of(pid)
         except psutil.NoSuchProcess:
             continue
     return total
+
+
+def children_of(pid: int) -> list[int]:
+    """Processes that a process has started and that still run.
+
+    Linux lists them with each thread, which takes a look at a few files; elsewhere all processes are looked through.
+    """
+    try:
+        lists = [(thread / "children").read_text(encoding="ascii") for thread in Path(f"/proc/{pid}/task").iterdir()]
+    except OSError:
+        return [child.pid for child in psutil.Process(pid).children()]
+    return [int(child) for found in lists for child in found.split()]
 
 
 def reset_high_water() -> bool:
@@ -114,7 +130,7 @@ class PeakSampler:
         self._look()
         with self._lock:
             exact = high_water() if self._resets else None
-            if exact is None or psutil.Process().children():
+            if exact is None or children_of(os.getpid()):
                 self.exact = False
             return max(self._largest, exact or 0)
 
@@ -126,8 +142,12 @@ class PeakSampler:
                 self._largest_on_device = max(self._largest_on_device or 0, on_device)
 
     def _sample(self) -> None:
-        while not self._stop.wait(self._interval):
+        pause = self._interval
+        while not self._stop.wait(pause):
+            start = time.perf_counter()
             self._look()
+            # Where looking is dear (a system that lists all processes), it must not become the work that is watched.
+            pause = max(self._interval, (time.perf_counter() - start) * SPARSE)
 
 
 def load_average() -> float | None:
