@@ -149,7 +149,7 @@ def inner_products(features: Sequence[Tensor]) -> NDArray[np.float64]:
     import torch
 
     products = torch.zeros(len(features), len(features), dtype=torch.float64)
-    for part in zip(*(feature.split(CHUNK) for feature in features), strict=True):
+    for part in zip(*(torch.split(feature, CHUNK) for feature in features), strict=True):
         stacked = torch.stack(part).double()
         products += stacked @ stacked.T
     found: NDArray[np.float64] = products.numpy()

@@ -10,10 +10,10 @@ import hashlib
 import statistics
 import time
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from thbench.accel.calibrate import Sampling
 from thbench.accel.changes import (
     CachedGuidance,
     Cut,
@@ -27,12 +27,13 @@ from thbench.errors import UsageError
 from thbench.types import Document
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     import numpy as np
     from numpy.typing import NDArray
     from torch import Tensor, nn
 
+    from thbench.accel.calibrate import Sampling
     from thbench.accel.moves import Change, Plan, Step
 
 
@@ -184,7 +185,6 @@ def difference(
 
 def digest(value: Any) -> str:
     """Return the SHA-256 of tensors and numbers in any nesting: their types, shapes and values."""
-    from collections.abc import Mapping as AnyMapping
     from dataclasses import fields, is_dataclass
 
     import torch
@@ -195,7 +195,7 @@ def digest(value: Any) -> str:
         if isinstance(item, torch.Tensor):
             found.update(f"{item.dtype}{tuple(item.shape)}".encode())
             found.update(item.detach().contiguous().cpu().flatten().view(torch.uint8).numpy().tobytes())
-        elif isinstance(item, AnyMapping):
+        elif isinstance(item, Mapping):
             for key in sorted(item):
                 found.update(str(key).encode())
                 take(item[key])
@@ -287,7 +287,8 @@ def audit(
         allowed: How much faster the same sample may be.
         clock: Seconds.
     """
-    same, different = [], []
+    same: list[float] = []
+    different: list[float] = []
     for number in range(rounds + 1):
         for seconds, sample in ((same, 0), (different, number + 1)):
             start = clock()
