@@ -35,9 +35,12 @@ def main() -> int:
     code = thbench(["run", suite, *(["--data", str(data)] if data else []), "--out", str(run), *workers])
     if run.is_dir():
         report.mkdir(parents=True, exist_ok=True)
-        for file in run.glob("leaderboard.*"):
+        for file in (*run.glob("leaderboard.*"), *run.glob("index.html")):
             shutil.copy2(file, report / file.name)
-        print(f"Report: {report}")
+        shutil.rmtree(report / "site", ignore_errors=True)
+        if (run / "site").is_dir():
+            shutil.copytree(run / "site", report / "site")
+        print(f"Report: {report / 'index.html'}")
     return code
 
 

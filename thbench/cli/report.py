@@ -19,11 +19,17 @@ def add_parser(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "report",
         help="write the leaderboard of a run again",
-        description="Writes leaderboard.json, .csv, .md and .tex from the records of a run, finished or not. Several "
-        "runs (shards of one suite on several machines) give one report.",
+        description="Writes leaderboard.json, .csv, .md, .tex and the site (index.html) from the records of a run, "
+        "finished or not. Several runs (shards of one suite on several machines) give one report.",
     )
     parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="run folder")
     parser.add_argument("--out", type=Path, metavar="DIR", help="where to write (default: the run folder)")
+    parser.add_argument(
+        "--against", type=Path, metavar="OTHER", help="another run that the site compares this one with"
+    )
+    parser.add_argument(
+        "--clips", type=int, default=3, metavar="N", help="clips whose videos the site shows (default: 3)"
+    )
     parser.add_argument("--json", action="store_true", help="print the leaderboard as JSON instead of a table")
     parser.set_defaults(run=run)
 
@@ -35,26 +41,33 @@ def run(args: argparse.Namespace) -> int:
         OK, or UNDECIDED if no clip gave a value.
 
     Raises:
-        UsageError: A run cannot be read, or several are given without `--out`.
+        UsageError: A run cannot be read, several are given without `--out`, or a number is out of range.
     """
     from rich.console import Console
 
+    from thbench.report.site import publish
     from thbench.report.terminal import render_table
     from thbench.report.write import FORMATS, leaderboard_of, to_json, write_files
     from thbench.run.store import check_writable, merge
 
     if len(args.runs) > 1 and args.out is None:
         raise UsageError(f"{len(args.runs)} runs are given and no place for their report; name a folder with --out DIR")
+    if args.clips < 0:
+        raise UsageError(f"--clips is {args.clips}; it must be 0 or more")
     folder = args.out or args.runs[0]
     contents = merge(args.runs)
+    other = merge([args.against]) if args.against is not None else None
     check_writable(folder)
     leaderboard = leaderboard_of(contents)
     write_files(leaderboard, folder)
+    against = (other, leaderboard_of(other)) if other is not None else None
+    said = publish(contents, leaderboard, folder, clips=args.clips, against=against)
     if args.json:
         sys.stdout.write(to_json(leaderboard))
     else:
         console = Console()
         console.print(render_table(leaderboard, console.width))
         console.print(f"Wrote {', '.join(FORMATS)} to {folder}", soft_wrap=True, highlight=False, markup=False)
+        console.print(said, soft_wrap=True, highlight=False, markup=False)
     scored = any(cell.scored for row in leaderboard.rows for cell in row.cells.values())
     return int(ExitCode.OK if scored else ExitCode.UNDECIDED)

@@ -128,6 +128,8 @@ def finish(
     """
     from thbench.cli.progress import RunProgress
     from thbench.report import write_report
+    from thbench.report.site import publish
+    from thbench.report.site.media import EXTRACTOR as CURVES
     from thbench.run.planning import without
     from thbench.run.runner import execute
     from thbench.run.session import open_run
@@ -158,14 +160,16 @@ def finish(
     # The report comes after the session, so that it says how the run ended.
     store = RunStore.open(folder)
     leaderboard = write_report(store)
-    show(leaderboard, args, folder)
-    if not any(record.status == "ok" and (record.values or record.features) for record in store.records()):
+    show(leaderboard, args, folder, publish(store.read(), leaderboard, folder))
+    if not any(
+        record.status == "ok" and (record.values or record.features.keys() - {CURVES}) for record in store.records()
+    ):
         raise NothingMeasuredError(f"no clip gave a value; see the reasons in {folder / 'leaderboard.md'}")
     return ExitCode.FAILED if leaderboard.failures else ExitCode.OK
 
 
-def show(leaderboard: Leaderboard, args: argparse.Namespace, folder: Path) -> None:
-    """Print the table, and the JSON where it was asked for."""
+def show(leaderboard: Leaderboard, args: argparse.Namespace, folder: Path, site: str) -> None:
+    """Print the table and where the site is, and the JSON where it was asked for."""
     from rich.console import Console
 
     from thbench.report import render_table
@@ -183,3 +187,4 @@ def show(leaderboard: Leaderboard, args: argparse.Namespace, folder: Path) -> No
         console = Console()
         console.print(render_table(leaderboard, console.width))
         console.print(f"Report: {folder}/leaderboard.md, .csv, .tex, .json", soft_wrap=True, highlight=False)
+        console.print(site, soft_wrap=True, highlight=False, markup=False)

@@ -11,11 +11,7 @@ from thbench.errors import UsageError
 from thbench.report.leaderboard import Leaderboard
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
     from pathlib import Path
-
-UPGRADES: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
-"""Layout to what turns it into the next one."""
 
 
 def read_leaderboard(path: Path) -> Leaderboard:
@@ -44,7 +40,5 @@ def leaderboard_from(content: Any) -> Leaderboard:
     version = content.get("schema_version", 1)
     if version > newest:
         raise ValueError(f"its layout {version} is newer than {newest}, the newest that this thbench reads")
-    while version < newest:
-        content = UPGRADES[version](content)
-        version += 1
+    # Newer layouts have only added fields so far, each with a default, so that older ones need no conversion.
     return Leaderboard.model_validate_json(json.dumps(content))
