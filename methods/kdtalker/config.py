@@ -60,7 +60,15 @@ class Config:
     """Frames per second that the denoiser knows."""
     portrait_size: int = 256
     """Side of the crop that LivePortrait reads."""
+    audio_widths: tuple[int, int, int, int, int] = (32, 64, 128, 256, 512)
+    """Of the audio encoder."""
 
 
 PAPER = Config()
 """The published preset."""
+MINI = Config(
+    sizes=Sizes(width=192, layers=3, heads=4, audio=128, time_embedding=64),
+    portrait_size=128,
+    audio_widths=(8, 16, 32, 64, 128),
+)
+"""The small preset that is trained on synth-heads and shipped."""

@@ -66,9 +66,21 @@ class Config:
     """Frames per second that the transformer knows."""
     portrait_size: int = 256
     """Side of the crop that LivePortrait reads."""
+    preemphasis: float = 0.97
+    """Share of the previous sample that is taken from the speech before it is encoded; 0 is none."""
+    eye_shift: bool = True
+    """Whether to add the constant that the published inference adds to the eyes; it belongs to the published
+    LivePortrait."""
 
 
 PAPER = Config()
 """The published preset."""
+MINI = Config(
+    sizes=Sizes(width=96, heads=4, blocks4=1, blocks2=1, blocks=3, audio_layers=4, audio=96),
+    portrait_size=128,
+    preemphasis=0.0,
+    eye_shift=False,
+)
+"""The small preset that is trained on synth-heads and shipped."""
 EMOTIONS = ("anger", "contempt", "disgust", "fear", "happiness", "neutral", "sadness", "surprise")
 """Names of the emotion classes, in order."""

@@ -31,6 +31,7 @@ COMMANDS: Mapping[str, str] = {
     "parity": "check our networks against parity fixtures",
     "weights": "list, get, verify and locate weight files",
     "data": "build, list and check datasets",
+    "train": "train a method's preset",
     "validate-metrics": "each metric against graded degradations with known order",
     "doctor": "what is here, what is missing, and how to get it",
 }

@@ -11,7 +11,7 @@ from thbench_methods.nets.liveportrait.generator import SpadeGenerator
 from thbench_methods.nets.liveportrait.keypoints import Motion, as_points, extracted_motion, transform
 from thbench_methods.nets.liveportrait.motion import MotionExtractor
 from thbench_methods.nets.liveportrait.stitching import StitchingRetargeting
-from thbench_methods.nets.liveportrait.warping import WarpingNetwork
+from thbench_methods.nets.liveportrait.warping import WarpingNetwork, moved_portrait
 
 from thbench.backbones.checkpoint import build, read_state_dict
 
@@ -44,6 +44,8 @@ class Source:
     """Shape (1, K, 3): key-points without pose and expression."""
     motion: Motion
     """Of leading shape (1,): the portrait's own pose, expression, translation and scale."""
+    image: Tensor | None = None
+    """Shape (1, 3, H, W): the portrait itself, for a generator that blends."""
 
     @property
     def keypoints(self) -> Tensor:
@@ -65,7 +67,7 @@ class LivePortrait:
     def read(self, image: Tensor) -> Source:
         """Read a portrait (1, 3, H, W), RGB in [0, 1]."""
         parameters = self.motion(image)
-        return Source(self.appearance(image), as_points(parameters["kp"]), extracted_motion(parameters))
+        return Source(self.appearance(image), as_points(parameters["kp"]), extracted_motion(parameters), image)
 
     @torch.inference_mode()
     def frames(self, source: Source, keypoints: Tensor, batch: int = 8) -> Iterator[Tensor]:
@@ -82,7 +84,12 @@ class LivePortrait:
         for start in range(0, len(keypoints), batch):
             driving = keypoints[start : start + batch]
             volume, own = (x.expand(len(driving), *x.shape[1:]) for x in (source.volume, source.keypoints))
-            yield self.generator(self.warping(volume, own, driving).feature)
+            warped = self.warping(volume, own, driving)
+            moved = None
+            if source.image is not None and self.generator.blend:
+                image = source.image.expand(len(driving), *source.image.shape[1:])
+                moved = moved_portrait(image, warped.deformation)
+            yield self.generator(warped.feature, moved)
 
     @torch.inference_mode()
     def stitched(self, source: Source, keypoints: Tensor) -> Tensor:

@@ -6,6 +6,9 @@ Spatially-Adaptive Normalization", CVPR 2019.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils import spectral_norm
@@ -17,11 +20,11 @@ SHARED_WIDTH = 128
 class SpatiallyAdaptiveNorm(nn.Module):
     """Instance norm whose scale and shift at each place come from a map."""
 
-    def __init__(self, width: int, map_width: int) -> None:
+    def __init__(self, width: int, map_width: int, shared_width: int = SHARED_WIDTH) -> None:
         super().__init__()
-        self.mlp_shared = nn.Sequential(nn.Conv2d(map_width, SHARED_WIDTH, 3, padding=1), nn.ReLU())
-        self.mlp_gamma = nn.Conv2d(SHARED_WIDTH, width, 3, padding=1)
-        self.mlp_beta = nn.Conv2d(SHARED_WIDTH, width, 3, padding=1)
+        self.mlp_shared = nn.Sequential(nn.Conv2d(map_width, shared_width, 3, padding=1), nn.ReLU())
+        self.mlp_gamma = nn.Conv2d(shared_width, width, 3, padding=1)
+        self.mlp_beta = nn.Conv2d(shared_width, width, 3, padding=1)
 
     def forward(self, x: Tensor, guide: Tensor) -> Tensor:
         """Map (N, width, H, W) under a map (N, map_width, h, w) to the same shape."""
@@ -33,17 +36,17 @@ class SpatiallyAdaptiveNorm(nn.Module):
 class SpadeResidualBlock(nn.Module):
     """Two spectrally normalised convolutions behind SPADE norms; the shortcut is learned where the width changes."""
 
-    def __init__(self, inputs: int, outputs: int, map_width: int) -> None:
+    def __init__(self, inputs: int, outputs: int, map_width: int, shared_width: int = SHARED_WIDTH) -> None:
         super().__init__()
         middle = min(inputs, outputs)
         self.conv_0 = spectral_norm(nn.Conv2d(inputs, middle, 3, padding=1))
         self.conv_1 = spectral_norm(nn.Conv2d(middle, outputs, 3, padding=1))
-        self.norm_0 = SpatiallyAdaptiveNorm(inputs, map_width)
-        self.norm_1 = SpatiallyAdaptiveNorm(middle, map_width)
+        self.norm_0 = SpatiallyAdaptiveNorm(inputs, map_width, shared_width)
+        self.norm_1 = SpatiallyAdaptiveNorm(middle, map_width, shared_width)
         self.learned_shortcut = inputs != outputs
         if self.learned_shortcut:
             self.conv_s = spectral_norm(nn.Conv2d(inputs, outputs, 1, bias=False))
-            self.norm_s = SpatiallyAdaptiveNorm(inputs, map_width)
+            self.norm_s = SpatiallyAdaptiveNorm(inputs, map_width, shared_width)
 
     def forward(self, x: Tensor, guide: Tensor) -> Tensor:
         """Map (N, inputs, H, W) under a map (N, map_width, h, w) to (N, outputs, H, W)."""
@@ -55,37 +58,51 @@ class SpadeResidualBlock(nn.Module):
 
 
 class SpadeGenerator(nn.Module):
-    """Six blocks at the size of the feature map, two up-sampling blocks, then a pixel shuffle."""
-
-    MIDDLE_BLOCKS = 6
+    """Blocks at the size of the feature map, up-sampling blocks, then a pixel shuffle; six and two as published."""
 
     def __init__(
-        self, upscale: int = 2, block_expansion: int = 64, max_features: int = 512, num_down_blocks: int = 2
+        self,
+        upscale: int = 2,
+        block_expansion: int = 64,
+        max_features: int = 512,
+        num_down_blocks: int = 2,
+        middle_blocks: int = 6,
+        up_blocks: int = 2,
+        shared_width: int = SHARED_WIDTH,
+        blend: bool = False,
     ) -> None:
         super().__init__()
+        self.blend = blend
         width = min(max_features, block_expansion * 2**num_down_blocks)
         self.fc = nn.Conv2d(width, 2 * width, 3, padding=1)
-        for number in range(self.MIDDLE_BLOCKS):
-            self.add_module(f"G_middle_{number}", SpadeResidualBlock(2 * width, 2 * width, width))
-        self.up_0 = SpadeResidualBlock(2 * width, width, width)
-        self.up_1 = SpadeResidualBlock(width, block_expansion, width)
-        self.conv_img = nn.Sequential(
-            nn.Conv2d(block_expansion, 3 * upscale**2, 3, padding=1), nn.PixelShuffle(upscale)
-        )
+        self.middle_blocks, self.up_blocks = middle_blocks, up_blocks
+        for number in range(middle_blocks):
+            self.add_module(f"G_middle_{number}", SpadeResidualBlock(2 * width, 2 * width, width, shared_width))
+        widths = [2 * width, *(width // 2**n for n in range(up_blocks - 1)), *[block_expansion] * (up_blocks > 0)]
+        for number, (inputs, outputs) in enumerate(pairwise(widths)):
+            self.add_module(f"up_{number}", SpadeResidualBlock(inputs, outputs, width, shared_width))
+        self.conv_img = nn.Sequential(nn.Conv2d(widths[-1], (3 + blend) * upscale**2, 3, padding=1), nn.PixelShuffle(upscale))
 
-    def forward(self, feature: Tensor) -> Tensor:
+    def forward(self, feature: Tensor, moved: Tensor | None = None) -> Tensor:
         """Return frames.
 
         Args:
             feature: Shape (N, C, H, W), from the warping network; it is the input and the map of every SPADE norm.
+            moved: Shape (N, 3, f H, f W): the portrait, warped. Only a generator made with `blend`, which the published
+                one is not, reads it: it decides for each pixel how much of it shows.
 
         Returns:
-            Shape (N, 3, 4 upscale H, 4 upscale W), RGB in (0, 1).
+            Shape (N, 3, f H, f W), RGB in (0, 1), where f = 2^up_blocks upscale.
         """
         x = self.fc(feature)
-        for number in range(self.MIDDLE_BLOCKS):
+        for number in range(self.middle_blocks):
             x = getattr(self, f"G_middle_{number}")(x, feature)
-        for block in (self.up_0, self.up_1):
-            x = block(F.interpolate(x, scale_factor=2), feature)
+        for number in range(self.up_blocks):
+            x = getattr(self, f"up_{number}")(F.interpolate(x, scale_factor=2), feature)
         image: Tensor = self.conv_img(F.leaky_relu(x, SLOPE))
-        return image.sigmoid()
+        if not self.blend:
+            return image.sigmoid()
+        if moved is None:
+            raise ValueError("a generator that blends needs the warped portrait")
+        made, share = image[:, :3].sigmoid(), image[:, 3:].sigmoid()
+        return torch.lerp(made, moved.to(made), share)

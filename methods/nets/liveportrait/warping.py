@@ -102,13 +102,14 @@ class DenseMotionNetwork(nn.Module):
         num_blocks: int,
         reshape_depth: int,
         compress: int,
+        mask_kernel: int = 7,
         estimate_occlusion_map: bool = True,
     ) -> None:
         super().__init__()
         motions = num_kp + 1
         self.hourglass = Hourglass(motions * (compress + 1), block_expansion, num_blocks, max_features)
         channels = self.hourglass.decoder.out_filters
-        self.mask = nn.Conv3d(channels, motions, 7, padding=3)
+        self.mask = nn.Conv3d(channels, motions, mask_kernel, padding=mask_kernel // 2)
         self.compress = nn.Conv3d(feature_channel, compress, 1)
         self.norm = nn.BatchNorm3d(compress)
         self.occlusion = nn.Conv2d(channels * reshape_depth, 1, 7, padding=3) if estimate_occlusion_map else None
@@ -172,6 +173,13 @@ PUBLISHED_DENSE_MOTION = {
     "compress": 4,
 }
 """Sizes of the published dense motion network."""
+
+
+def moved_portrait(image: Tensor, deformation: Tensor) -> Tensor:
+    """Return a portrait (N, 3, h, w), warped by a deformation (N, D, H, W, 3), averaged over its depth."""
+    where = deformation[..., :2].mean(dim=1).permute(0, 3, 1, 2)
+    fine = F.interpolate(where, size=image.shape[2:], mode="bilinear", align_corners=True)
+    return F.grid_sample(image, fine.permute(0, 2, 3, 1).to(image), padding_mode="border", align_corners=True)
 
 
 def coordinate_grid(volume: Tensor) -> Tensor:
