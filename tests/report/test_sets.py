@@ -21,6 +21,7 @@ from thbench.types import GROUND_TRUTH
 
 FRECHET = SetStatistic(kind="frechet", extractor="e", reference="r", ddof=1)
 KID = SetStatistic(kind="kid", extractor="e", reference="r", subsets="shrinking")
+INFINITE = SetStatistic(kind="frechet-infinity", extractor="e", reference="r", ddof=1)
 RECIPE = recipe(metrics={"fid": metric("fid", direction="lower", statistic=FRECHET, low=0)})
 Rows = dict[tuple[str, str], Any]
 
@@ -97,6 +98,30 @@ def test_two_people_have_a_floor_and_no_interval_and_one_has_neither() -> None:
     assert two.low is None and "one of 2 identities" in two.note and "halves of 14 and 14" in two.remarks[1]
     one = number(ours[:2], real[:2], features)
     assert one.low is None and "only one identity" in one.remarks[1]
+
+
+def test_the_floor_of_a_kernel_distance_is_that_of_the_real_halves() -> None:
+    ours, real, features = made(videos=12, rows=40)
+    alike = number(ours, real, features, KID).remarks[1]
+    assert "halves of 240 and 240 samples split by identity" in alike
+    for member in real:
+        features["r", member.key] += 3 * int(member.identity[1:])
+    apart = number(ours, real, features, KID).remarks[1]
+    assert float(apart.rpartition(" ")[2]) > 10 * abs(float(alike.rpartition(" ")[2]))
+    assert "only one identity" in number(ours[:2], real[:2], features, KID).remarks[1]
+
+
+def test_the_distance_at_infinitely_many_samples_has_no_bias() -> None:
+    """With a mean that differs by 1 in each of 4 dimensions the distance is 4, whatever the number of samples."""
+    ours, real, features = made(videos=4, rows=2600)
+    found = number(ours, real, features, INFINITE)
+    assert found.value == pytest.approx(4, rel=0.05)
+    assert "10400 samples against 10400 real ones; the distance at N = 5000 is" in found.remarks[0]
+    assert found.remarks[1].startswith("real against real, halves of 5200 and 5200")
+    few = made(videos=4, rows=1255)
+    assert "real against real: unknown, FID-infinity" in number(*few, INFINITE).remarks[1]
+    with pytest.raises(DegenerateSetError, match="at least 5014 samples; there are 5012"):
+        number(*made(videos=4, rows=1253), INFINITE)
 
 
 @pytest.mark.parametrize(

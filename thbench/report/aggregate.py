@@ -10,6 +10,7 @@ from thbench.report.cells import score_rows
 from thbench.report.leaderboard import Failure, Leaderboard, Row
 from thbench.report.outcomes import columns_of, jobs_of
 from thbench.report.ranking import rank
+from thbench.report.stand_ins import with_differences
 from thbench.run.hashing import canonical_json
 from thbench.stats.bootstrap import LEVEL, RESAMPLES
 from thbench.types import GROUND_TRUTH
@@ -57,7 +58,8 @@ def aggregate(
     jobs = jobs_of(records, info)
     columns = columns_of(info.recipes, {job.recipe for job in jobs})
 
-    table = score_rows(jobs, columns, features, level=level, resamples=resamples, seed=seed)
+    scored_rows = score_rows(jobs, columns, features, level=level, resamples=resamples, seed=seed)
+    table = with_differences(scored_rows, columns)
     rows = [
         Row(variant=variant, kind=_kind(variant, info), cells={id_: one.cell for id_, one in scored.items()})
         for variant, scored in table.items()

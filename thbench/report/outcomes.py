@@ -84,6 +84,7 @@ class ColumnPlan(NamedTuple):
     recipes: frozenset[str]
     span: tuple[float, float]
     statistic: SetStatistic | None
+    approximates: str | None = None
 
 
 def columns_of(recipes: Mapping[str, Recipe], used: set[str]) -> list[ColumnPlan]:
@@ -104,7 +105,8 @@ def columns_of(recipes: Mapping[str, Recipe], used: set[str]) -> list[ColumnPlan
             id_ = metric if len(same_name) == 1 else f"{metric}@{identity[:8]}"
             column = _column(id_, metric, metric_info, context)
             span = metric_info.low, metric_info.high
-            plans.append(ColumnPlan(column, frozenset(same_name[identity]), span, metric_info.statistic))
+            recipes_of = frozenset(same_name[identity])
+            plans.append(ColumnPlan(column, recipes_of, span, metric_info.statistic, metric_info.approximates))
     return plans
 
 

@@ -42,11 +42,16 @@ def effort_of(leaderboard: Leaderboard) -> str:
     return sentence
 
 
+OF_SETS = frozenset({"e-fid", "fid", "fid-infinity", "fvd", "kid"})
+"""Families of metrics that give one number for all videos together."""
+
+
 def interval_sentence(leaderboard: Leaderboard) -> str:
     """What value, interval and counts are."""
     percent = f"{leaderboard.level * 100:g} %"
     sentence = f"Mean over videos with its {percent} interval over identities, and videos scored / videos in all."
-    if any(cell.remarks for row in leaderboard.rows for cell in row.cells.values()):
+    of_sets = {column.id for column in leaderboard.columns if column.metric.split("/")[0] in OF_SETS}
+    if any(cell.remarks for row in leaderboard.rows for id_, cell in row.cells.items() if id_ in of_sets):
         sentence += " FID, KID and FVD are one number of all videos together; read their notes."
     return sentence
 

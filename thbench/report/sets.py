@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from thbench.metrics.frechet import frechet_distance, small_sample_warning
+from thbench.metrics.frechet import fid_infinity, frechet_distance, small_sample_warning
 from thbench.metrics.kid import PROTOCOLS, kid, squared_mmd_without_each
-from thbench.metrics.moments import Accumulator, DegenerateSetError, Moments, merge
+from thbench.metrics.moments import Accumulator, DegenerateSetError, Moments, merge, moments
 from thbench.stats.jackknife import jackknife
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ AFFORDABLE = 1e11
 """Multiplications that an interval may take: some seconds on one core."""
 SEED = 0
 """Of the split into halves."""
+_ONE_IDENTITY = "real against real: unknown, there is only one identity"
 
 
 class Member(NamedTuple):
@@ -88,6 +89,8 @@ def set_number(
     ours, real = sorted(ours), sorted(real)
     if statistic.kind == "kid":
         return _kernel(statistic, ours, real, load, level)
+    if statistic.kind == "frechet-infinity":
+        return _infinite(statistic, ours, real, load)
     return _frechet(statistic, ours, real, load, level)
 
 
@@ -103,11 +106,53 @@ def _kernel(
         remarks=(
             f"{len(x)} samples against {len(y)} real ones; standard deviation over subsets "
             f"{found.std:.3g}; unbiased, so equal distributions score 0 on average",
+            _kernel_floor(statistic, second),
         ),
     )
     if float(len(x) + len(y)) ** 2 * x.shape[1] > AFFORDABLE:
         return _with_note(number, f"leaving out identities of {len(x)} samples would take too long")
     return _with_interval(number, lambda: squared_mmd_without_each(first, second), level)
+
+
+def _kernel_floor(statistic: SetStatistic, real: Mapping[str, NDArray[np.float32]]) -> str:
+    def compare(first: NDArray[np.float32], second: NDArray[np.float32]) -> float:
+        return kid(first, second, PROTOCOLS[statistic.subsets]).value
+
+    return _floor_of_rows(real, compare)
+
+
+def _infinite(
+    statistic: SetStatistic, ours: Sequence[Member], real: Sequence[Member], load: FeatureLoader
+) -> SetNumber:
+    """The distance at infinitely many samples of the row, against all real ones."""
+    first, second = _by_identity(load, statistic.extractor, ours), _by_identity(load, statistic.reference, real)
+    x, y = (np.concatenate(list(parts.values())) for parts in (first, second))
+    found = fid_infinity(x, moments(y), ddof=statistic.ddof)
+
+    def compare(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
+        return fid_infinity(a, moments(b), ddof=statistic.ddof).value
+
+    remarks = (
+        f"{len(x)} samples against {len(y)} real ones; the distance at N = {found.counts[0]} is "
+        f"{found.distances[0]:.4g}, at N = {found.counts[-1]} {found.distances[-1]:.4g}",
+        _floor_of_rows(second, compare),
+    )
+    return SetNumber(found.value, len(first), note="an extrapolation has no interval here", remarks=remarks)
+
+
+def _floor_of_rows(
+    real: Mapping[str, NDArray[np.float32]], compare: Callable[[NDArray[np.float32], NDArray[np.float32]], float]
+) -> str:
+    """What equal distributions would score, from the features of each real identity."""
+    halves = _halves(set(real))
+    parts = [[rows for name, rows in real.items() if halves[name] == half] for half in ("a", "b")]
+    if not all(parts):
+        return _ONE_IDENTITY
+    first, second = map(np.concatenate, parts)
+    try:
+        return _floor_text(len(first), len(second), compare(first, second))
+    except DegenerateSetError as error:
+        return f"real against real: unknown, {error}"
 
 
 def _frechet(
@@ -190,16 +235,17 @@ def _floor(theirs: dict[str, Moments], halves: dict[str, str], ddof: int, *, apa
     for name, part in theirs.items():
         groups[halves[name] if apart else name].append(part)
     if len(groups) < 2:
-        return "real against real: unknown, there is only one identity"
+        return _ONE_IDENTITY
     first, second = merge(groups["a"]), merge(groups["b"])
     try:
         value = frechet_distance(first, second, ddof=ddof).value
     except DegenerateSetError as error:
         return f"real against real: unknown, {error}"
-    return (
-        f"real against real, halves of {first.count} and {second.count} samples split by identity: "
-        f"{max(value, 0.0):.4g}"
-    )
+    return _floor_text(first.count, second.count, max(value, 0.0))
+
+
+def _floor_text(first: int, second: int, value: float) -> str:
+    return f"real against real, halves of {first} and {second} samples split by identity: {value:.4g}"
 
 
 def _sizes(ours: int, real: int, width: int) -> str:
