@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -24,8 +25,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import Parameter
-from torch.overrides import TorchFunctionMode
-from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
@@ -33,7 +33,7 @@ from thbench.cost.counted import PartCount
 from thbench.errors import MethodError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 aten = torch.ops.aten
 
@@ -131,7 +131,7 @@ def tally(call: Callable[[], object], *, dtype: torch.dtype = torch.float32) -> 
     found = Tally()
     width = torch.empty((), dtype=dtype).element_size()
     # Gradients would keep what nobody needs, and let composite operations pass as one.
-    with torch.inference_mode(), _Counting(found, width), _Attention(found, width):
+    with torch.inference_mode(), _unfused(), _Counting(found, width):
         result = call()
     return found, result
 
@@ -219,6 +219,8 @@ class _Counting(TorchDispatchMode):  # type: ignore[no-untyped-call]
         options = dict(kwargs or {})
         packet = func.overloadpacket
         self._found.weights.update((id(t), t) for t in tree_leaves((args, options)) if isinstance(t, Parameter))
+        if packet is aten.scaled_dot_product_attention:
+            return self._attention(func, args, options)
         if packet not in FORMULAS and func is not torch.ops.prim.device.default:
             # A composite operation (einsum, linear, lstm, ...) is what it is made of.
             with self:
@@ -239,21 +241,8 @@ class _Counting(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self._found.operations[Operation(name, flops, moved)] += 1
         return result
 
-
-class _Attention(TorchFunctionMode):
-    """Sees attention before a device decides how to take it apart."""
-
-    def __init__(self, found: Tally, width: int) -> None:
-        super().__init__()
-        self._found = found
-        self._width = width
-
-    def __torch_function__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
-    ) -> Any:
-        options = dict(kwargs or {})
-        if func is not torch.nn.functional.scaled_dot_product_attention:
-            return func(*args, **options)
+    def _attention(self, func: Any, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        """Count attention before a device decides how to take it apart."""
         query, key, value = (
             args[i] if i < len(args) else options[name] for i, name in enumerate(("query", "key", "value"))
         )
@@ -264,15 +253,23 @@ class _Attention(TorchFunctionMode):
         else:
             batch = np.broadcast_shapes(*(tuple(t.shape[:-2]) for t in (query, key, value)))
             shape = (*batch, query.shape[-2])
-        result = query.new_empty((*shape, value.shape[-1]), device="meta")
+        on_meta = query.device.type == "meta"
+        result = query.new_empty((*shape, value.shape[-1])) if on_meta else func(*args, **options)
         flops = 2 * math.prod(shape) * key.shape[-2] * (query.shape[-1] + value.shape[-1])
         moved = sum(_bytes(t, self._width) for t in _distinct((query, key, value, mask, result)))
         self._found.operations[Operation("scaled_dot_product_attention", flops, moved)] += 1
-        if query.device.type == "meta":
-            return result
-        # Real tensors want real values; what attention is made of there is not counted once more.
-        with _disable_current_modes():
-            return func(*args, **options)
+        return result
+
+
+@contextmanager
+def _unfused() -> Iterator[None]:
+    """Keep torch's own layers from their fused inference path, which no mode sees into."""
+    before = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(before)
 
 
 def _vector_flops(a: Tensor, b: Tensor, *unused: Any, **also: Any) -> int:
