@@ -1,4 +1,4 @@
-"""A method whose faults can be planted: mouth-warp as it is, slower, out of step with the sound, or too good to be true.
+"""A method whose faults can be planted: mouth-warp as it is, slower, out of step with the sound, or too good.
 
 The environment variable says which, so that fresh processes know as well.
 """

@@ -54,10 +54,16 @@ def percentile_interval(values: np.ndarray, names: np.ndarray, rng: np.random.Ge
     return tuple(np.quantile(means, [0.025, 0.975]))
 
 
-@pytest.mark.parametrize("identities", [5, 10, 24])
+@pytest.mark.parametrize(("identities", "trials"), [(5, 2000), (10, 1000), (24, 1000)])
 @pytest.mark.parametrize("design", ["equal", "mixed"])
-def test_intervals_hold_their_level(identities: int, design: str) -> None:
-    assert 0.93 <= simulate(identities, "normal", design, trials=1000) <= 0.97
+def test_intervals_hold_their_level(identities: int, trials: int, design: str) -> None:
+    assert 0.93 <= simulate(identities, "normal", design, trials=trials) <= 0.97
+
+
+@pytest.mark.parametrize("shape", ["skewed", "bounded"])
+def test_intervals_of_few_identities_hold_their_level_for_skewed_metrics(shape: str) -> None:
+    """Plain t intervals hold 92 % here."""
+    assert 0.93 <= simulate(6, shape, "equal", trials=2000) <= 0.97
 
 
 def test_percentile_interval_does_not_hold_its_level_with_few_identities() -> None:
@@ -77,12 +83,22 @@ def test_interval_over_clips_would_not_hold_its_level() -> None:
     assert held / 400 < 0.75
 
 
+CHANCE = 3 * (0.95 * 0.05 / 2000) ** 0.5
+"""Three standard errors of a share of 2000 trials."""
+
+
 @pytest.mark.full
-@pytest.mark.parametrize("identities", [4, 5, 8, 10, 24, 60])
+@pytest.mark.parametrize("identities", [4, 5, 6, 8, 10, 24, 60])
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("design", ["equal", "mixed", "very unequal"])
 def test_coverage_in_all_designs(identities: int, shape: str, design: str, record_property) -> None:
-    """Skewed and bounded metrics with few identities lose two or three points; very unequal ones gain them."""
+    """Within 93 to 97 %, but for chance; beyond it only where it errs on the safe side.
+
+    With fewer than ten identities of which some have twenty times the clips of others, intervals of symmetric metrics
+    hold up to 98 %: the degrees of freedom are then near 2, where Satterthwaite's approximation is too careful. Exact
+    quantiles would mend that for normal metrics, and lose 3 % for skewed ones.
+    """
     coverage = simulate(identities, shape, design, trials=2000)
     record_property("coverage", coverage)
-    assert 0.905 <= coverage <= 0.99, coverage
+    most = 0.985 if design == "very unequal" and identities < 10 else 0.97
+    assert 0.93 - CHANCE <= coverage <= most + CHANCE, coverage
