@@ -10,7 +10,7 @@ TORCH := 2.13.0
 export OMP_WAIT_POLICY ?= PASSIVE
 
 .DEFAULT_GOAL := help
-.PHONY: help bench test test-full bench-self check format wheel clean
+.PHONY: help bench test test-full bench-self bench-gpu check format wheel clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -42,6 +42,9 @@ test-full: $(STAMP) ## the same, with kill tests, fuzzing and long videos at ful
 
 bench-self: $(STAMP) ## time the suite's own hot paths; run it on a quiet machine
 	$(BIN)/python -m pytest -q -s --benchmark-only --benchmark-columns=min,median,iqr,rounds tests/benchmarks
+
+bench-gpu: $(STAMP) ## time the full-size networks on a CUDA device, report under reports/gpu/
+	$(BIN)/python -m thbench_methods.lightningcp.bench_gpu --device cuda --out reports/gpu
 
 check: $(STAMP) ## lint, format and types
 	$(BIN)/ruff check .

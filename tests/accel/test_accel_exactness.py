@@ -9,6 +9,7 @@ import pytest
 import torch
 from accel_nets import FRAMES, NAMES, SIDE, Case, case, foreground
 from thbench_methods.nets.unet3d.attention import Attention
+from thbench_methods.nets.unet3d.compiled import compile_regions
 from thbench_methods.nets.unet3d.layout import images
 
 from thbench.accel import (
@@ -387,3 +388,12 @@ def test_an_exception_leaves_nothing_behind(name: str) -> None:
     for part, attributes in before.items():
         assert attributes.keys() == after[part].keys(), part
     assert run(given, plan).equal(wanted)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_compiled_regions_are_the_network(name: str) -> None:
+    """The tracer alone, without a compiler behind it: what is traced is what runs, whatever the plan."""
+    given, compiled = case(name), case(name)
+    assert compile_regions(compiled.denoiser.denoiser, backend="eager") > 5
+    plan = LightningCP((0,), changes=(ForegroundAttention(foreground()), ReferenceRemoval()))
+    torch.testing.assert_close(run(compiled, plan, 2), run(given, plan, 2), **CLOSE)
