@@ -27,6 +27,7 @@ def add_parser(subparsers: Subparsers) -> None:
     )
     parser.add_argument("method", metavar="METHOD", help="name of a method (see `thbench list methods`)")
     parser.add_argument("--preset", metavar="P", help="one of its presets (default: the first)")
+    parser.add_argument("--accelerate", metavar="A+B", help="accelerations, counted beside the unaccelerated method")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the counts to FILE (- for stdout)")
     parser.add_argument("--machine", action="store_true", help="measure this machine, and say the least time it needs")
     parser.add_argument("--device", default="cpu", help="with --machine: cpu, cuda or cuda:N (default: cpu)")
@@ -37,13 +38,18 @@ def add_parser(subparsers: Subparsers) -> None:
 def run(args: argparse.Namespace) -> int:
     """Count, write, show."""
     from thbench.cost.counted import WorkReport
-    from thbench.cost.planned import count, offer_of
+    from thbench.cost.planned import accelerated, count, offer_of
     from thbench.run.suite import parse_variant
 
     preset = f"@{args.preset}" if args.preset else ""
     variants = [parse_variant(f"{args.method}{preset}")]
+    if args.accelerate:
+        variants.append(parse_variant(f"{args.method}{preset}+{args.accelerate}"))
     offer = offer_of(variants[0].method, variants[0].preset)
-    counted = {v.name: count(offer, v.name) for v in variants}
+    counted = {}
+    for variant in variants:
+        changed, plan = accelerated(offer, variant.accelerations)
+        counted[variant.name] = count(changed, variant.name, plan)
     bounds = _bounds(offer, {name: parts for name, (_, parts) in counted.items()}, args) if args.machine else {}
     report = WorkReport(works=tuple(work for work, _ in counted.values()), bounds=bounds)
     _write(report, args)

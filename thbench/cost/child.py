@@ -16,7 +16,7 @@ from thbench.cost.memory import allocations_by_stage, largest, peaks_by_stage, r
 from thbench.cost.record import Bytes, MemoryTrial, Protocol, Trial, TrialKind
 from thbench.cost.watch import Clocks, watch
 from thbench.errors import ThbenchError
-from thbench.spec import load
+from thbench.run.building import build_method
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,10 +48,13 @@ class Target:
 
     def build(self) -> Method:
         """Import and build the method."""
-        options: dict[str, Any] = {"accelerations": self.accelerations} if self.accelerations else {}
-        factory = load(self.factory, purpose=f"method {self.variant!r}")
-        method: Method = factory(preset=self.preset, device=self.device, **options)
-        return method
+        return build_method(
+            self.factory,
+            name=self.variant,
+            preset=self.preset,
+            device=self.device,
+            accelerations=self.accelerations,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,6 +67,10 @@ class Denoising:
     """Denoising steps of one loop."""
     loops: float = 1.0
     """How often the loop runs for the workload, e.g. once per window of frames."""
+    key_steps: tuple[int, ...] | None = None
+    """Calibrated for the method; None spreads them evenly."""
+    foreground: Tensor | None = None
+    """For foreground attention: shape (h, w) of the latent, bool, on the CPU; None where there is no such picture."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from thbench.accel.moves import Kind, Move, Trace
+from thbench.accel.named import Setting, planned, steps_of
 from thbench.accel.plans import EveryStep
 from thbench.cost.counted import WorkCount
 from thbench.cost.flops import Tally, count_part, part_of, tally, tensors_in
@@ -79,6 +80,23 @@ def offer_of(method: str, preset: str) -> Offer:
         )
     provider: Provider = load(spec.flops, purpose=f"counting method {method!r}")
     return provider(preset)
+
+
+def accelerated(offer: Offer, accelerations: Sequence[str]) -> tuple[Offer, Plan]:
+    """The offer and the plan under some accelerations, as the method's own factory is given them.
+
+    Raises:
+        UsageError: They do not go together, or the method has no sampler loop.
+        MethodError: One of them cannot be applied to the method.
+    """
+    if not accelerations:
+        return offer, EVERY_STEP
+    loop = offer.denoising
+    if loop is None:
+        raise UsageError(f"accelerations {', '.join(accelerations)} change a sampler loop, and this method has none")
+    steps = steps_of(accelerations, loop.steps, loop.key_steps)
+    setting = Setting(steps, key_steps=loop.key_steps, foreground=loop.foreground)
+    return replace(offer, denoising=replace(loop, steps=steps)), planned(accelerations, setting)
 
 
 def dtype_of(name: str) -> torch.dtype:

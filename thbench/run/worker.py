@@ -17,9 +17,9 @@ from thbench.evaluate.engine import Scores, evaluate_clip
 from thbench.evaluate.stream import sound_of
 from thbench.metrics.available import select
 from thbench.registry import METHODS
+from thbench.run.building import build_method
 from thbench.run.features import write_features
 from thbench.run.generate import generate_video, request_of
-from thbench.spec import load
 from thbench.types import Method, Record
 
 if TYPE_CHECKING:
@@ -128,8 +128,13 @@ class ClipWorker:
     def _method(self, variant: Variant) -> Method:
         if variant.name not in self._methods:
             spec = METHODS[variant.method]
-            factory = load(spec.factory, purpose=f"method {spec.name!r}")
-            self._methods[variant.name] = factory(preset=variant.preset, device=self.plan.device)
+            self._methods[variant.name] = build_method(
+                spec.factory,
+                name=spec.name,
+                preset=variant.preset,
+                device=self.plan.device,
+                accelerations=variant.accelerations,
+            )
         return self._methods[variant.name]
 
     def _evaluate(self, job: ClipJob, videos: Mapping[str, Path], beat: Beat) -> dict[str, Scores]:
