@@ -1,4 +1,4 @@
-"""The bench of full-size networks: its code runs on any device, shown on tiny ones; operations are the published ones."""
+"""The bench of full-size networks runs on any device, shown on tiny ones; operations are the published ones."""
 
 from __future__ import annotations
 

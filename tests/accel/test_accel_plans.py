@@ -154,7 +154,7 @@ def test_a_denoiser_without_the_ability_is_refused_by_name() -> None:
         "as one batch": LightningCP((0,), block=None),
     }
     for what, plan in refused.items():
-        with pytest.raises(MethodError, match=f"{what}.* cannot be applied: Bare"):
+        with pytest.raises(MethodError, match=f"{what}.* cannot be applied to Bare: it"):
             sample(Bare(), schedule, noise, None, plan)
     sample(Bare(), schedule, noise, None, LightningCP((0,), block=None, together=OneByOne()))
 
@@ -166,7 +166,9 @@ def test_a_schedule_that_draws_noise_cannot_be_estimated() -> None:
         def step(self, index: int, latent: Tensor, prediction: Tensor) -> Tensor:
             return latent
 
-    with pytest.raises(MethodError, match="input latent estimation cannot be applied: Random"):
+    with pytest.raises(
+        MethodError, match="input latent estimation cannot be applied to Random: its steps draw fresh noise"
+    ):
         sample(toy(), Random(), torch.zeros(1, 2), 0.0, LightningCP((0,), None))
     sample(toy(), Random(), torch.zeros(1, 2), 0.0, LightningCP((0,), None, estimate_from=None))
 

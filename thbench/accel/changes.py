@@ -69,6 +69,13 @@ class ReferenceRemoval(Change):
     steps: frozenset[int] | None = None
     """Steps at which they read none; None for all that are not key steps."""
 
+    def denoiser(self, denoiser: Denoiser) -> Denoiser:
+        """Return the denoiser as it is, if it reads a reference at all."""
+        from thbench.accel.denoiser import ReferenceReading, able
+
+        able(denoiser, ReferenceReading, "reference removal")  # type: ignore[type-abstract]
+        return denoiser
+
     def condition(self, denoiser: Denoiser, condition: Any, move: Move) -> Any:
         """Return the condition without features at these layers, if the move is one of those steps.
 

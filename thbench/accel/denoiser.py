@@ -137,6 +137,17 @@ class Led(Denoiser, Protocol):
         ...
 
 
+LACKING = {
+    "Cuttable": "it is no U-Net with skips",
+    "Estimating": "its steps draw fresh noise, so where they lead cannot be told in advance",
+    "Focusing": "its last layer has no attention over the places of a picture",
+    "CachingGuidance": "it is not sampled under classifier-free guidance of two halves",
+    "ReferenceReading": "it reads no features of a reference image",
+    "Repeating": "it cannot predict several steps as one batch",
+}
+"""Ability to why a denoiser or a schedule has it not."""
+
+
 def able(value: object, ability: type[AbilityT], wanted_by: str) -> AbilityT:
     """Return the value if it has an ability.
 
@@ -149,8 +160,8 @@ def able(value: object, ability: type[AbilityT], wanted_by: str) -> AbilityT:
         MethodError: It has not.
     """
     if not isinstance(value, ability):
+        reason = LACKING.get(ability.__name__, f"it is not {ability.__name__}")
         raise MethodError(
-            f"{wanted_by} cannot be applied: {type(value).__name__} is not {ability.__name__} "
-            "(see thbench.accel.denoiser); use another plan for this method"
+            f"{wanted_by} cannot be applied to {type(value).__name__}: {reason}; use another plan for this method"
         )
     return value

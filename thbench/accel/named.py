@@ -32,6 +32,8 @@ from thbench.errors import MethodError, UsageError
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from thbench.accel.denoiser import Denoiser, Schedule
+
 KEY_SHARE = 11 / 40
 """Key steps over steps where a method brings none of its own: those of Hallo in the paper."""
 THRESHOLD_SHARE = 10 / 40
@@ -103,6 +105,30 @@ def steps_of(names: Sequence[str], steps: int, key_steps: tuple[int, ...] | None
         return steps
     keys = len(Setting(steps, key_steps).keys)
     return fewer_steps(steps, (keys + cached * (steps - keys)) / steps)
+
+
+def why_not(names: Sequence[str], denoiser: Denoiser, schedule: Schedule, setting: Setting) -> str | None:
+    """Return why accelerations cannot be applied to a method, for tables; None where they can.
+
+    Args:
+        names: Of the registry.
+        denoiser: Of the method, guidance included.
+        schedule: Of the method.
+        setting: Of the method; with any foreground where it has one.
+    """
+    from thbench.accel.denoiser import Estimating, Repeating, able
+
+    try:
+        plan = planned(names, setting)
+        for change in plan.changes:
+            denoiser = change.denoiser(denoiser)
+        if isinstance(plan, LightningCP) and plan.block != 1:
+            able(denoiser, Repeating, "prediction of several steps as one batch")  # type: ignore[type-abstract]
+            if plan.estimate_from is not None:
+                able(schedule, Estimating, "input latent estimation")  # type: ignore[type-abstract]
+    except MethodError as reason:
+        return str(reason)
+    return None
 
 
 def lightningcp(plan: Plan, setting: Setting) -> Plan:

@@ -38,7 +38,7 @@ def deep_cache(key_steps: tuple[int, ...], branch: Literal["plug-in", "original"
             are the same layers as LightningCP's. `original`: the last two and the first down layer (the published
             implementation at (0, 0), which is branch 1 of the helper), as in LightningCP's Table 1.
     """
-    return LightningCP(key_steps, changes=(Cut(2 if branch == "original" else 1),))
+    return LightningCP(key_steps, changes=(Cut(2),) if branch == "original" else ())
 
 
 def faster_diffusion(key_steps: tuple[int, ...], prior: PriorNoise | None = PUBLISHED_PRIOR) -> LightningCP:
