@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import nn
 
 from thbench.backbones.arcface import IResNet
+from thbench.backbones.deep3d import Deep3D
 from thbench.backbones.hopenet import Hopenet
 from thbench.backbones.i3d import I3D
 from thbench.backbones.inception import InceptionFID
@@ -98,6 +100,32 @@ def _onnx(path: Path) -> None:
     path.write_bytes(tiny_faces())
 
 
+def _deep3d(path: Path) -> None:
+    torch.save({"net_recon": state_of(Deep3D), "opt_00": {"state": {}, "param_groups": [{"lr": 1e-4}]}}, path)
+
+
+def standard_face() -> np.ndarray:
+    """68 points on a face-like plane, a unit being about a face."""
+    points = np.random.default_rng(0).uniform(-0.1, 0.1, (68, 3))
+    for index, place in {
+        36: (-0.5, 0.3),
+        39: (-0.2, 0.3),
+        42: (0.2, 0.3),
+        45: (0.5, 0.3),
+        30: (0, 0),
+        48: (-0.3, -0.4),
+        54: (0.3, -0.4),
+    }.items():
+        points[index] = (*place, 0.2 if index == 30 else 0)
+    return points
+
+
+def _standard_face(path: Path) -> None:
+    from scipy.io import savemat
+
+    savemat(path, {"lm": standard_face()})
+
+
 FILES: dict[str, tuple[str, Callable[[Path], None]]] = {
     "inception-fid": ("inception.pth", _state(InceptionFID)),
     "i3d-torchscript": ("i3d.pt", _script),
@@ -110,6 +138,8 @@ FILES: dict[str, tuple[str, Callable[[Path], None]]] = {
     "arcface-w600k-r50": ("faces.onnx", _onnx),
     "hopenet": ("hopenet.pkl", _state(Hopenet)),
     "sixdrepnet": ("sixdrepnet.pth", _state(SixDRepNet)),
+    "deep3d": ("epoch_20.pth", _deep3d),
+    "deep3d-standard-face": ("similarity_Lm3D_all.mat", _standard_face),
 }
 """Weight name to file name and what writes it."""
 

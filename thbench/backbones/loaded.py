@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 from thbench.backbones import published
 from thbench.backbones.batches import BATCH, BatchQueue
+from thbench.backbones.deep3d import load_deep3d, load_standard_face
 from thbench.backbones.device import current
 from thbench.backbones.modes import Mode, prepare
 from thbench.backbones.onnx_network import load_onnx
@@ -22,6 +23,8 @@ from thbench.metrics.fvd import torchscript_network
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    import numpy as np
+    from numpy.typing import NDArray
     from torch import Tensor, nn
 
     from thbench.backbones.hopenet import Hopenet
@@ -96,6 +99,16 @@ def arcface(name: str, mode: Mode = "exact") -> BatchQueue:
     return _arcface(_version(name), mode, current())
 
 
+def deep3d(mode: Mode = "exact") -> BatchQueue:
+    """A queue of aligned faces before Deep3DFaceRecon, shared by all who ask for coefficients in this process."""
+    return _deep3d(_version("deep3d"), mode, current())
+
+
+def deep3d_standard_face() -> NDArray[np.float64]:
+    """The points, shape (5, 3), that faces are aligned to for Deep3DFaceRecon."""
+    return load_standard_face(locate("deep3d-standard-face"))
+
+
 Version = tuple[str, int, int]
 """Path, size and modification time of a file: while these stay, so does the network."""
 
@@ -118,6 +131,11 @@ def _network(version: Version, load: Callable[[Path], nn.Module], mode: Mode, de
 @lru_cache(maxsize=2)
 def _program(version: Version, mode: Mode, device: str) -> Callable[[Tensor], Tensor]:
     return torchscript_network(published.load_i3d_torchscript(Path(version[0])), mode, device)
+
+
+@lru_cache(maxsize=4)
+def _deep3d(version: Version, mode: Mode, device: str) -> BatchQueue:
+    return BatchQueue(prepare(load_deep3d(Path(version[0])), mode).to(device), BATCH)
 
 
 @lru_cache(maxsize=4)

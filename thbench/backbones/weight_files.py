@@ -119,5 +119,19 @@ SLOTS: tuple[WeightSlot, ...] = (
         source="thohemp/6DRepNet (link in its README)",
         used_for="head-pose diversity",
     ),
+    WeightSlot(
+        name="deep3d",
+        file="epoch_20.pth",
+        licence="non-commercial research; its coefficients are of the Basel Face Model 2009, which needs registration",
+        source="sicxu/Deep3DFaceRecon_pytorch (link in its README)",
+        used_for="expression and pose of a 3-D face model (AED, APD, E-FID)",
+    ),
+    WeightSlot(
+        name="deep3d-standard-face",
+        file="similarity_Lm3D_all.mat",
+        licence="part of the data for the Basel Face Model 2009, which needs registration",
+        source="sicxu/Deep3DFaceRecon_pytorch, folder BFM",
+        used_for="alignment of faces for Deep3DFaceRecon",
+    ),
 )
 """Published files whose digest no public manifest states; `thbench weights add` takes the user's copy."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from thbench.backbones.mode_names import in_mode
+from thbench.metrics.specs_coefficients import COEFFICIENT_METRICS
 from thbench.spec import MetricSpec, SetStatistic
 
 if TYPE_CHECKING:
@@ -363,5 +364,7 @@ def _fast(exact: MetricSpec) -> MetricSpec:
     )
 
 
-PUBLISHED_METRICS: tuple[MetricSpec, ...] = (*_EXACT, *map(_fast, _EXACT))
+_BOTH_MODES = (*_EXACT, *COEFFICIENT_METRICS)
+
+PUBLISHED_METRICS: tuple[MetricSpec, ...] = (*_BOTH_MODES, *map(_fast, _BOTH_MODES))
 """Metrics of published networks, in both modes; those whose weights are absent say how to get them."""
