@@ -150,7 +150,8 @@ def test_calibration_is_kept_and_widens_what_the_gate_believes(
     quiet = tmp_path / "noise.json"
     assert gate("--calibrate", base, "--noise", quiet) == 0
     noise = read_noise(quiet)
-    assert 0 < noise.of("m", "time/end-to-end") < 0.05
+    assert 0 < noise.of("m", "time/end-to-end", 20) < noise.of("m", "time/end-to-end", 4) < 0.06
+    assert noise.of("unknown", "time/end-to-end", 20) == 0
     ours = ["--baseline", base, "--candidate", slow, "--confirm", slow, "--rules", rules_file]
     assert gate(*ours, "--noise", quiet) == 1
     sizes = noise.sizes["m"]["time/end-to-end"]

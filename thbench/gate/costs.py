@@ -97,8 +97,9 @@ def cost_loss(baseline: Costs, candidate: Costs, variant: str, cost: str, noise:
     if cost.startswith("memory/"):
         sides = (_alone(side.counted(variant, cost)) for side in (baseline, candidate))
         return time_loss(*sides)
-    spread = noise.of(variant, cost) if noise is not None else 0.0
-    return time_loss(baseline.samples(variant, cost), candidate.samples(variant, cost), noise=spread)
+    ours, theirs = baseline.samples(variant, cost), candidate.samples(variant, cost)
+    spread = noise.of(variant, cost, min(ours.count, theirs.count)) if noise is not None else 0.0
+    return time_loss(ours, theirs, noise=spread)
 
 
 def _alone(values: Sequence[float]) -> Samples:

@@ -14,6 +14,7 @@ from thbench.errors import UsageError
 from thbench.gate.costs import read_costs
 from thbench.gate.document import ORDER, Finding, GateReport, gravest
 from thbench.gate.examine import Comparison, Side, against_anchor, confirmed, examine, unconfirmed
+from thbench.gate.noise import machine_of
 from thbench.gate.quality import Quality, quality_of
 from thbench.run.store import RUN_FILE, RunStore
 
@@ -86,7 +87,7 @@ def run_gate(
     Raises:
         UsageError: A rule does not fit a metric.
     """
-    pairs = [Comparison(baseline, candidate, noise)]
+    pairs = [Comparison(baseline, candidate, noise if _is_of_this_machine(noise, candidate) else None)]
     if anchor is not None:
         pairs.append(against_anchor(pairs[0], anchor))
     findings = [finding for pair in pairs for finding in examine(pair, rules)]
@@ -123,17 +124,17 @@ def _new_variants(baseline: Side, candidate: Side) -> tuple[str, ...]:
     return (f"only the candidate has {', '.join(new)}; nothing was judged there",) if new else ()
 
 
-def _noise_warnings(candidate: Side, noise: Noise | None) -> tuple[str, ...]:
-    from thbench.gate.noise import machine_of
+def _is_of_this_machine(noise: Noise | None, candidate: Side) -> bool:
+    return noise is not None and bool(candidate.costs.records) and noise.machine == machine_of(candidate.costs)
 
-    if not candidate.costs.records:
+
+def _noise_warnings(candidate: Side, noise: Noise | None) -> tuple[str, ...]:
+    if not candidate.costs.records or _is_of_this_machine(noise, candidate):
         return ()
     if noise is None:
         return ("this machine's noise is unknown; thbench gate --calibrate measures it",)
     machine = machine_of(candidate.costs)
-    if noise.machine != machine:
-        return (f"the noise is that of another machine ({noise.machine}), and this is {machine}; calibrate here",)
-    return ()
+    return (f"the noise is that of another machine ({noise.machine}) and not used; this is {machine}, calibrate here",)
 
 
 def confirmation_from(candidate: Path, baseline: Path | None) -> Confirm:

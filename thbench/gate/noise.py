@@ -74,16 +74,16 @@ class Noise(Document):
     sizes: dict[str, dict[str, tuple[SizeNoise, ...]]] = Field(min_length=1)
     """Variant to cost to what was found, by samples per side."""
 
-    def of(self, variant: str, cost: str, samples: int | None = None) -> float:
+    def of(self, variant: str, cost: str, samples: int) -> float:
         """The logarithm of the ratio that equal code reaches.
 
         Args:
-            variant: Which; one that was not calibrated has the noise of none.
+            variant: Which; 0 for one that was not calibrated.
             cost: Which.
-            samples: Per side; the nearest smaller size counts, and None is the largest.
+            samples: Per side; the nearest smaller size that was tried counts.
         """
         known = self.sizes.get(variant, {}).get(cost, ())
-        fitting = [size for size in known if samples is None or size.samples <= samples]
+        fitting = [size for size in known if size.samples <= samples]
         chosen = fitting[-1] if fitting else (known[0] if known else None)
         return chosen.spread if chosen is not None else 0.0
 
