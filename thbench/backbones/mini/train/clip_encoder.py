@@ -19,6 +19,7 @@ from thbench.backbones.mini.clip_encoder import MiniClipEncoder
 from thbench.backbones.mini.train.damage import MOTION, PICTURE, damaged, dose_of, order_of, told, unsteady
 from thbench.backbones.mini.train.held_out import Held, graded
 from thbench.backbones.mini.train.knowledge import Scale, identities
+from thbench.backbones.mini.train.readout import FixedReadout
 from thbench.backbones.mini.train.ship import Trial, channels_last, train
 from thbench.backbones.mini.whole_frame import as_input, whole_frame
 from thbench.data.synth_heads.emotion import EMOTIONS
@@ -57,12 +58,14 @@ class Batch(NamedTuple):
 
 
 class Network(nn.Module):
-    """The encoder with one linear layer for each kind of truth."""
+    """The encoder with one linear layer for each kind of truth; that of damage is fixed."""
 
     def __init__(self, sizes: Mapping[str, int]) -> None:
         super().__init__()
         self.encoder = MiniClipEncoder()
-        self.heads = nn.ModuleDict({name: nn.Linear(MiniClipEncoder.FEATURES, size) for name, size in sizes.items()})
+        features = MiniClipEncoder.FEATURES
+        self.heads = nn.ModuleDict({name: nn.Linear(features, size) for name, size in sizes.items()})
+        self.heads["damage"] = FixedReadout(features, sizes["damage"])
 
 
 class ClipTask:
@@ -207,8 +210,8 @@ TRIAL = Trial(
     source="(2+1)-D blocks (Tran et al., CVPR 2018) at small size; stands in for I3D in FVD",
     objective=(
         "smooth L1 errors of truth read off the features by one linear layer each: motion (mean and mean change of"
-        " pose, gaze, expression, visemes), identity vector, doses of nine kinds of damage; cross-entropy of the"
-        f" emotion; weights {', '.join(f'{k} {v:g}' for k, v in WEIGHTS.items())}"
+        " pose, gaze, expression, visemes), identity vector, doses of nine kinds of damage (along fixed directions);"
+        f" cross-entropy of the emotion; weights {', '.join(f'{k} {v:g}' for k, v in WEIGHTS.items())}"
     ),
     recipe=Recipe(steps=700, learning_rate=2e-3, warm_up=50, weight_decay=0.02, average=0.99),
     every=1,

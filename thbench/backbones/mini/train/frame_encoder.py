@@ -18,6 +18,7 @@ from thbench.backbones.mini.frame_encoder import MiniFrameEncoder
 from thbench.backbones.mini.train.damage import PICTURE, damaged, dose_of, told
 from thbench.backbones.mini.train.held_out import Held, embed, graded
 from thbench.backbones.mini.train.knowledge import Scale, identities, scenes
+from thbench.backbones.mini.train.readout import FixedReadout
 from thbench.backbones.mini.train.ship import Trial, channels_last, train
 from thbench.backbones.mini.whole_frame import as_input
 from thbench.training import Recipe, Score
@@ -49,12 +50,14 @@ class Batch(NamedTuple):
 
 
 class Network(nn.Module):
-    """The encoder with one linear layer for each kind of truth."""
+    """The encoder with one linear layer for each kind of truth; that of damage is fixed."""
 
     def __init__(self, sizes: Mapping[str, int]) -> None:
         super().__init__()
         self.encoder = MiniFrameEncoder()
-        self.heads = nn.ModuleDict({name: nn.Linear(MiniFrameEncoder.FEATURES, size) for name, size in sizes.items()})
+        features = MiniFrameEncoder.FEATURES
+        self.heads = nn.ModuleDict({name: nn.Linear(features, size) for name, size in sizes.items()})
+        self.heads["damage"] = FixedReadout(features, sizes["damage"])
 
 
 class FrameTask:
@@ -169,7 +172,7 @@ TRIAL = Trial(
     objective=(
         "smooth L1 errors of standardised truth read off the features by one linear layer each: identity vector, scene"
         " (camera, light, backdrop), motion (pose, gaze, expression, visemes), landmarks, doses of blur, noise and"
-        f" JPEG; weights {', '.join(f'{k} {v:g}' for k, v in WEIGHTS.items())}"
+        f" JPEG (along fixed directions); weights {', '.join(f'{k} {v:g}' for k, v in WEIGHTS.items())}"
     ),
     recipe=Recipe(steps=900, learning_rate=2e-3, warm_up=50, weight_decay=0.02, average=0.99),
     every=10,

@@ -256,7 +256,7 @@ TRIAL = Trial(
         " there are single pictures, times 0.1, plus 4 times the smooth L1 error of the standardised identity vector"
         " read off the embedding's direction"
     ),
-    recipe=Recipe(steps=1600, learning_rate=2e-3, warm_up=50, weight_decay=0.05, average=0.995),
+    recipe=Recipe(steps=2000, learning_rate=2e-3, warm_up=50, weight_decay=0.05, average=0.995),
     every=10,
     task=make_task,
     network=MiniIdentity,

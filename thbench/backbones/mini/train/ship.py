@@ -105,7 +105,7 @@ def train(trial: Trial, arguments: Sequence[str] | None = None) -> None:
         held = trial.read(clips_of(split_folder("validation", SIZE, SECONDS)), trial.every)
         _tell_scores(trial.evaluate(prepare(encoder, "exact"), held))
         return
-    _ship(trial, recipe, trained, pictures, sys.argv if arguments is None else arguments)
+    _ship(trial, recipe, trained, pictures)
 
 
 def _options(trial: Trial, arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -120,7 +120,7 @@ def _options(trial: Trial, arguments: Sequence[str] | None) -> argparse.Namespac
     return parser.parse_args(arguments)
 
 
-def _ship(trial: Trial, recipe: Recipe, trained: Trained, pictures: Pictures, command: Sequence[str]) -> None:
+def _ship(trial: Trial, recipe: Recipe, trained: Trained, pictures: Pictures) -> None:
     """Write weights, digest and card; the scores are those of the file that is shipped."""
     folder = weights_folder()
     folder.mkdir(exist_ok=True)
@@ -147,7 +147,7 @@ def _ship(trial: Trial, recipe: Recipe, trained: Trained, pictures: Pictures, co
         recipe=recipe,
         seconds=trained.seconds,
         machine=f"{platform.machine()}, one thread, Python {platform.python_version()}, torch {torch.__version__}",
-        command=f"python -m thbench.backbones.mini.train.{trial.name} {' '.join(command[1:])}".strip(),
+        command=f"python -m thbench.backbones.mini.train.{trial.name} --clips {len(pictures)} --steps {recipe.steps}",
         curve=trained.curve,
         scores=scores,
         notes=trial.notes,
