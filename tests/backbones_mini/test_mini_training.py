@@ -90,7 +90,9 @@ def test_the_margin_turns_the_right_angle_by_the_margin() -> None:
         for k in range(3):
             angle = math.acos(float(unit[i] @ centres[k]))
             logits[i, k] = SCALE * math.cos(min(angle + (MARGIN if k == person[i] else 0), math.pi))
-    assert float(angular_margin_loss(unit, centres, person)) == pytest.approx(float(F.cross_entropy(logits, person)), 1e-5)
+    assert float(angular_margin_loss(unit, centres, person)) == pytest.approx(
+        float(F.cross_entropy(logits, person)), 1e-5
+    )
 
 
 def test_other_clothes_begin_below_the_chin() -> None:
@@ -135,7 +137,9 @@ def test_damage_grows_with_its_dose(kind: str) -> None:
     frames = [np.asarray(127 + 90 * np.sin(np.mgrid[0:64, 0:64, 0:3].sum(0) / (3 + i)), np.uint8) for i in range(3)]
     change = damaged if kind in PICTURE else unsteady
     low, high = {"jpeg": (10, 90)}.get(kind, (2.0, 8.0))
-    far = [np.abs(np.stack(change(frames, kind, d, rng())).astype(float) - np.stack(frames)).mean() for d in (low, high)]
+    far = [
+        np.abs(np.stack(change(frames, kind, d, rng())).astype(float) - np.stack(frames)).mean() for d in (low, high)
+    ]
     assert 0 < far[0] < far[1]
     assert kind in PICTURE or kind in MOTION
 
