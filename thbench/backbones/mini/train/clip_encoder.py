@@ -28,11 +28,12 @@ from thbench.validate.catalogue import BY_NAME
 from thbench.validate.judge import MONOTONE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from thbench.backbones.mini.train.held_out import Network
     from thbench.data.synth_heads.pictures import Pictures
 
     Image = NDArray[np.uint8]
@@ -57,7 +58,7 @@ class Batch(NamedTuple):
     """Name to shape (N, d)."""
 
 
-class Network(nn.Module):
+class Heads(nn.Module):
     """The encoder with one linear layer for each kind of truth; that of damage is fixed."""
 
     def __init__(self, sizes: Mapping[str, int]) -> None:
@@ -87,7 +88,7 @@ class ClipTask:
             "damage": len(MOTION) + len(PICTURE),
             "emotion": len(EMOTIONS),
         }
-        self.network = channels_last(Network(sizes))
+        self.network = channels_last(Heads(sizes))
 
     def batch(self, rng: np.random.Generator) -> Batch:
         """Draw clips, most of them damaged."""
@@ -139,7 +140,7 @@ def _summary(motion: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.concatenate((motion.mean(axis=0), np.abs(np.diff(motion, axis=0)).mean(axis=0)))
 
 
-def encode(network: Callable[[Tensor], Tensor], frames: Sequence[Image]) -> NDArray[np.float64]:
+def encode(network: Network, frames: Sequence[Image]) -> NDArray[np.float64]:
     """Features (clips, d) of the clips of 16 frames of a video that follow each other."""
     small = np.stack([whole_frame(frame, SIDE) for frame in frames])
     count = len(small) // FRAMES
@@ -163,28 +164,23 @@ def changed(frames: list[Image], kind: str, dose: float, random: np.random.Gener
     return [frames[i] for i in order_of(kind, dose, len(frames), random)]
 
 
-def responses(
-    network: Callable[[Tensor], Tensor], held: Held, kind: str
-) -> tuple[list[NDArray[np.float64]], tuple[float, ...]]:
-    """Features (videos, clips, d) of held-out videos at each dose of one kind of damage."""
-    doses = doses_of(kind)
-    sets = [
-        np.stack(
-            [
-                encode(network, changed(list(video), kind, dose, np.random.default_rng((1, number))))
-                for number, video in enumerate(held.frames)
-            ]
-        )
-        for dose in doses
-    ]
-    return sets, doses
+def responses(network: Network, held: Held, kinds: Sequence[str]) -> dict[str, list[NDArray[np.float64]]]:
+    """Features (videos, clips, d) of held-out videos at each dose of `doses_of`, for each kind of damage."""
+
+    def features(kind: str, dose: float) -> NDArray[np.float64]:
+        randoms = (np.random.default_rng((1, number)) for number in range(len(held.frames)))
+        videos = zip(held.frames, randoms, strict=True)
+        return np.stack([encode(network, changed(list(video), kind, dose, random)) for video, random in videos])
+
+    clean = features("", 0.0)
+    return {kind: [features(kind, dose) if dose else clean for dose in doses_of(kind)] for kind in kinds}
 
 
-def evaluate(network: Callable[[Tensor], Tensor], held: Held) -> tuple[Score, ...]:
+def evaluate(network: Network, held: Held) -> tuple[Score, ...]:
     """Response of the Frechet distance to damage of known order, on people never seen."""
     scores = []
-    for kind in (*PICTURE, "shuffled", "held", "jitter", "wobble"):
-        sets, doses = responses(network, held, kind)
+    for kind, sets in responses(network, held, (*PICTURE, "shuffled", "held", "jitter", "wobble")).items():
+        doses = doses_of(kind)
         for apart in (False, True):
             found = graded(sets, doses, held.people, apart=apart, ddof=0)
             against = "undamaged clips of the other half of the people" if apart else "the same clips undamaged"
