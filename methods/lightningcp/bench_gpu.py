@@ -73,13 +73,13 @@ def models(*, tiny: bool) -> dict[str, Model]:
             "hallo": Model(partial(hallo_offer, HALLO), MODELS["Hallo"].key_steps),
             "echomimic": Model(partial(echomimic_offer, ECHOMIMIC), MODELS["EchoMimic"].key_steps),
         }
-    hallo = replace(HALLO, unet=TINY, size=32, sampling=replace(HALLO.sampling, steps=6, frames=3))
+    hallo = replace(HALLO, unet=TINY, size=32, sampling=replace(HALLO.sampling, steps=3, frames=2))
     echomimic = replace(
-        ECHOMIMIC, unet=TINY, reference=TINY, size=32, sampling=replace(ECHOMIMIC.sampling, steps=6, window=3)
+        ECHOMIMIC, unet=TINY, reference=TINY, size=32, sampling=replace(ECHOMIMIC.sampling, steps=3, window=2)
     )
     return {
-        "hallo": Model(partial(hallo_offer, hallo), (0, 1, 3)),
-        "echomimic": Model(partial(echomimic_offer, echomimic), (0, 1, 3)),
+        "hallo": Model(partial(hallo_offer, hallo), (0, 1)),
+        "echomimic": Model(partial(echomimic_offer, echomimic), (0, 1)),
     }
 
 

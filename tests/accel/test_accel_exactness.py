@@ -355,6 +355,13 @@ def test_cached_guidance_composes_with_key_steps(name: str, block: int | None) -
     torch.testing.assert_close(run(given, batched), found, **CLOSE)
 
 
+def test_cached_guidance_takes_changes_in_any_order() -> None:
+    given, dfa = case("hallo"), ForegroundAttention(foreground())
+    inside = cached_guidance(2, LightningCP(KEYS, changes=(dfa, Cut(2))))
+    outside = with_changes(cached_guidance(2, LightningCP(KEYS)), dfa, Cut(2))
+    torch.testing.assert_close(run(given, inside), run(given, outside), **CLOSE)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_second_clip_is_not_touched_by_the_first_ones_cache(name: str) -> None:
     one, other = case(name, seed=1), case(name, seed=2)

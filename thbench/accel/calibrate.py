@@ -8,19 +8,21 @@ make the sum of the distances from each step to the key step before it least. Th
 
 from __future__ import annotations
 
+import importlib.util
 from dataclasses import dataclass, field
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydantic import Field
 
+from thbench.accel.moves import Change, Kind
 from thbench.errors import UsageError
 from thbench.types import Document
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
+    from collections.abc import Callable, Sequence
 
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
     from thbench.accel.denoiser import Denoiser, Schedule
     from thbench.accel.moves import Step
+    from thbench.types import Method, Request
 
 PROTOCOL = "relative-l2/mean-over-clips/least-sum-to-key-before"
 """How the distances are taken and the key steps chosen."""
@@ -109,9 +112,9 @@ def cost_of(distances: NDArray[np.floating], keys: Sequence[int]) -> float:
 
 @dataclass(slots=True)
 class Recorder:
-    """Takes the cached features of the clips it watches; `on_step` of an unaccelerated `thbench.accel.sample`.
+    """Takes the cached features of the clips it watches: the `on_step` of unaccelerated sampling, or by `Recording`.
 
-    Features are compared on the fly by their inner products, kept in float32 on the CPU for one clip at a time.
+    They are kept in float32 on the CPU for one clip at a time, and then as inner products.
     """
 
     features: list[Tensor] = field(default_factory=list)
@@ -125,14 +128,48 @@ class Recorder:
         Raises:
             UsageError: The step was not a full pass, so it has no feature of its own.
         """
-        from thbench.accel.moves import Kind
-
         if step.kind is not Kind.FULL:
             raise UsageError(f"step {step.index} ran {step.kind.value}; calibrate on the unaccelerated sampler")
-        self.features.append(flat(step.deep))
+        self.take(step.deep)
         if step.index == step.count - 1:
+            self.finish()
+
+    def take(self, deep: Any) -> None:
+        """Take the feature of the next step."""
+        self.features.append(flat(deep))
+
+    def finish(self) -> None:
+        """Compare the features of the clip that is being watched, if there is one; the next feature is another's."""
+        if self.features:
             self.products.append(inner_products(self.features))
             self.features = []
+
+
+@dataclass(frozen=True, slots=True)
+class Recording(Change):
+    """Lets a recorder watch whatever sampler loops a method runs: given to it in the place of an acceleration."""
+
+    recorder: Recorder
+    """Takes the features."""
+
+    def denoiser(self, denoiser: Denoiser) -> Denoiser:
+        """Return the denoiser, watched; a new clip begins."""
+        self.recorder.finish()
+        return _Recorded(denoiser, self.recorder)
+
+
+@dataclass(frozen=True, slots=True)
+class _Recorded:
+    inner: Denoiser
+    recorder: Recorder
+
+    def full(self, z: Tensor, t: Tensor, condition: Any) -> tuple[Tensor, Any]:
+        prediction, deep = self.inner.full(z, t, condition)
+        self.recorder.take(deep)
+        return prediction, deep
+
+    def shallow(self, z: Tensor, t: Tensor, condition: Any, deep: Any) -> Tensor:
+        raise UsageError("a cached step was asked for; calibrate on the unaccelerated sampler")
 
 
 def flat(deep: Any) -> Tensor:
@@ -171,25 +208,28 @@ def cosines_of(products: NDArray[np.float64]) -> NDArray[np.float64]:
     return found
 
 
-def calibrated(recorder: Recorder, *, method: str, clips: Sequence[str], count: int) -> Calibration:
+def calibrated(recorder: Recorder, *, method: str, clips: Sequence[str], count: int | None) -> Calibration:
     """Choose key steps from what a recorder saw.
 
     Args:
         recorder: Has watched every clip to its end; loops over windows of one clip count as clips.
         method: Method and preset, for the record.
         clips: Their names.
-        count: Key steps.
+        count: Key steps; None for `thbench.accel.named.KEY_SHARE` of the steps.
 
     Raises:
         UsageError: Nothing was watched, or clips differ in their number of steps.
     """
+    recorder.finish()
     lengths = sorted({len(products) for products in recorder.products})
     if len(lengths) != 1:
         raise UsageError(
             f"features of clips with {lengths or 'no'} steps; calibrate on at least one clip, all with the same steps"
         )
+    from thbench.accel.named import KEY_SHARE
     from thbench.accel.plans import spread_keys
 
+    count = max(1, round(lengths[0] * KEY_SHARE)) if count is None else count
     distances = np.mean([distances_of(products) for products in recorder.products], axis=0)
     cosines = np.mean([cosines_of(products) for products in recorder.products], axis=0)
     keys, cost = key_steps(distances, count)
@@ -229,6 +269,66 @@ def calibrate(runs: Sequence[tuple[str, Sampling]], *, method: str, count: int) 
     for _, run in runs:
         sample(run.denoiser, run.schedule, run.noise, run.condition, on_step=recorder)
     return calibrated(recorder, method=method, clips=tuple(dict.fromkeys(clip for clip, _ in runs)), count=count)
+
+
+def calibrate_method(
+    build: Callable[..., Method],
+    requests: Sequence[tuple[str, Request]],
+    *,
+    name: str,
+    preset: str,
+    device: str = "cpu",
+    count: int | None = None,
+) -> Calibration:
+    """Generate some clips with a method, unaccelerated, and choose key steps for it.
+
+    Args:
+        build: The factory of its spec; it must take accelerations and hand them to `thbench.accel.named.planned`.
+        requests: Clip and request.
+        name: Of the method.
+        preset: One of its presets.
+        device: Where it computes.
+        count: Key steps; None for `thbench.accel.named.KEY_SHARE` of the steps.
+
+    Raises:
+        UsageError: The method runs no sampler loop, or loops of several lengths.
+    """
+    recorder = Recorder()
+    method = build(preset=preset, device=device, accelerations=(Recording(recorder),))
+    for _, request in requests:
+        generation = method.generate(request)
+        if not isinstance(generation.frames, Path):
+            for _ in generation.frames:
+                pass
+    return calibrated(recorder, method=f"{name}@{preset}", clips=[clip for clip, _ in requests], count=count)
+
+
+def stored_beside(module: str, preset: str) -> Path:
+    """Return where the calibration of a preset is kept: beside the method's modules, `key_steps-PRESET.json`.
+
+    Args:
+        module: Any module of the method, e.g. `__name__` of its pipeline.
+        preset: One of its presets.
+    """
+    found = importlib.util.find_spec(module.rpartition(".")[0])
+    if found is None or not found.submodule_search_locations:
+        raise UsageError(f"module {module!r} is in no package, so there is no folder to keep its key steps in")
+    return Path(next(iter(found.submodule_search_locations))) / f"key_steps-{preset}.json"
+
+
+def stored_key_steps(module: str, preset: str, steps: int) -> tuple[int, ...] | None:
+    """Return the calibrated key steps of a preset; None if it was not calibrated for so many steps.
+
+    Args:
+        module: As in `stored_beside`.
+        preset: One of its presets.
+        steps: Denoising steps.
+    """
+    path = stored_beside(module, preset)
+    if not path.is_file():
+        return None
+    calibration = read(path)
+    return calibration.key_steps if calibration.steps == steps else None
 
 
 def figure(calibration: Calibration) -> Figure:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from thbench.accel.changes import ForegroundAttention, ReferenceRemoval
-from thbench.accel.moves import Plan, with_changes
+from thbench.accel.moves import Change, Plan, with_changes
 from thbench.accel.plans import EveryStep, LightningCP, spread_keys
 from thbench.accel.rivals import (
     Adaptive,
@@ -68,11 +68,11 @@ Factory = Callable[[Plan, Setting], Plan]
 """What `AccelerationSpec.factory` names."""
 
 
-def planned(names: Sequence[str], setting: Setting) -> Plan:
+def planned(names: Sequence[str | Change], setting: Setting) -> Plan:
     """Return the plan of some accelerations, applied in order.
 
     Args:
-        names: Of the registry.
+        names: Of the registry; or changes themselves, for what has no name.
         setting: Of the method and the clip.
 
     Raises:
@@ -82,17 +82,22 @@ def planned(names: Sequence[str], setting: Setting) -> Plan:
     from thbench.registry import ACCELERATIONS
     from thbench.spec import load
 
-    twice = sorted({name for name in names if names.count(name) > 1})
+    twice = sorted({name for name in names if isinstance(name, str) and names.count(name) > 1})
     if twice:
         raise UsageError(f"acceleration {', '.join(twice)} is named twice; name each once")
     plan: Plan = EveryStep()
     for name in names:
+        if isinstance(name, Change):
+            plan = _changed(plan, name)
+            continue
         factory: Factory = load(ACCELERATIONS[name].factory, purpose=f"acceleration {name!r}")
         plan = factory(plan, setting)
     return plan
 
 
-def steps_of(names: Sequence[str], steps: int, key_steps: tuple[int, ...] | None = None, cached: float = 0.1) -> int:
+def steps_of(
+    names: Sequence[str | Change], steps: int, key_steps: tuple[int, ...] | None = None, cached: float = 0.1
+) -> int:
     """Return how many steps the schedule is to have: fewer under `fewer-steps`, and as many as ever otherwise.
 
     Args:
@@ -207,6 +212,6 @@ def _instead(plan: Plan, other: LightningCP | Adaptive) -> Plan:
     return replace(other, changes=(*other.changes, *plan.changes))
 
 
-def _changed(plan: Any, change: ForegroundAttention | ReferenceRemoval) -> Plan:
+def _changed(plan: Any, change: Change) -> Plan:
     result: Plan = with_changes(plan, change)
     return result

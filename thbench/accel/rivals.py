@@ -22,6 +22,8 @@ FASTER_DIFFUSION_KEYS = (0, 1, 2, 3, 5, 10, 15, 25, 35)
 """Key steps of 50 that Faster Diffusion publishes (its mode 50ls)."""
 PUBLISHED_PRIOR = PriorNoise()
 """The initial noise that Faster Diffusion adds at low times."""
+REUSED = CachedGuidance()
+"""Guidance of the last pass of both halves."""
 
 
 def uniform(steps: int, interval: int) -> LightningCP:
@@ -89,6 +91,12 @@ class CachedGuidancePlan:
     """Every how many full passes both halves are run, the first one included."""
     first_steps: int = 0
     """Full passes at steps below this one always run both halves."""
+    changes: tuple[Change, ...] = (REUSED,)
+    """What it alters; `cached_guidance` adds those of the inner plan."""
+    together: Together | None = None
+    """How a block is predicted; None for as one batch."""
+    watches: bool = False
+    """Nothing is watched."""
 
     def __post_init__(self) -> None:
         if self.refresh < 1:
@@ -98,21 +106,6 @@ class CachedGuidancePlan:
                 f"cached guidance with {type(self.inner).__name__}, which compares features of both halves; allowed "
                 "are plans that do not watch"
             )
-
-    @property
-    def changes(self) -> tuple[Change, ...]:
-        """Those of the inner plan, and guidance that can be reused."""
-        return (*self.inner.changes, CachedGuidance())
-
-    @property
-    def together(self) -> Together | None:
-        """As the inner plan's."""
-        return self.inner.together
-
-    @property
-    def watches(self) -> bool:
-        """Nothing is watched."""
-        return False
 
     def decide(self, trace: Trace) -> Move:
         """Return the inner plan's move, or the conditional half of it."""
@@ -125,7 +118,8 @@ class CachedGuidancePlan:
 
 def cached_guidance(refresh: int, inner: Plan | None = None, first_steps: int = 0) -> CachedGuidancePlan:
     """Return a plan that reuses guidance between refreshes; over every step, or over another plan's full passes."""
-    return CachedGuidancePlan(inner or EveryStep(), refresh, first_steps)
+    under = inner or EveryStep()
+    return CachedGuidancePlan(under, refresh, first_steps, changes=(*under.changes, REUSED), together=under.together)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from thbench.cli.calibrating import CLIPS, calibrate
 from thbench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -47,6 +48,15 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument(
         "--leak-check", action="store_true", help="also repeat one generation 20 times and watch memory"
     )
+    parser.add_argument(
+        "--calibrate",
+        type=int,
+        nargs="?",
+        const=CLIPS,
+        metavar="N",
+        help=f"choose key steps on the first N clips of --data and store them with the method (default: {CLIPS})",
+    )
+    parser.add_argument("--key-steps", type=int, metavar="K", help="with --calibrate: how many (default: 11 of 40)")
     parser.add_argument("--quiet", action="store_true", help="no progress and no table")
     parser.set_defaults(run=run)
 
@@ -61,6 +71,8 @@ def run(args: argparse.Namespace) -> int:
     from thbench.run.suite import parse_variant
 
     _check(args)
+    if args.calibrate is not None:
+        return calibrate(args)
     preset = f"@{args.preset}" if args.preset else ""
     base = parse_variant(f"{args.method}{preset}")
     variants = [base, parse_variant(f"{args.method}{preset}+{args.accelerate}")] if args.accelerate else [base]
@@ -80,6 +92,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _check(args: argparse.Namespace) -> None:
     """Refuse numbers that are out of range, and a file that cannot be written, before anything is measured."""
+    if args.calibrate is not None and args.calibrate < 1:
+        raise UsageError(f"--calibrate is {args.calibrate}; it must be 1 clip or more")
     least = {"processes": 1, "cold_starts": 0, "warm_ups": 0, "rounds": 1, "max_rounds": 1, "min_seconds": 0}
     for name, low in least.items():
         value = getattr(args, name)

@@ -72,6 +72,10 @@ class Foreground:
         """Return the same pixels with their numbers on a device."""
         return replace(self, inside=self.inside.to(device), outside=self.outside.to(device))
 
+    def fits(self, tokens: Tensor) -> bool:
+        """Return whether tokens (N, L, ...) are of a picture of this size; those of lower levels are not."""
+        return tokens.shape[1] == len(self.inside) + len(self.outside)
+
     def covers(self, place: str) -> bool:
         """Return whether the attentions at a place act in the foreground only."""
         return not self.stages or place.split(".")[-2] in self.stages
@@ -101,6 +105,8 @@ class Keeping:
 
         def attend(name: str, tokens: Tensor, run: Run) -> Tensor:
             outputs = run(tokens, _all)
+            if not self.foreground.fits(tokens):
+                return outputs
             self.kept[f"{place}.{name}"] = outputs.index_select(1, self.foreground.outside)
             return outputs
 
@@ -121,6 +127,8 @@ class Restricted:
             return everywhere
 
         def attend(name: str, tokens: Tensor, run: Run) -> Tensor:
+            if not self.foreground.fits(tokens):
+                return run(tokens, _all)
             kept = self.kept[f"{place}.{name}"]
             if not len(self.foreground.inside):
                 return kept

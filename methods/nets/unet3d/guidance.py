@@ -156,6 +156,19 @@ class CachedGuidance:
         reading = able(self.denoiser, ReferenceReading, "reference removal")  # type: ignore[type-abstract]
         return reading.without_reference(condition, places)
 
+    def cut(self, layers: int) -> CachedGuidance:
+        """Return the same with a shallow pass of the last `layers` up layers."""
+        return replace(self, denoiser=able(self.denoiser, Cuttable, "DeepCache").cut(layers))  # type: ignore[type-abstract]
+
+    def decoder(self) -> CachedGuidance:
+        """Return the same with a shallow pass of everything behind the down and middle blocks."""
+        return replace(self, denoiser=able(self.denoiser, Cuttable, "Faster Diffusion").decoder())  # type: ignore[type-abstract]
+
+    def focused(self, foreground: Tensor, attentions: Collection[str] = ()) -> CachedGuidance:
+        """Return the same with a last layer that attends in the foreground (h, w) of the latent only."""
+        focusing = able(self.denoiser, Focusing, "foreground attention")  # type: ignore[type-abstract]
+        return replace(self, denoiser=focusing.focused(foreground, attentions))
+
     def _guided(self, led: Tensor, deep: Led) -> Tensor:
         # plain + scale (led - plain), with the difference of before in the place of led - plain.
         return led + (self.scale - 1) * deep.difference

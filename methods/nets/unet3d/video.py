@@ -172,6 +172,14 @@ class View(Generic[ConditionT]):
             restricted = Restricted(self.foreground, deep.background)
         return clips(network.head(images(entered), skips, time, _focused(call, restricted)), frames)
 
+    def cut(self, layers: int) -> View[ConditionT]:
+        """Return the same denoiser; its shallow pass runs the last `layers` up layers."""
+        return replace(self, layers=layers, keep_skips=False)
+
+    def decoder(self) -> View[ConditionT]:
+        """Return the same denoiser; its shallow pass runs all up layers, on the skips of the full pass."""
+        return replace(self, layers=self.network.up_layers, keep_skips=True)
+
     def focused(self, foreground: Tensor, attentions: Collection[str] = ()) -> View[ConditionT]:
         """Return the same denoiser; attentions of its shallow pass act in the foreground only.
 
