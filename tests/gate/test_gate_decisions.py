@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from gate_helpers import CLIPS, cost_record, memory, noisy, rules, scored, timed, with_truth
+from gate_helpers import CLIPS, cost_record, memory, noisy, rules, run_of, scored, timed, with_truth
 
 from thbench.errors import UsageError
 from thbench.gate.costs import Costs
@@ -15,7 +15,10 @@ from thbench.gate.decide import decide
 from thbench.gate.document import GateReport, Measured
 from thbench.gate.examine import Side
 from thbench.gate.gate import Confirmation, run_gate
+from thbench.gate.quality import quality_of
 from thbench.gate.rules import Rule, default_rules, parse_rules
+from thbench.run.info import Planned
+from thbench.run.store import Contents
 from thbench.stats.shift import enough
 
 TIME = {"metric": "time/end-to-end", "smallest": 0.05}
@@ -177,15 +180,30 @@ class TestQuality:
 
     def test_videos_that_lost_their_value_are_a_regression(self) -> None:
         base = self.run(0.0)
-        values = [*self.hard[:-2].tolist(), None, None]
+        values = [*self.hard[:-3].tolist(), None, None, None]
         found = gate(base, scored(with_truth(values)), PSNR)
-        assert found.exit_code == 1 and "no face (2)" in found.findings[0].why
+        assert found.exit_code == 1 and "no face (3)" in found.findings[0].why
+        one = gate(scored(with_truth(self.hard.tolist())), scored(with_truth([None, *self.hard[1:].tolist()])), PSNR)
+        assert one.exit_code == 0 and "no face (1)" in one.findings[0].notes[0]
+        assert gate(base, scored(with_truth(values)), {**PSNR, "may_lose": 0.5, "smallest": 1.0}).exit_code == 0
         failed = scored(with_truth(self.hard.tolist()), failed=("m-c3",))
         assert gate(scored(with_truth(self.hard.tolist())), failed, PSNR).exit_code == 1
 
     def test_fewer_clips_are_no_regression_but_said(self) -> None:
         found = gate(self.run(0.0), scored(with_truth(self.hard[:20].tolist())), {**PSNR, "smallest": 1.0})
         assert found.exit_code == 0 and "4 videos of the baseline" in found.findings[0].notes[0]
+
+    def test_an_unfinished_run_is_not_green(self) -> None:
+        values = with_truth(self.hard.tolist())
+        contents = run_of(values)
+        planned = tuple(
+            Planned(key=r.key, variant=r.variant, clip=r.clip, identity=r.identity, recipe=r.recipe)
+            for r in contents.records
+        )
+        info = contents.info.model_copy(update={"planned": planned})
+        half = Side("half", quality_of(Contents(info, contents.records[:-4])))
+        found = gate(scored(values), half, PSNR)
+        assert found.exit_code == 2 and "not finished: 4 videos" in found.findings[0].why
 
     def test_the_real_videos_are_the_control(self) -> None:
         other = {**with_truth(self.hard.tolist()), "ground-truth": [49.0] * CLIPS}

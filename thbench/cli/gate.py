@@ -103,7 +103,7 @@ def _judge(args: argparse.Namespace) -> int:
         text = json.dumps(to_pytest_benchmark(candidate.costs), indent=1) + "\n"
         write_text(args.pytest_benchmark, text, "--pytest-benchmark")
     if str(args.json) != "-":
-        Console().print(render(report))
+        Console().print(render(report), soft_wrap=True)
     return report.exit_code
 
 

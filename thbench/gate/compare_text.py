@@ -24,7 +24,7 @@ def render(report: CompareReport) -> RenderableType:
     """One line for each metric and cost; above 0 is worse."""
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for name in ("variant", "metric", "A", "B", "B worse by", "n", "B is"):
-        table.add_column(name, overflow="fold")
+        table.add_column(name, no_wrap=name in {"metric", "B is"}, overflow="fold")
     for one in report.differences:
         table.add_row(
             Text(clean(one.variant)),

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from thbench.errors import UsageError
 from thbench.gate.costs import Costs, cost_loss
 from thbench.gate.decide import decide
-from thbench.gate.document import Finding, Measured
-from thbench.gate.quality import ColumnKey, Quality, measured_of, moved_truth, quality_loss
+from thbench.gate.document import Finding
+from thbench.gate.quality import ColumnKey, Lost, Quality, measured_of, moved_truth, quality_loss
+from thbench.report.outcomes import FAILED
 from thbench.stats.bootstrap import RESAMPLES
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ def _judge(pair: Comparison, rule: Rule, metric: str, variant: str) -> Finding:
         loss = cost_loss(ours.costs, theirs.costs, variant, metric, pair.noise)
         if loss.measured is None:
             return _finding(pair, rule, metric, variant, "undecided", loss.reason)
-        return _decided(pair, rule, metric, variant, loss.measured)
+        return _finding(pair, rule, metric, variant, *decide(loss.measured, rule), measured=loss.measured)
     return _judge_quality(pair, rule, metric, variant)
 
 
@@ -137,26 +138,42 @@ def _judge_column(pair: Comparison, rule: Rule, metric: str, variant: str, key: 
         resamples=pair.resamples,
     )
     measured = measured_of(lost.contrast, relative=rule.is_relative)
-    notes = []
-    if lost.not_tried:
-        notes.append(f"{lost.not_tried} videos of the baseline are not part of the candidate run")
+    more = {
+        "measured": None if isinstance(measured, str) else measured,
+        "unit": column.unit,
+        "notes": tuple(_notes(lost)),
+    }
+    if _lost_too_many(lost, rule):
+        return _finding(pair, rule, metric, variant, "regression", _lost_values(lost), **more)
+    verdict: Verdict = "undecided"
+    why = measured if isinstance(measured, str) else ""
+    if not isinstance(measured, str):
+        verdict, why = decide(measured, rule)
+    if verdict == "fine" and lost.unfinished:
+        verdict, why = "undecided", f"the candidate run is not finished: {lost.unfinished} videos have not been made"
+    return _finding(pair, rule, metric, variant, verdict, why, **more)
+
+
+def _lost_too_many(lost: Lost, rule: Rule) -> bool:
+    """A video that cannot be made any more is one too many; faces that are not found come and go at the margin."""
+    if not lost.contrast.pairs:
+        return False
+    net = sum(lost.lost.values()) - lost.new
+    return FAILED in lost.lost or net > rule.may_lose * (lost.contrast.pairs + sum(lost.lost.values()))
+
+
+def _lost_values(lost: Lost) -> str:
+    reasons = "; ".join(f"{reason} ({count})" for reason, count in lost.lost.items())
+    return f"{sum(lost.lost.values())} videos that had a value have none any more: {reasons}"
+
+
+def _notes(lost: Lost) -> Iterator[str]:
+    if lost.lost:
+        yield _lost_values(lost)
+    if lost.not_planned:
+        yield f"{lost.not_planned} videos of the baseline are not part of the candidate run"
     if lost.new:
-        notes.append(f"{lost.new} videos have a value in the candidate run only")
-    if lost.lost and lost.contrast.pairs:
-        reasons = "; ".join(f"{reason} ({count})" for reason, count in sorted(lost.lost.items()))
-        why = f"{sum(lost.lost.values())} videos that had a value have none any more: {reasons}"
-        known = None if isinstance(measured, str) else measured
-        return _finding(
-            pair, rule, metric, variant, "regression", why, measured=known, unit=column.unit, notes=tuple(notes)
-        )
-    if isinstance(measured, str):
-        return _finding(pair, rule, metric, variant, "undecided", measured, unit=column.unit, notes=tuple(notes))
-    return _decided(pair, rule, metric, variant, measured, unit=column.unit, notes=tuple(notes))
-
-
-def _decided(pair: Comparison, rule: Rule, metric: str, variant: str, measured: Measured, **more: object) -> Finding:
-    verdict, why = decide(measured, rule)
-    return _finding(pair, rule, metric, variant, verdict, why, measured=measured, **more)
+        yield f"{lost.new} videos have a value in the candidate run only"
 
 
 def _finding(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -74,24 +75,22 @@ class Lost(NamedTuple):
     """The loss from baseline to candidate."""
     lost: Mapping[str, int]
     """Reason to the number of videos that the baseline scored and the candidate tried in vain."""
-    not_tried: int
-    """Videos that the baseline scored and the candidate did not try."""
+    unfinished: int
+    """Videos that the baseline scored and the candidate planned, but did not come to."""
+    not_planned: int
+    """Videos that the baseline scored and that are no part of the candidate run."""
     new: int
     """Videos that only the candidate scored."""
 
 
 def quality_loss(baseline: Evidence, candidate: Evidence, direction: Direction, *, resamples: int = RESAMPLES) -> Lost:
     """Compare one column of one variant."""
-    lost: dict[str, int] = {}
-    not_tried = 0
-    for unit in sorted(baseline.scored - candidate.scored):
-        reason = candidate.missing.get(unit, NOT_RUN)
-        if reason == NOT_RUN:
-            not_tried += 1
-        else:
-            lost[reason] = lost.get(reason, 0) + 1
+    without = baseline.scored - candidate.scored
+    lost = Counter(candidate.missing[unit] for unit in without if unit in candidate.missing)
+    unfinished = lost.pop(NOT_RUN, 0)
     found = contrast(baseline, candidate, direction, resamples=resamples)
-    return Lost(found, lost, not_tried, len(candidate.scored - baseline.scored))
+    not_planned = sum(unit not in candidate.missing for unit in without)
+    return Lost(found, dict(sorted(lost.items())), unfinished, not_planned, len(candidate.scored - baseline.scored))
 
 
 def measured_of(found: Contrast, *, relative: bool) -> Measured | str:
