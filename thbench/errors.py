@@ -23,7 +23,6 @@ EXTRA_OF_PACKAGE: Mapping[str, str] = {
     "mediapipe": "eval",
     "torch": "torch",
     "safetensors": "torch",
-    "onnxruntime": "onnx",
     "lpips": "lpips",
     "torchmetrics": "lpips",
     "ray": "cluster",

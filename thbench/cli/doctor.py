@@ -45,7 +45,6 @@ PACKAGES = (
     ("mediapipe", "mediapipe", "eval", "faces"),
     ("torch", "torch", "torch", "learned metrics and methods"),
     ("torchmetrics", "torchmetrics", "lpips", "heads of LPIPS (the package lpips will do as well)"),
-    ("onnxruntime", "onnxruntime", "onnx", "identity similarity with insightface's packs"),
     ("ray", "ray", "cluster", "--executor ray"),
 )
 REQUIRED = frozenset({"eval"})
