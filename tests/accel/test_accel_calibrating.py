@@ -101,7 +101,7 @@ def test_the_command_writes_beside_the_method(shared: Path, tmp_path: Path, monk
     import thbench.registry
     from thbench.spec import MethodSpec
 
-    clips = shared / "real"
+    clips = shared / "real" / "reference"
     if not any(clips.glob("*.mp4")):
         pytest.skip(f"no real clips (looked in {clips})")
     package = ModuleType("watched_method")
