@@ -15,8 +15,6 @@ from thbench.accel.moves import Inputs, Kind, Move
 from thbench.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from thbench.accel.moves import Change, Together, Trace
 
 
@@ -116,8 +114,3 @@ def spread_keys(steps: int, count: int) -> tuple[int, ...]:
     if not 1 <= count <= steps:
         raise UsageError(f"{count} key steps of {steps} denoising steps; allowed are 1 to {steps}")
     return tuple(index * steps // count for index in range(count))
-
-
-def key_steps_of(trace_kinds: Sequence[Kind]) -> tuple[int, ...]:
-    """Return at which steps the whole network ran."""
-    return tuple(index for index, kind in enumerate(trace_kinds) if kind is not Kind.SHALLOW)
