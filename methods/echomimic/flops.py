@@ -41,7 +41,7 @@ def offer_of(config: Config, dtype: str = "float16") -> Offer:
     guided = is_guided(sampling.guidance)
     batch, frames, side = 1 + guided, sampling.window, config.size // VAE_FACTOR
     with torch.device("meta"), torch.inference_mode():
-        net = EchoMimic(config).to("meta")
+        net = EchoMimic(config).to("meta").eval()
         image = torch.empty(1, sizes.latent, side, side)
         mask = torch.empty(1, 1, 1, config.size, config.size)
         features = split(net.reference_unet(image, None), past=0).image

@@ -39,7 +39,7 @@ def offer_of(config: Config, dtype: str = "float16") -> Offer:
     guided = is_guided(sampling.guidance)
     batch, frames, side = 1 + guided, sampling.frames, config.size // VAE_FACTOR
     with torch.device("meta"), torch.inference_mode():
-        net = Hallo(config).to("meta")
+        net = Hallo(config).to("meta").eval()
         images = torch.empty(batch * (1 + sampling.motion_frames), sizes.latent, side, side)
         face, tokens = torch.empty(1, config.face.embedding), torch.empty(batch, config.face.tokens, sizes.tokens)
         speech = torch.empty(1, frames, config.audio.window, config.audio.layers, config.audio.channels)
