@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+import time
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -39,7 +40,7 @@ from thbench.accel import (
 from thbench.accel.bench import BenchReport, Entry, bench, write
 from thbench.accel.calibrate import Sampling
 from thbench.accel.tree import mapped
-from thbench.cost.device import open_device
+from thbench.cost.device import HostDevice, open_device
 from thbench.cost.planned import count_loop, dtype_of
 from thbench.cost.rates import device_title
 
@@ -51,9 +52,15 @@ if TYPE_CHECKING:
 
 SHARE = 0.43
 """Foreground of the picture: what the paper's operation counts imply for Hallo."""
+FEWER = "fewer steps at LCP's cost"
+"""The unaccelerated loop with as many steps as LCP's operations pay for."""
 THRESHOLD_SHARE = 10 / 40
 """Steps before which inputs are not estimated, as the paper draws it."""
-TINY = Sizes(channels=(8, 16), layers=1, heads=2, groups=4, tokens=6, audio=6, positions=8)
+SMALLER = {
+    "mini": (Sizes(channels=(32, 64, 128, 128), heads=4, groups=8, tokens=64, audio=64), 128, 8, 40, 11),
+    "tiny": (Sizes(channels=(8, 16), layers=1, heads=2, groups=4, tokens=6, audio=6, positions=8), 32, 2, 3, 2),
+}
+"""Name to the UNet's sizes, pixels, frames, steps and key steps: `mini` for processors, `tiny` to see that it works."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,20 +73,20 @@ class Model:
     """As many as in the paper."""
 
 
-def models(*, tiny: bool) -> dict[str, Model]:
-    """Return what is timed: the published sizes, or tiny ones that show on any machine that the bench works."""
-    if not tiny:
+def models(size: str) -> dict[str, Model]:
+    """Return what is timed: the `paper`'s sizes, or `mini` or `tiny` ones."""
+    if size == "paper":
         return {
             "hallo": Model(partial(hallo_offer, HALLO), MODELS["Hallo"].key_steps),
             "echomimic": Model(partial(echomimic_offer, ECHOMIMIC), MODELS["EchoMimic"].key_steps),
         }
-    hallo = replace(HALLO, unet=TINY, size=32, sampling=replace(HALLO.sampling, steps=3, frames=2))
-    echomimic = replace(
-        ECHOMIMIC, unet=TINY, reference=TINY, size=32, sampling=replace(ECHOMIMIC.sampling, steps=3, window=2)
-    )
+    unet, pixels, frames, steps, keys = SMALLER[size]
+    hallo = replace(HALLO, unet=unet, size=pixels, sampling=replace(HALLO.sampling, steps=steps, frames=frames))
+    other = replace(ECHOMIMIC.sampling, steps=steps, window=frames)
+    echomimic = replace(ECHOMIMIC, unet=unet, reference=unet, size=pixels, sampling=other)
     return {
-        "hallo": Model(partial(hallo_offer, hallo), (0, 1)),
-        "echomimic": Model(partial(echomimic_offer, echomimic), (0, 1)),
+        "hallo": Model(partial(hallo_offer, hallo), spread_keys(steps, keys)),
+        "echomimic": Model(partial(echomimic_offer, echomimic), spread_keys(steps, keys)),
     }
 
 
@@ -129,22 +136,36 @@ def filled(denoising: Denoising, device: torch.device, dtype: torch.dtype) -> De
     return replace(denoising, noise=values(denoising.noise), condition=mapped(denoising.condition, values))
 
 
-def compared(
-    name: str, model: Model, device_name: str, *, dtype: str, compiled: bool, rounds: int, say: Callable[[str], None]
-) -> BenchReport:
+@dataclass(frozen=True, slots=True)
+class Order:
+    """How it is measured."""
+
+    device: str
+    """E.g. `cuda` or `cpu`."""
+    dtype: str
+    """Number format."""
+    rounds: int
+    """How often each plan is timed."""
+    warm_ups: int
+    """How often each is run before."""
+    plans: tuple[str, ...] = ()
+    """Names; none are all. The unaccelerated loop is always among them."""
+    processor_time: bool = False
+    """On a processor that is busy with other work: its seconds instead of the wall's."""
+
+
+def compared(name: str, model: Model, order: Order, *, compiled: bool, say: Callable[[str], None]) -> BenchReport:
     """Time all plans of a model.
 
     Args:
         name: Of the model.
         model: Its networks.
-        device_name: E.g. `cuda` or `cpu`.
-        dtype: Number format.
+        order: How it is measured.
         compiled: Compile the blocks first.
-        rounds: How often each plan is timed.
         say: Told what is going on.
     """
-    offer = model.offer(dtype)
-    denoising, number_format, device = offer.denoising, dtype_of(dtype), open_device(device_name)
+    denoising, number_format = model.offer(order.dtype).denoising, dtype_of(order.dtype)
+    device = HostDevice(time.process_time) if order.processor_time else open_device(order.device)
     if denoising is None:
         raise ValueError(f"{name} has no sampler loop")
     steps, side = denoising.steps, denoising.noise.shape[-1]
@@ -159,22 +180,23 @@ def compared(
 
     entries = [Entry(title, run(steps), plan) for title, plan in chosen.items()]
     fewer = fewer_steps(steps, flops["LCP"] / flops["base"])
-    title = f"{fewer} steps, the cost of LCP"
-    entries.append(Entry(title, run(fewer)))
-    flops[title] = flops["base"] * fewer // steps
+    entries.append(Entry(FEWER, run(fewer)))
+    flops[FEWER] = flops["base"] * fewer // steps
+    wanted = order.plans or tuple(flops)
+    entries = [entry for entry in entries if entry.name in ("base", *wanted)]
     with torch.inference_mode():
         found = bench(
             entries,
             device,
-            rounds=rounds,
-            warm_ups=2 if compiled else 1,
+            rounds=order.rounds,
+            warm_ups=order.warm_ups + compiled,
             flops=flops,
-            watching=lambda entry, number: say(f"{name}: {entry}, round {number + 1} of {rounds}"),
+            watching=lambda entry, number: say(f"{name}: {entry}, round {number + 1} of {order.rounds}"),
         )
     return BenchReport(
         title=f"{name}, {'compiled' if compiled else 'eager'}",
         device=device_title(device),
-        dtype=dtype,
+        dtype=order.dtype,
         torch=torch.__version__,
         entries=found,
     )
@@ -186,27 +208,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--device", default="cuda", help="cuda, cuda:N or cpu (default: cuda)")
     parser.add_argument("--out", type=Path, default=Path("reports/gpu"), help="folder (default: reports/gpu)")
     parser.add_argument("--rounds", type=int, default=5, help="how often each plan is timed (default: 5)")
+    parser.add_argument("--warm-ups", type=int, default=1, help="runs of each plan before (default: 1)")
     parser.add_argument("--dtype", default="float16", help="number format (default: float16, as published)")
     parser.add_argument("--models", default="hallo,echomimic", help="which (default: hallo,echomimic)")
     parser.add_argument("--modes", default="eager,compiled", help="which (default: eager,compiled)")
-    parser.add_argument("--tiny", action="store_true", help="tiny networks, to see that it works")
+    parser.add_argument("--plans", default="", metavar="A;B", help="which, with semicolons between (default: all)")
+    parser.add_argument("--size", choices=("paper", *SMALLER), default="paper", help="of the networks (default: paper)")
+    parser.add_argument("--processor-time", action="store_true", help="with cpu: processor seconds, not the wall's")
     args = parser.parse_args(arguments)
 
     def say(text: str) -> None:
         sys.stderr.write(f"\r\x1b[K{text}")
         sys.stderr.flush()
 
-    known = models(tiny=args.tiny)
+    plans_wanted = tuple(part for part in args.plans.split(";") if part)
+    order = Order(args.device, args.dtype, args.rounds, args.warm_ups, plans_wanted, args.processor_time)
+    known = models(args.size)
     reports = [
-        compared(
-            name,
-            known[name],
-            args.device,
-            dtype=args.dtype,
-            compiled=mode == "compiled",
-            rounds=args.rounds,
-            say=say,
-        )
+        compared(name, known[name], order, compiled=mode == "compiled", say=say)
         for name in args.models.split(",")
         for mode in args.modes.split(",")
     ]

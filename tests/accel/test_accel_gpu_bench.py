@@ -15,7 +15,20 @@ BARS = {"base": 0.001, "LCP": 0.005, "DeepCache": 0.005}
 
 @pytest.mark.parametrize("model", ["hallo", "echomimic"])
 def test_the_bench_runs_anywhere(tmp_path: Path, model: str) -> None:
-    arguments = ["--device", "cpu", "--dtype", "float32", "--tiny", "--rounds", "1", "--modes", "eager"]
+    arguments = [
+        "--device",
+        "cpu",
+        "--dtype",
+        "float32",
+        "--size",
+        "tiny",
+        "--warm-ups",
+        "0",
+        "--rounds",
+        "1",
+        "--modes",
+        "eager",
+    ]
     assert bench_gpu.main([*arguments, "--models", model, "--out", str(tmp_path)]) == 0
     (path,) = tmp_path.glob("*.json")
     (report,) = json.loads(path.read_text())["reports"]
