@@ -34,9 +34,10 @@ class Planted:
 
     def generate(self, request: Request, on_step: OnStep | None = None) -> Generation:
         plant = os.environ.get(VARIABLE, "")
-        if plant == "reference":
+        if plant.startswith("reference"):
             assert request.reference is not None
-            return Generation(frames=request.reference)
+            late = int(plant.removeprefix("reference") or 0)
+            return Generation(frames=request.reference, audio=later(request, late).audio if late else None)
         if plant.startswith("shift"):
             return self._inner.generate(later(request, int(plant.removeprefix("shift"))), on_step)
         if plant.startswith("sleep"):

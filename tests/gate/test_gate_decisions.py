@@ -180,9 +180,11 @@ class TestQuality:
 
     def test_videos_that_lost_their_value_are_a_regression(self) -> None:
         base = self.run(0.0)
-        values = [*self.hard[:-3].tolist(), None, None, None]
-        found = gate(base, scored(with_truth(values)), PSNR)
-        assert found.exit_code == 1 and "no face (3)" in found.findings[0].why
+        values = [*self.hard[:-6].tolist(), *[None] * 6]
+        found = gate(base, scored(with_truth(values)), {**PSNR, "smallest": 1.0})
+        assert found.exit_code == 1 and "no face (6)" in found.findings[0].why
+        few = gate(base, scored(with_truth([*self.hard[:-3].tolist(), *[None] * 3])), {**PSNR, "smallest": 1.0})
+        assert few.exit_code == 2 and "no face (3)" in few.findings[0].why
         one = gate(scored(with_truth(self.hard.tolist())), scored(with_truth([None, *self.hard[1:].tolist()])), PSNR)
         assert one.exit_code == 0 and "no face (1)" in one.findings[0].notes[0]
         assert gate(base, scored(with_truth(values)), {**PSNR, "may_lose": 0.5, "smallest": 1.0}).exit_code == 0

@@ -13,6 +13,9 @@ from thbench.gate.quality import ColumnKey, Lost, Quality, measured_of, moved_tr
 from thbench.report.outcomes import FAILED
 from thbench.stats.bootstrap import RESAMPLES
 
+ALPHA = 0.05
+"""Chance from which lost values may be bad luck."""
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -143,7 +146,7 @@ def _judge_column(pair: Comparison, rule: Rule, metric: str, variant: str, key: 
         "unit": column.unit,
         "notes": tuple(_notes(lost)),
     }
-    if _lost_too_many(lost, rule):
+    if FAILED in lost.lost and lost.contrast.pairs:
         return _finding(pair, rule, metric, variant, "regression", _lost_values(lost), **more)
     verdict: Verdict = "undecided"
     why = measured if isinstance(measured, str) else ""
@@ -151,15 +154,9 @@ def _judge_column(pair: Comparison, rule: Rule, metric: str, variant: str, key: 
         verdict, why = decide(measured, rule)
     if verdict == "fine" and lost.unfinished:
         verdict, why = "undecided", f"the candidate run is not finished: {lost.unfinished} videos have not been made"
+    if verdict == "fine" and lost.share > rule.may_lose:
+        verdict, why = "regression" if lost.chance < ALPHA else "undecided", _lost_values(lost)
     return _finding(pair, rule, metric, variant, verdict, why, **more)
-
-
-def _lost_too_many(lost: Lost, rule: Rule) -> bool:
-    """A video that cannot be made any more is one too many; faces that are not found come and go at the margin."""
-    if not lost.contrast.pairs:
-        return False
-    net = sum(lost.lost.values()) - lost.new
-    return FAILED in lost.lost or net > rule.may_lose * (lost.contrast.pairs + sum(lost.lost.values()))
 
 
 def _lost_values(lost: Lost) -> str:

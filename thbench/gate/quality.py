@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
@@ -81,6 +82,20 @@ class Lost(NamedTuple):
     """Videos that the baseline scored and that are no part of the candidate run."""
     new: int
     """Videos that only the candidate scored."""
+
+    @property
+    def share(self) -> float:
+        """Net share of the videos that lost their value."""
+        lost = sum(self.lost.values())
+        return max(0, lost - self.new) / max(1, lost + self.contrast.pairs)
+
+    @property
+    def chance(self) -> float:
+        """Chance of so one-sided a change if values came and went alike (McNemar's exact test)."""
+        lost = sum(self.lost.values())
+        changed = lost + self.new
+        tail = sum(math.comb(changed, k) for k in range(max(lost, self.new), changed + 1))
+        return min(1.0, 2.0 * tail / 2.0**changed)
 
 
 def quality_loss(baseline: Evidence, candidate: Evidence, direction: Direction, *, resamples: int = RESAMPLES) -> Lost:

@@ -37,8 +37,8 @@ class Rule(Document):
     window: float | None = Field(default=None, gt=0)
     """Gain beyond which the candidate is too good: its protocol may have changed, and a person has to look."""
     may_lose: float = Field(default=0.1, ge=0, le=1)
-    """Share of the videos that may lose their value (no face found, too short) before that is a regression by itself;
-    videos that gained one count against it. A video that fails altogether always is one."""
+    """Share of the videos that may lose their value (no face found, too short), less those that gained one. Beyond it,
+    the gate is not green, and red if that is no bad luck. A video that fails altogether is always a regression."""
     variants: str = "*"
     """Glob of the variants it is about."""
     optional: bool = False
