@@ -15,7 +15,7 @@ from thbench.metrics.observer import Missing
 from thbench.metrics.series import Recorder, Run, fill_short_gaps, runs
 
 if TYPE_CHECKING:
-    from collections.abc import Set
+    from collections.abc import Mapping, Set
 
     from numpy.typing import NDArray
 
@@ -120,18 +120,27 @@ class BlinkObserver:
 
     def values(self, clip: ClipFacts) -> Values:
         """Return the values asked for."""
-        opening = self._opening.rows()[:, 0]
-        seconds = float(np.count_nonzero(np.isfinite(fill_short_gaps(opening)))) / clip.fps
-        if seconds < LEAST_SECONDS:
-            lack = Missing(f"{seconds:.2f} s with a face; needs {LEAST_SECONDS:g} s") if seconds else NO_FACE
-            return dict.fromkeys(self._names, lack)
-        found = blinks(opening, clip.fps)
-        lengths = [run.stop - run.start for run, whole in found if whole]
-        values: dict[str, float | Missing] = {
-            RATE: len(found) / seconds,
-            DURATION: float(np.mean(lengths)) / clip.fps * 1000 if lengths else Missing("no whole blink"),
-        }
+        values = blink_values(self._opening.rows()[:, 0], clip.fps)
         return {name: values[name] for name in self._names}
+
+
+def blink_values(opening: NDArray[np.float64], fps: float) -> Mapping[str, float | Missing]:
+    """Blinks per second and their mean duration.
+
+    Args:
+        opening: Of the eyes by frame, shape (frames,), in any unit; NaN where missing.
+        fps: Frames per second.
+    """
+    seconds = float(np.count_nonzero(np.isfinite(fill_short_gaps(opening)))) / fps
+    if seconds < LEAST_SECONDS:
+        lack = Missing(f"{seconds:.2f} s with a face; needs {LEAST_SECONDS:g} s") if seconds else NO_FACE
+        return {RATE: lack, DURATION: lack}
+    found = blinks(opening, fps)
+    lengths = [run.stop - run.start for run, whole in found if whole]
+    return {
+        RATE: len(found) / seconds,
+        DURATION: float(np.mean(lengths)) / fps * 1000 if lengths else Missing("no whole blink"),
+    }
 
 
 NO_FACE = Missing("no face in any frame")

@@ -1,9 +1,9 @@
 """The mini face regressor: 68 landmarks, head pose, expression and blinks of a synth-heads-like frame.
 
 Two small networks: one finds the head in the whole frame, one looks at it upright and close. Landmarks are expectations
-over heat maps (soft-argmax; Sun et al., "Integral human pose regression", ECCV 2018), and what the maps look at is what
-the expression is read from. They know drawn heads of about the size that synth-heads shows, nothing else: `presence`
-says whether a frame is one.
+over heat maps (soft-argmax; Sun et al., "Integral human pose regression", ECCV 2018), corrected by a linear layer that
+sees them all; what the maps look at is what the expression is read from. They know drawn heads of about the size that
+synth-heads shows, nothing else: `presence` says whether a frame is one.
 """
 
 from __future__ import annotations
@@ -145,7 +145,7 @@ class FarSight(nn.Module):
 class NearSight(nn.Module):
     """Measures an upright cut of a face."""
 
-    FOLDS = (("mix", "mix_norm"),)
+    FOLDS = (("mix", "mix_norm"), ("refine", "refine_norm"))
 
     def __init__(self) -> None:
         super().__init__()
@@ -159,13 +159,17 @@ class NearSight(nn.Module):
         self.across = nn.ModuleList(nn.Conv2d(width, 64, 1) for width in (64, 96, 128))
         self.mix = nn.Conv2d(64, 64, 3, 1, 1, bias=False)
         self.mix_norm = nn.BatchNorm2d(64)
+        self.refine = nn.Conv2d(64, 64, 3, 1, 1, bias=False)
+        self.refine_norm = nn.BatchNorm2d(64)
         self.heat = nn.Conv2d(64, POINTS, 1)
         self.prior = nn.Parameter(torch.zeros(POINTS, CELLS, CELLS))
         self.look = nn.Conv2d(64, _CHANNELS, 1)
         self.pose = nn.Sequential(nn.Linear(128 + 2 * POINTS, 128), nn.ReLU(), nn.Linear(128, 3))
-        self.expression = nn.Sequential(
-            nn.Linear(128 + (2 + _CHANNELS) * POINTS, 192), nn.ReLU(), nn.Linear(192, len(EXPRESSIONS))
-        )
+        facts = 128 + (2 + _CHANNELS) * POINTS
+        self.offset = nn.Linear(facts, 2 * POINTS)
+        self.expression = nn.Sequential(nn.Linear(facts, 192), nn.ReLU(), nn.Linear(192, len(EXPRESSIONS)))
+        nn.init.zeros_(self.offset.weight)
+        nn.init.zeros_(self.offset.bias)
 
     @torch.no_grad()
     def expect(self, landmarks: Tensor) -> None:
@@ -183,15 +187,18 @@ class NearSight(nn.Module):
         for level, across in zip(levels[1::-1], (self.across[1], self.across[0]), strict=True):
             up = F.interpolate(up, size=list(level.shape[2:]), mode="nearest") + across(level)
         maps = F.relu(self.mix_norm(self.mix(up)))
+        maps = F.relu(self.refine_norm(self.refine(maps)))
         heat = self.heat(maps).float() + self.prior
         share = heat.flatten(2).softmax(dim=-1)
-        landmarks = share @ cell_middles(heat.device)
+        peaks = share @ cell_middles(heat.device)
         looks = self.look(maps).flatten(2)
         seen = (share.to(looks.dtype) @ looks.transpose(1, 2)).flatten(1).float()
         whole = levels[2].mean(dim=(2, 3)).float()
-        places = ((landmarks - NEAR_SIDE / 2) / (NEAR_SIDE / 4)).flatten(1)
+        places = ((peaks - NEAR_SIDE / 2) / (NEAR_SIDE / 4)).flatten(1)
+        facts = torch.cat((whole, places, seen), dim=1)
+        landmarks = peaks + self.offset(facts).float().view_as(peaks)
         pose = self.pose(torch.cat((whole, places), dim=1)).float() * 20
-        return Near(heat, landmarks, pose, self.expression(torch.cat((whole, places, seen), dim=1)).float())
+        return Near(heat, landmarks, pose, self.expression(facts).float())
 
 
 class MiniFace(nn.Module):

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from typing import TYPE_CHECKING, TypeVar
 
+from thbench.backbones.batches import BatchQueue
+from thbench.backbones.mini.clip_encoder import MiniClipEncoder
 from thbench.backbones.mini.digests import digest, weights_folder
+from thbench.backbones.mini.face import MiniFace
+from thbench.backbones.mini.frame_encoder import MiniFrameEncoder
+from thbench.backbones.mini.identity import MiniIdentity
+from thbench.backbones.mini.sync import MiniSync
 from thbench.backbones.modes import prepare
 from thbench.errors import WeightsMismatchError
 from thbench.training.weights import load_weights
@@ -36,3 +43,39 @@ def load(name: str, network: NetworkT) -> NetworkT:
         )
     load_weights(path, network)
     return prepare(network, "exact")
+
+
+@lru_cache(maxsize=1)
+def identity() -> MiniIdentity:
+    """The network of identity similarity (mini)."""
+    return load("identity", MiniIdentity())
+
+
+@lru_cache(maxsize=1)
+def identity_queue() -> BatchQueue:
+    """A queue of whole frames before the identity network, shared by all who embed frames in this process."""
+    return BatchQueue(identity())
+
+
+@lru_cache(maxsize=1)
+def frame_encoder() -> MiniFrameEncoder:
+    """The network of frames behind FID (mini) and KID (mini)."""
+    return load("frame_encoder", MiniFrameEncoder())
+
+
+@lru_cache(maxsize=1)
+def clip_encoder() -> MiniClipEncoder:
+    """The network of clips behind FVD (mini)."""
+    return load("clip_encoder", MiniClipEncoder())
+
+
+@lru_cache(maxsize=1)
+def face() -> MiniFace:
+    """The regressor of landmarks, head pose and expression."""
+    return load("face", MiniFace())
+
+
+@lru_cache(maxsize=1)
+def sync() -> MiniSync:
+    """The network of lips and speech."""
+    return load("sync", MiniSync())

@@ -74,10 +74,10 @@ def jittered(rng: np.random.Generator, attitude: Attitude, *, shift: float, size
 
 def random_windows(rng: np.random.Generator, side: int, count: int) -> Place:
     """Windows onto a frame that show it smaller or larger, shifted and tilted."""
-    turn = np.radians(rng.uniform(-12, 12, count))
+    turn = np.radians(rng.uniform(-10, 10, count))
     return Place(
-        side * (0.5 + rng.uniform(-0.12, 0.12, (count, 2))),
-        side * np.exp(rng.uniform(-0.3, 0.3, count)),
+        side * (0.5 + rng.uniform(-0.1, 0.1, (count, 2))),
+        side * np.exp(rng.uniform(-0.2, 0.2, count)),
         np.stack((np.cos(turn), np.sin(turn)), axis=-1),
     )
 
@@ -93,14 +93,13 @@ def recolour(rng: np.random.Generator, frame: NDArray[np.uint8], ranges: Ranges 
 
 def damaged(rng: np.random.Generator, frame: NDArray[np.uint8], ranges: Ranges = RANGES) -> NDArray[np.uint8]:
     """Blur, shrink and enlarge, add noise, compress: each or none."""
-    side = frame.shape[0]
     happens = rng.random(4) < ranges.damage
     if happens[0]:
         frame = np.asarray(cv2.GaussianBlur(frame, (0, 0), float(rng.exponential(0.7)) + 0.2), np.uint8)
     if happens[1]:
-        small = round(side * float(rng.uniform(0.4, 0.9)))
-        shrunk = cv2.resize(frame, (small, small), interpolation=cv2.INTER_AREA)
-        frame = np.asarray(cv2.resize(shrunk, (side, side), interpolation=cv2.INTER_LINEAR), np.uint8)
+        share = float(rng.uniform(0.4, 0.9))
+        shrunk = cv2.resize(frame, None, fx=share, fy=share, interpolation=cv2.INTER_AREA)
+        frame = np.asarray(cv2.resize(shrunk, frame.shape[1::-1], interpolation=cv2.INTER_LINEAR), np.uint8)
     if happens[2]:
         noise = rng.standard_normal(frame.shape, np.float32) * float(rng.uniform(1, 16))
         frame = np.clip(frame + noise, 0, 255).astype(np.uint8)

@@ -21,7 +21,7 @@ from thbench.data.synth_heads.dataset import clips_of
 from thbench.data.synth_heads.pictures import open_pictures
 from thbench.data.synth_heads.plan import VERSION
 from thbench.training import Card, Recipe, fit, write_card
-from thbench.training.weights import save_weights
+from thbench.training.weights import load_weights, save_weights
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -99,6 +99,8 @@ def train(trial: Trial, arguments: Sequence[str] | None = None) -> None:
     pictures = open_pictures(options.train, options.clips)
     torch.manual_seed(recipe.seed)
     task = trial.task(pictures)
+    if options.begin_with:
+        load_weights(options.begin_with, task.network.get_submodule(trial.part))
     trained = fit(task, recipe, options.work, every=25, save_every=100, on_point=_tell)
     if options.trial:
         encoder = task.network.get_submodule(trial.part).eval()
@@ -116,6 +118,7 @@ def _options(trial: Trial, arguments: Sequence[str] | None) -> argparse.Namespac
     parser.add_argument("--steps", type=int, help=f"instead of {trial.recipe.steps}")
     work = data_folder().parent / "training" / trial.name
     parser.add_argument("--work", type=Path, default=work, help="folder of the checkpoint (%(default)s)")
+    parser.add_argument("--begin-with", type=Path, help="weights of an earlier training of the same network")
     parser.add_argument("--trial", action="store_true", help="measure on the validation split and ship nothing")
     return parser.parse_args(arguments)
 
