@@ -12,9 +12,7 @@ if TYPE_CHECKING:
     import argparse
 
     from thbench.cli.entry import Subparsers
-    from thbench.cost.counted import Bound, WorkReport
-    from thbench.cost.offer import Offer
-    from thbench.cost.planned import Counted
+    from thbench.cost.counted import WorkReport
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -38,38 +36,23 @@ def add_parser(subparsers: Subparsers) -> None:
 def run(args: argparse.Namespace) -> int:
     """Count, write, show."""
     from thbench.cost.counted import WorkReport
-    from thbench.cost.planned import accelerated, count, offer_of
+    from thbench.cost.device import open_device
+    from thbench.cost.planned import count_variants, dtype_of
+    from thbench.cost.rates import limits
     from thbench.run.suite import parse_variant
 
     preset = f"@{args.preset}" if args.preset else ""
     variants = [parse_variant(f"{args.method}{preset}")]
     if args.accelerate:
         variants.append(parse_variant(f"{args.method}{preset}+{args.accelerate}"))
-    offer = offer_of(variants[0].method, variants[0].preset)
-    counted = {}
-    for variant in variants:
-        changed, plan = accelerated(offer, variant.accelerations)
-        counted[variant.name] = count(changed, variant.name, plan)
-    bounds = _bounds(offer, {name: parts for name, (_, parts) in counted.items()}, args) if args.machine else {}
+    offer, counted = count_variants(variants)
+    bounds = {}
+    if args.machine:
+        parts = {name: found for name, (_, found) in counted.items()}
+        bounds = limits(parts, open_device(args.device), dtype_of(offer.dtype))
     report = WorkReport(works=tuple(work for work, _ in counted.values()), bounds=bounds)
     _write(report, args)
     return ExitCode.OK
-
-
-def _bounds(offer: Offer, parts: dict[str, tuple[Counted, ...]], args: argparse.Namespace) -> dict[str, Bound]:
-    """The least time of each variant on this machine."""
-    from thbench.cost.counted import Bound
-    from thbench.cost.device import open_device
-    from thbench.cost.planned import dtype_of
-    from thbench.cost.rates import bound, device_title, measured_rates
-
-    device = open_device(args.device)
-    rates = measured_rates(device, dtype_of(offer.dtype))
-    found = {}
-    for name, counted in parts.items():
-        fused, single = bound(counted, rates)
-        found[name] = Bound(rates=rates, device_name=device_title(device), fused=fused, single=single)
-    return found
 
 
 def _write(report: WorkReport, args: argparse.Namespace) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from thbench.cli.calibrating import CLIPS, calibrate
 from thbench.errors import UsageError
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from thbench.cli.entry import Subparsers
     from thbench.cost.record import CostRecord, Protocol
+    from thbench.run.suite import Variant
     from thbench.spec import MethodSpec
     from thbench.types import Request
 
@@ -57,6 +58,11 @@ def add_parser(subparsers: Subparsers) -> None:
         help=f"choose key steps on the first N clips of --data and store them with the method (default: {CLIPS})",
     )
     parser.add_argument("--key-steps", type=int, metavar="K", help="with --calibrate: how many (default: 11 of 40)")
+    parser.add_argument(
+        "--roofline",
+        action="store_true",
+        help="also count operations, and say how far from this machine's limit it runs",
+    )
     parser.add_argument("--quiet", action="store_true", help="no progress and no table")
     parser.set_defaults(run=run)
 
@@ -78,6 +84,7 @@ def run(args: argparse.Namespace) -> int:
     variants = [base, parse_variant(f"{args.method}{preset}+{args.accelerate}")] if args.accelerate else [base]
     spec = METHODS[base.method]
     clip, request = _request(args, spec)
+    counts = _roofline(variants, args.device) if args.roofline else {}
     record = measure(
         [Target(v.name, spec.factory, v.preset, args.device, v.accelerations) for v in variants],
         request,
@@ -86,6 +93,7 @@ def run(args: argparse.Namespace) -> int:
         passes=Passes(memory=0 if args.no_memory else 1, leak_repeats=REPEATS if args.leak_check else 0),
         watching=_say if sys.stderr.isatty() and not args.quiet else lambda what, number, of: None,
     )
+    record = record.model_copy(update=counts)
     _write(record, args)
     return ExitCode.FAILED if any(check.leaks for check in record.leaks) else ExitCode.OK
 
@@ -130,6 +138,20 @@ def _request(args: argparse.Namespace, spec: MethodSpec) -> tuple[str, Request]:
     other = next((clip.path for clip in clips if clip.identity != chosen.identity), None)
     request = request_of(spec, chosen.path, fps=chosen.fps or 25.0, seed=args.seed, other=other)
     return chosen.id, request if args.frames is None else shortened(request, args.frames)
+
+
+def _roofline(variants: list[Variant], device: str) -> dict[str, Any]:
+    """The record's fields `work` and `limits`."""
+    from thbench.cost.device import open_device
+    from thbench.cost.planned import count_variants, dtype_of
+    from thbench.cost.rates import limits
+
+    offer, counted = count_variants(variants)
+    parts = {name: found for name, (_, found) in counted.items()}
+    return {
+        "work": {name: work for name, (work, _) in counted.items()},
+        "limits": limits(parts, open_device(device), dtype_of(offer.dtype)),
+    }
 
 
 def _protocol(args: argparse.Namespace) -> Protocol:

@@ -9,7 +9,7 @@ import hashlib
 import os
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -27,7 +27,6 @@ from thbench.run.executors import Finished, WorkerFailure, run_jobs
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from thbench.cost.counted import WorkCount
     from thbench.types import Request
 
 VARIABLES = (
@@ -65,7 +64,6 @@ def measure(
     clip: str,
     protocol: Protocol,
     passes: Passes = Passes(),
-    work: Mapping[str, WorkCount] | None = None,
     launch: Launch | None = None,
     watching: Watching = lambda what, number, of: None,
 ) -> CostRecord:
@@ -77,7 +75,6 @@ def measure(
         clip: Its name, for the record.
         protocol: How often.
         passes: What beside time.
-        work: Variant to counted operations, for the record.
         launch: Runs a job.
         watching: Told how far it is.
 
@@ -97,7 +94,7 @@ def measure(
             raise MethodError(f"{' and '.join(t.variant for t in job.targets)} cannot be timed: {outcome.error}")
         outcomes.append((job, outcome))
     watching("", len(jobs), len(jobs))
-    return _record(targets, request, clip, protocol, outcomes, work or {}, before)
+    return _record(targets, request, clip, protocol, outcomes, before)
 
 
 def plan(targets: Sequence[Target], request: Request, protocol: Protocol, passes: Passes) -> tuple[Job, ...]:
@@ -134,7 +131,6 @@ def _record(
     clip: str,
     protocol: Protocol,
     outcomes: Sequence[tuple[Job, Outcome]],
-    work: Mapping[str, WorkCount],
     load_before: float | None,
 ) -> CostRecord:
     variants = tuple(target.variant for target in targets)
@@ -164,7 +160,6 @@ def _record(
         trials=trials,
         memory=_with_allocations(outcomes),
         leaks=leaks,
-        work=dict(work),
         summaries={variant: summarise(trials, variant) for variant in variants},
         comparisons=tuple(c for variant in variants[1:] for c in compare(trials, variants[0], variant)),
         warnings=(

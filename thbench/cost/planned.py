@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from thbench.accel.moves import Plan
     from thbench.cost.counted import PartCount
     from thbench.cost.offer import Denoising, Offer, Provider
+    from thbench.run.suite import Variant
 
 EVERY_STEP = EveryStep()
 
@@ -64,6 +65,27 @@ def count(offer: Offer, variant: str, plan: Plan = EVERY_STEP) -> tuple[WorkCoun
         uncounted=offer.uncounted,
     )
     return work, tuple(parts)
+
+
+def count_variants(variants: Sequence[Variant]) -> tuple[Offer, dict[str, tuple[WorkCount, tuple[Counted, ...]]]]:
+    """Count a method unaccelerated and accelerated.
+
+    Args:
+        variants: Of one method and preset.
+
+    Returns:
+        What the method offers, and name of a variant to its count and its parts.
+
+    Raises:
+        UsageError: The method offers nothing, or has no such acceleration.
+        MethodError: See `count`.
+    """
+    offer = offer_of(variants[0].method, variants[0].preset)
+    found = {}
+    for variant in variants:
+        changed, plan = accelerated(offer, variant.accelerations)
+        found[variant.name] = count(changed, variant.name, plan)
+    return offer, found
 
 
 def offer_of(method: str, preset: str) -> Offer:

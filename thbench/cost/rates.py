@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from thbench.cost.counted import MachineRates
+from thbench.cost.counted import Bound, MachineRates
 from thbench.run.environment import cpu_model
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from thbench.cost.device import Device
     from thbench.cost.planned import Counted
@@ -61,6 +61,22 @@ def measured_rates(
         flops_per_second=flops,
         bytes_per_second=2 * COPY_BYTES[kind] / best,
     )
+
+
+def limits(counted: Mapping[str, Sequence[Counted]], device: Device, dtype: torch.dtype) -> dict[str, Bound]:
+    """Measure a device once, and say the least time of some variants on it.
+
+    Args:
+        counted: Variant to its parts, from `thbench.cost.planned.count`.
+        device: Where.
+        dtype: Number format.
+    """
+    rates, title = measured_rates(device, dtype), device_title(device)
+    found = {}
+    for variant, parts in counted.items():
+        fused, single = bound(parts, rates)
+        found[variant] = Bound(rates=rates, device_name=title, fused=fused, single=single)
+    return found
 
 
 def bound(parts: Sequence[Counted], rates: MachineRates) -> tuple[float, float]:

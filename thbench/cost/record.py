@@ -27,7 +27,7 @@ from typing import Literal
 
 from pydantic import Field, ValidationError
 
-from thbench.cost.counted import WorkCount
+from thbench.cost.counted import Bound, WorkCount
 from thbench.errors import UsageError
 from thbench.run.environment import Environment
 from thbench.types import Document
@@ -290,7 +290,9 @@ class CostRecord(Document):
     leaks: tuple[LeakCheck, ...] = ()
     """One per variant, where asked for."""
     work: Mapping[str, WorkCount] = {}
-    """Variant to its counted operations, where the method offers its networks for counting."""
+    """Variant to its counted operations, where asked for."""
+    limits: Mapping[str, Bound] = {}
+    """Variant to the least time of its operations on this machine, for the frames of `work`; where asked for."""
     summaries: Mapping[str, Mapping[str, Summary]]
     """Variant to measure to summary of the measured trials; cold ones under `cold/MEASURE`."""
     comparisons: tuple[Comparison, ...] = ()

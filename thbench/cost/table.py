@@ -27,6 +27,7 @@ def render(record: CostRecord) -> Group:
         parts.append(_speed_ups(record))
     if record.memory:
         parts.append(_memory(record))
+    parts += [_limit(record, variant) for variant in record.variants if variant in record.limits]
     parts += [Text(f"{warning.kind}: {warning.text}", style="yellow") for warning in record.warnings]
     return Group(*parts)
 
@@ -94,6 +95,19 @@ def _speed_ups(record: CostRecord) -> Table:
         interval = f"{found.low:.3f} – {found.high:.3f}" if known else (found.reason or "")
         table.add_row(found.measure, found.variant, f"{found.ratio:.3f}x", interval, str(found.pairs))
     return table
+
+
+def _limit(record: CostRecord, variant: str) -> Text:
+    """How far from the machine's limit a variant runs."""
+    bound, work = record.limits[variant], record.work[variant]
+    share = record.workload.frames / work.frames
+    measured = record.summaries[variant]["end-to-end"].median
+    return Text(
+        f"{variant}: its {work.flops * share:.3g} operations for {record.workload.frames} frames need at least "
+        f"{seconds(bound.fused * share)} at this machine's rates with everything fused, "
+        f"{seconds(bound.single * share)} operation by operation; that is {bound.single * share / measured:.0%} of the "
+        f"time it takes" + (f" (not counted: {', '.join(work.uncounted)})" if work.uncounted else "")
+    )
 
 
 def _memory(record: CostRecord) -> Table:
