@@ -144,6 +144,9 @@ class MethodSpec(Document):
     """Extra of thbench that it needs, e.g. `torch`."""
     flops: str | None = None
     """`module:callable` that offers its networks for counting operations; see `thbench.cost.offer`."""
+    trainers: Mapping[str, str] = {}
+    """Preset to `module:callable`, called as `trainer(order)` with a `thbench.training.order.Order`; presets that are
+    not here are not trained here."""
 
     @field_validator("presets")
     @classmethod

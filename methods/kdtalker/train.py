@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
     from thbench.training.order import Order
 
-RECIPE = Recipe(steps=4000, learning_rate=1e-3, warm_up=100, last_rate=0.02, average=0.998, betas=(0.95, 0.999))
-AUDIO_RECIPE = Recipe(steps=700, learning_rate=2e-3, warm_up=50, last_rate=0.02, average=0.995)
+RECIPE = Recipe(steps=1500, learning_rate=1e-3, warm_up=100, last_rate=0.02, average=0.998, betas=(0.95, 0.999))
+AUDIO_RECIPE = Recipe(steps=400, learning_rate=2e-3, warm_up=50, last_rate=0.02, average=0.995)
 ABOUT = About(
     "KDTalker mini",
     "Yang et al., arXiv 2503.12963; sizes are the project's own",

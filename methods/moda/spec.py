@@ -25,4 +25,5 @@ MODA = MethodSpec(
     presets=("mini", "paper"),
     paper="Li et al., MoDA: Multi-modal Diffusion Architecture for Talking Head Generation, arXiv 2507.03256, 2025",
     extra="torch",
+    trainers={"mini": "thbench_methods.moda.train:train"},
 )

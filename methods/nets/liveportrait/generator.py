@@ -81,7 +81,9 @@ class SpadeGenerator(nn.Module):
         widths = [2 * width, *(width // 2**n for n in range(up_blocks - 1)), *[block_expansion] * (up_blocks > 0)]
         for number, (inputs, outputs) in enumerate(pairwise(widths)):
             self.add_module(f"up_{number}", SpadeResidualBlock(inputs, outputs, width, shared_width))
-        self.conv_img = nn.Sequential(nn.Conv2d(widths[-1], (3 + blend) * upscale**2, 3, padding=1), nn.PixelShuffle(upscale))
+        self.conv_img = nn.Sequential(
+            nn.Conv2d(widths[-1], (3 + blend) * upscale**2, 3, padding=1), nn.PixelShuffle(upscale)
+        )
 
     def forward(self, feature: Tensor, moved: Tensor | None = None) -> Tensor:
         """Return frames.

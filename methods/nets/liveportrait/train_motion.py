@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from thbench_methods.nets.liveportrait.motion import MotionExtractor
     from torch import Tensor
 
-RECIPE = Recipe(steps=1500, learning_rate=2e-3, warm_up=100, last_rate=0.01, average=0.995, weight_decay=0.02)
+RECIPE = Recipe(steps=700, learning_rate=2e-3, warm_up=100, last_rate=0.01, average=0.995, weight_decay=0.02)
 BATCH = 32
 DEGREES = 30.0
 """An error of so many degrees weighs as much as one of a whole unit."""
