@@ -100,6 +100,8 @@ def area_under_curve(features: NDArray[np.float64], people: Sequence[str], *, re
     drawn = [
         _area(level, a == b, np.where(a == b, counts[a], counts[a] * counts[b]).astype(np.float64))
         for counts in resample_counts(len(names), resamples, 0)
+        # One person alone is in no pair of two people.
+        if np.count_nonzero(counts) > 1
     ]
     return _interval(value, drawn)
 
