@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from net_helpers import filled
 
-from thbench.backbones.arcface import IResNet
+from thbench.backbones.arcface import LAYERS, IResNet
 from thbench.backbones.batches import FixedBatches, batch_for, in_fixed_batches
+from thbench.backbones.inception import InceptionFID
+from thbench.backbones.lpips import LPIPS
+from thbench.backbones.modes import prepare
+from thbench.backbones.syncnet import SyncNet
+from thbench.metrics import csim, fid, lpips, lse
 
 
 @pytest.fixture(scope="module")
@@ -65,3 +71,23 @@ def test_nothing_has_no_features() -> None:
 )
 def test_larger_frames_come_in_smaller_batches(height: int, width: int, batch: int) -> None:
     assert batch_for(height, width) == batch
+
+
+@pytest.mark.parametrize("batch", [1, 7, 64])
+def test_no_digit_of_any_metric_depends_on_the_batch(batch: int) -> None:
+    """Features of real networks, not of stand-ins: their convolutions round by the size of what they are given."""
+    random = np.random.default_rng(0)
+    images = random.integers(0, 256, (9, 64, 64, 3)).astype(np.uint8)
+    faces = random.integers(0, 256, (9, 112, 112, 3)).astype(np.uint8)
+    embedder = prepare(filled(lambda: IResNet(LAYERS["iresnet18"])), "exact")
+    assert np.array_equal(csim.embed(embedder, faces, batch), csim.embed(embedder, faces))
+    perceptual = prepare(filled(lambda: LPIPS("alex")), "exact")
+    distances = [lpips.distances(perceptual, images, images[::-1].copy(), of) for of in (batch, None)]
+    assert torch.equal(*distances)
+    inception = prepare(filled(InceptionFID), "exact")
+    whole, parts = (fid.features(inception, torch.from_numpy(images), "pytorch-fid", of) for of in (8, batch))
+    assert torch.equal(whole, parts)
+    lips = prepare(filled(SyncNet), "exact")
+    frames, sound = random.integers(0, 256, (16, 224, 224, 3)).astype(np.uint8), np.zeros(16 * 640, np.int16)
+    embeddings = [lse.clip_embeddings(lips, frames, sound, of)[0] for of in (batch, 32)]
+    assert torch.equal(*embeddings)

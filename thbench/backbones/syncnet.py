@@ -112,7 +112,8 @@ class LipTower(nn.Module):
     """
 
     WINDOWS = 4
-    """Windows at a time: fewer leave the convolutions too small, more leave the cache."""
+    """Windows at a time: fewer leave the convolutions too small, more leave the cache. A caller that gives a clip in
+    parts makes all but the last a multiple of it: a convolution may round differently for another number of windows."""
 
     def __init__(self, layers: nn.Module) -> None:
         """Take over the weights.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import torch
 
-from thbench.backbones.batches import BATCH, in_fixed_batches
+from thbench.backbones.batches import BATCH, FixedBatches
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,13 +50,15 @@ def embed(
     Args:
         network: ArcFace in evaluation mode.
         faces: Shape (N, 112, 112, 3), RGB, N at least 1.
-        batch: Faces at a time.
+        batch: Faces prepared at a time; the network always runs on as many, so that no digit depends on it.
 
     Returns:
         Shape (N, 512).
     """
-    embeddings = in_fixed_batches(network, prepare(faces), batch).double().numpy()
-    return unit(embeddings)
+    batches = FixedBatches(network)
+    for start in range(0, len(faces), batch):
+        batches.add(prepare(faces[start : start + batch]))
+    return unit(batches.finish().double().numpy())
 
 
 def unit(embeddings: NDArray[np.floating]) -> NDArray[np.float64]:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+import torch
+
 from thbench.backbones import resize
 from thbench.backbones.batches import BATCH, FixedBatches
 from thbench.backbones.inception import InceptionFID
@@ -17,8 +19,6 @@ from thbench.errors import MediaError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-
-    import torch
 
 SIZE = (InceptionFID.INPUT_SIZE, InceptionFID.INPUT_SIZE)
 
@@ -73,13 +73,13 @@ def prepare(frames: torch.Tensor, tool: str) -> torch.Tensor:
 def features(
     network: Callable[[torch.Tensor], torch.Tensor], frames: Iterable[torch.Tensor], tool: str, batch: int = BATCH
 ) -> torch.Tensor:
-    """Return pool3 features of frames, the same for any order and grouping.
+    """Return pool3 features of frames, the same for any order and batch.
 
     Args:
         network: InceptionFID in evaluation mode.
         frames: Each of shape (H, W, 3), uint8 RGB; sizes may differ.
         tool: A name of `PREPARATIONS`.
-        batch: Frames per run of the network.
+        batch: Frames prepared at a time; the network always runs on as many, so that no digit depends on it.
 
     Returns:
         Shape (frames, 2048), float32.
@@ -88,9 +88,14 @@ def features(
         MediaError: There is no frame.
         UsageError: No tool has this name.
     """
-    batches = FixedBatches(network, batch)
+    batches, waiting = FixedBatches(network), []
     for frame in frames:
-        batches.add(prepare(frame[None], tool))
+        waiting.append(prepare(frame[None], tool))
+        if len(waiting) == batch:
+            batches.add(torch.cat(waiting))
+            waiting = []
+    if waiting:
+        batches.add(torch.cat(waiting))
     if not batches.count:
         raise MediaError("there is no frame to compute FID features from")
     return batches.finish()

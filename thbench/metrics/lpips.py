@@ -36,7 +36,8 @@ def distances(
         network: LPIPS in evaluation mode.
         generated: Shape (N, H, W, 3), RGB, N at least 1.
         reference: The same shape.
-        batch: Pairs at a time; None chooses by the size of the frames.
+        batch: Pairs prepared at a time, None for as many as the network runs on; these depend on the size of the frames
+            alone, so that no digit depends on `batch`.
 
     Returns:
         Shape (N,).
@@ -53,8 +54,9 @@ def distances(
             f"LPIPS needs frames of at least {SMALLEST_SIDE}x{SMALLEST_SIDE}; "
             f"these are {generated.shape[2]}x{generated.shape[1]}"
         )
-    batch = batch or batch_for(*generated.shape[1:3])
-    batches = FixedBatches(lambda pairs: network(pairs[:, 0], pairs[:, 1]), batch)
+    together = batch_for(*generated.shape[1:3])
+    batch = batch or together
+    batches = FixedBatches(lambda pairs: network(pairs[:, 0], pairs[:, 1]), together)
     for start in range(0, len(generated), batch):
         part = slice(start, start + batch)
         batches.add(torch.stack((prepare(generated[part]), prepare(reference[part])), dim=1))

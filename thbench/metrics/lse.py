@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 
 from thbench.backbones.mfcc import mfcc
-from thbench.backbones.syncnet import MFCC_WINDOW, WINDOW
+from thbench.backbones.syncnet import MFCC_WINDOW, WINDOW, LipTower
 from thbench.errors import MediaError
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ def clip_embeddings(
         network: SyncNet.
         frames: Shape (T, 224, 224, 3), BGR, 25 per second.
         audio: Shape (samples,), 16 kHz, not scaled, beginning with the first frame.
-        chunk: Windows at a time; changes the memory needed, not the result beyond rounding.
+        chunk: Windows at a time, rounded up to a multiple of four; changes the memory needed and no digit.
 
     Returns:
         Embeddings of picture and sound, each of shape (windows, 1024), on the CPU.
@@ -164,6 +164,7 @@ def clip_embeddings(
         MediaError: The clip is too short for a window.
     """
     count = window_count(len(frames), len(audio))
+    chunk = -(-chunk // LipTower.WINDOWS) * LipTower.WINDOWS
     pieces = [network.lips_of_clip(piece).cpu() for piece in _pieces(frames, count, chunk)]
     return torch.cat(pieces), network.audio(audio_windows(audio, count)).cpu()
 
