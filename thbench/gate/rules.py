@@ -85,6 +85,11 @@ smallest = 0.05
 optional = true
 
 [[rule]]
+metric = "time/processor"  # holds on a busy machine, but sees no waiting and no GPU
+smallest = 0.05
+optional = true
+
+[[rule]]
 metric = "memory/allocated"
 smallest = 0.05
 optional = true
