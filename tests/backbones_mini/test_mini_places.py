@@ -1,4 +1,4 @@
-"""Upright squares about parts of a face: geometry against known similarity maps, cuts against pictures made by formula."""
+"""Upright squares about parts of a face: geometry against known maps, cuts against pictures made by formula."""
 
 from __future__ import annotations
 

@@ -133,9 +133,7 @@ class MiniObserver:
         rows = self._generated.rows()
         share = float(np.isfinite(rows).all(axis=1).mean()) if len(rows) else 0.0
         if share < LEAST_SHARE:
-            lack = Missing(
-                f"{share:.0%} of the frames show a head as synth-heads does; these networks know no other"
-            )
+            lack = Missing(f"{share:.0%} of the frames show a head as synth-heads does; these networks know no other")
             return dict.fromkeys(self._wanted, lack)
         ours, theirs = track_of(rows), track_of(self._reference.rows())
         sync = self._scored(clip) if self._lips is not None else Missing("not asked for")

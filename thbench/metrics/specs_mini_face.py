@@ -1,4 +1,4 @@
-"""Specs of lip sync, head pose, blinks and landmarks on the project's own small networks.
+"""Specs of head pose, blinks and landmarks on the project's own small face regressor.
 
 Their protocols begin with `mini` and the digest of the weights: other numbers than those of the published networks, and
 only for frames that one synthetic head fills as in synth-heads; other frames count as frames without a face.
@@ -11,11 +11,8 @@ from typing import Any
 from thbench.backbones.mini.digests import mark
 from thbench.spec import MetricSpec, Need
 
-_FACE = f"{mark('face')}/middle-square-area-or-bilinear-128/frames-with-presence>=0.5,most-of-all"
-_SYNC = (
-    f"{mark('sync')}/{_FACE}/upright-lips-48-by-nose-and-eyes/longest-stretch/25fps/16kHz-int16-mfcc/"
-    "15-shifts-either-way"
-)
+MINI_FACE = f"{mark('face')}/middle-square-area-or-bilinear-128/frames-with-presence>=0.5,most-of-all"
+"""How a mini metric finds the face."""
 _GAPS = "gaps<=5-frames-interpolated"
 
 
@@ -28,46 +25,14 @@ def _metric(*needs: Need, **fields: Any) -> MetricSpec:
     )
 
 
-def _sync(**fields: Any) -> MetricSpec:
-    return _metric(
-        "audio",
-        source="joonson/syncnet_python SyncNetInstance.py, on a small network trained on synth-heads",
-        unit=fields.pop("unit", "1"),
-        **fields,
-    )
-
-
 MINI_FACE_METRICS: tuple[MetricSpec, ...] = (
-    _sync(
-        name="lse-c/mini",
-        title="Lip-sync confidence (mini)",
-        direction="higher",
-        low=0,
-        protocol=f"{_SYNC}/median-less-minimum-of-mean-distances",
-    ),
-    _sync(
-        name="lse-d/mini",
-        title="Lip-sync distance (mini)",
-        direction="lower",
-        low=0,
-        protocol=f"{_SYNC}/minimum-of-mean-distances",
-    ),
-    _sync(
-        name="av-offset/mini",
-        title="Frames by which the sound leads the lips (mini; negative: lags)",
-        direction="closer-to-real",
-        unit="frames",
-        low=-15,
-        high=15,
-        protocol=f"{_SYNC}/15-minus-argmin",
-    ),
     _metric(
         name="pose-div/mini",
         title="Head-pose diversity (mini), mean over yaw, pitch and roll",
         direction="closer-to-real",
         unit="deg",
         low=0,
-        protocol=f"{_FACE}/mean-of-three-std/unwrapped/ddof0/{_GAPS}",
+        protocol=f"{MINI_FACE}/mean-of-three-std/unwrapped/ddof0/{_GAPS}",
         source="standard deviation of head-pose angles over time, on a small network trained on synth-heads",
     ),
     _metric(
@@ -78,7 +43,7 @@ MINI_FACE_METRICS: tuple[MetricSpec, ...] = (
         unit="deg",
         low=0,
         high=180,
-        protocol=f"{_FACE}/mean-abs-difference/frames-with-both-heads",
+        protocol=f"{MINI_FACE}/mean-abs-difference/frames-with-both-heads",
         source="average pose distance of PIRenderer (ICCV 2021), on a small network trained on synth-heads",
     ),
     _metric(
@@ -87,7 +52,7 @@ MINI_FACE_METRICS: tuple[MetricSpec, ...] = (
         direction="closer-to-real",
         unit="1/s",
         low=0,
-        protocol=f"{_FACE}/1-minus-mean-eyeBlink/0.6-of-running-p90-2s/2-12-frames-at-25fps/merge<=2/{_GAPS}",
+        protocol=f"{MINI_FACE}/1-minus-mean-eyeBlink/0.6-of-running-p90-2s/2-12-frames-at-25fps/merge<=2/{_GAPS}",
         source="DAWN (ICLR 2025), blinks per second, on a small network trained on synth-heads",
     ),
     _metric(
@@ -97,7 +62,7 @@ MINI_FACE_METRICS: tuple[MetricSpec, ...] = (
         direction="lower",
         unit="1",
         low=0,
-        protocol=f"{_FACE}/points-49-68/centred/mean-euclidean/inter-ocular/frames-with-both-heads",
+        protocol=f"{MINI_FACE}/points-49-68/centred/mean-euclidean/inter-ocular/frames-with-both-heads",
         source="Chen et al. (ECCV 2018), LMD, on a small network trained on synth-heads",
     ),
     _metric(
@@ -107,7 +72,7 @@ MINI_FACE_METRICS: tuple[MetricSpec, ...] = (
         direction="lower",
         unit="1",
         low=0,
-        protocol=f"{_FACE}/points-1-68/centred/mean-euclidean/inter-ocular/frames-with-both-heads",
+        protocol=f"{MINI_FACE}/points-1-68/centred/mean-euclidean/inter-ocular/frames-with-both-heads",
         source="Chen et al. (ECCV 2018), LMD, on a small network trained on synth-heads",
     ),
 )

@@ -31,7 +31,7 @@ WINDOWS = 20
 """Consecutive windows of each clip in a batch: more than the largest shift of the protocol."""
 RANGES = augment.Ranges(gain=0.2, mixing=0.04, offset=12.0, damage=0.08)
 """How far pictures are changed, all frames of a clip alike."""
-READING = 3.0
+READING = 8.0
 """Weight of the squared errors of the mouth, to that of contrast."""
 LONGEST_SILENCE = 10
 """Frames of silence that may stand in place of a clip's first sound."""
@@ -187,7 +187,7 @@ TRIAL = Trial(
         " opening and coefficients of the mouth in the five frames, read off both embeddings by one linear layer,"
         f" weight {READING:g}"
     ),
-    recipe=Recipe(steps=400, learning_rate=2e-3, warm_up=20, average=0.98),
+    recipe=Recipe(steps=1000, learning_rate=2e-3, warm_up=20, average=0.99),
     every=1,
     task=SyncTask,
     network=MiniSync,
