@@ -37,6 +37,8 @@ class FakeDevice:
     has_events: bool = True
     log: list[str] = field(default_factory=list)
     peak: int = 0
+    title: str = "a made device"
+    versions: dict[str, str] = field(default_factory=lambda: {"cuda": "99.9"})
 
     def synchronise(self) -> None:
         self.log.append("synchronise")

@@ -41,6 +41,7 @@ def cuda(count: int = 2, available: bool = True) -> Any:
         max_memory_reserved=lambda index: 200 + index,
         memory_allocated=lambda index: 50 + index,
         mem_get_info=lambda index: (1000, 4000),
+        get_device_name=lambda index: f"GPU model {index}",
     )
 
 
@@ -61,6 +62,15 @@ def test_peaks_are_those_of_the_allocator_and_of_the_whole_gpu() -> None:
     assert fake.log == [("reset", 0), ("synchronize", 0)]
     assert device.peaks() == Bytes(allocated=100, reserved=200, device=3000)
     assert (device.in_use(), device.held()) == (3000, 50)
+
+
+def test_a_gpu_says_what_it_is() -> None:
+    device = CudaDevice("cuda:1", cuda(), "13.0")
+    assert device.title == "GPU model 1"
+    assert device.versions["cuda"] == "13.0"
+    assert CudaDevice("cuda:1", cuda()).versions.get("cuda") is None
+    assert HostDevice().title
+    assert HostDevice().versions == {}
 
 
 @pytest.mark.parametrize(

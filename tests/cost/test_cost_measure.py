@@ -45,6 +45,8 @@ def test_cold_first_steady_and_end_to_end_are_apart() -> None:
     assert found["frame"].mean == pytest.approx(0.25)
     assert found["step/denoise"].mean == pytest.approx(1.5)
     assert [t.kind for t in record.trials].count("warm-up") == 2
+    assert (record.conditions.device, record.conditions.device_name) == ("fake:0", "a made device")
+    assert record.conditions.cuda == "99.9"
 
 
 def test_the_speed_up_is_the_scripted_one() -> None:

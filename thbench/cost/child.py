@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from thbench.cost.device import open_device
-from thbench.cost.host import busy_core_seconds, nvidia_driver, own_core_seconds, tree_rss
+from thbench.cost.host import busy_core_seconds, own_core_seconds, tree_rss
 from thbench.cost.memory import allocations_by_stage, largest, peaks_by_stage, repeated
 from thbench.cost.record import Bytes, MemoryTrial, Protocol, Trial, TrialKind
 from thbench.cost.watch import Clocks, watch
@@ -200,14 +200,10 @@ def _trial(job: Job, target: Target, kind: TrialKind, taken: Taken, round_: int 
 
 def _facts(device: Device) -> dict[str, Any]:
     """What only the measuring process knows."""
-    facts: dict[str, Any] = {"device": device.name}
+    facts: dict[str, Any] = {"device": device.name, "device_name": device.title, **device.versions}
     torch = sys.modules.get("torch")
     if torch is not None:
         facts["threads"] = torch.get_num_threads()
-        if device.has_events:
-            facts["device_name"] = torch.cuda.get_device_name(device.name)
-            facts["cuda"] = torch.version.cuda
-            facts["driver"] = nvidia_driver()
     if hasattr(os, "sched_getaffinity"):
         facts["affinity"] = tuple(sorted(os.sched_getaffinity(0)))
     return facts

@@ -10,11 +10,13 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, Protocol
 
+from thbench.cost.host import nvidia_driver
 from thbench.cost.record import Bytes
 from thbench.errors import UsageError
+from thbench.run.environment import cpu_model
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 
 class Device(Protocol):
@@ -28,6 +30,16 @@ class Device(Protocol):
     @property
     def has_events(self) -> bool:
         """Whether marks carry the device's own time."""
+        ...
+
+    @property
+    def title(self) -> str:
+        """Model of the processor or GPU."""
+        ...
+
+    @property
+    def versions(self) -> Mapping[str, str]:
+        """What drives it: `cuda` and `driver`, as far as there is such a thing."""
         ...
 
     def synchronise(self) -> None:
@@ -68,6 +80,16 @@ class HostDevice:
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
         self._clock = clock
 
+    @property
+    def title(self) -> str:
+        """Processor model."""
+        return cpu_model()
+
+    @property
+    def versions(self) -> Mapping[str, str]:
+        """Nothing but the system drives a CPU."""
+        return {}
+
     def synchronise(self) -> None:
         """Nothing runs on behind the caller's back."""
 
@@ -98,12 +120,13 @@ class CudaDevice:
 
     has_events = True
 
-    def __init__(self, name: str, cuda: Any) -> None:
+    def __init__(self, name: str, cuda: Any, version: str | None = None) -> None:
         """Take hold of a GPU.
 
         Args:
             name: E.g. `cuda` or `cuda:1`.
             cuda: The module `torch.cuda`, or what stands for it in a test.
+            version: CUDA version of torch.
 
         Raises:
             UsageError: There is no such GPU.
@@ -117,6 +140,18 @@ class CudaDevice:
             raise UsageError(f"device {name!r} is asked for, but there are {count} GPUs; count from cuda:0")
         self.name = f"cuda:{self._index}"
         self._cuda = cuda
+        self._version = version
+
+    @property
+    def title(self) -> str:
+        """GPU model."""
+        return str(self._cuda.get_device_name(self._index))
+
+    @property
+    def versions(self) -> Mapping[str, str]:
+        """CUDA version of torch, and version of the driver."""
+        known = {"cuda": self._version, "driver": nvidia_driver()}
+        return {name: version for name, version in known.items() if version is not None}
 
     def synchronise(self) -> None:
         """Wait for all streams of the GPU."""
@@ -165,5 +200,5 @@ def open_device(name: str) -> Device:
     if name.partition(":")[0] == "cuda" and (":" not in name or name.partition(":")[2].isdigit()):
         import torch
 
-        return CudaDevice(name, torch.cuda)
+        return CudaDevice(name, torch.cuda, torch.version.cuda)
     raise UsageError(f"device is {name!r}; it must be cpu, cuda or cuda:N")

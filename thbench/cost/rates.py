@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import torch
 
 from thbench.cost.counted import Bound, MachineRates
-from thbench.run.environment import cpu_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -109,4 +108,4 @@ def _best(work: Callable[[], object], device: Device, clock: Callable[[], float]
 
 def device_title(device: Device) -> str:
     """Model of the processor or GPU."""
-    return cpu_model() if device.name == "cpu" else str(torch.cuda.get_device_name(device.name))
+    return device.title

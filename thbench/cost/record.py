@@ -167,8 +167,6 @@ class Trial(Document):
     samples: Mapping[str, tuple[float, ...]] = {}
     """`frame`: seconds between successive frames; `step/NAME`: between successive steps of a stage, by the device's
     events where it has them."""
-    hits: Mapping[str, int] = {}
-    """Kind of step to how often it ran, as an accelerated method reports it."""
 
 
 class Bytes(Document):
