@@ -113,6 +113,11 @@ def _spread(tolerance: Expectation) -> Row:
 _LENGTHS = ("sound-delay", "wrong-sound", "blur", "jpeg", "repeats", "jitter", "smoothing")
 _LIPS_IGNORE = ("mouth-gain", "pose-gain", "blink-removal", "colour")
 
+_BLINK_RATE = {
+    **_DEAF,
+    "blink-removal": FALLS,
+    **_all(("pose-gain", "mouth-gain", "colour", "jitter", "slow-blinks"), ignores(0.125)),
+}
 _BEATS = {"wrong-sound": FALLS, "colour": ignores(0.1)}
 
 _DAMAGE = ("blur", "noise", "jpeg")
@@ -134,12 +139,14 @@ _SYNC_IGNORES = _all(("sound-delay", *_LIPS_IGNORE), ignores(1.0))
 _LSE_C = {"wrong-sound": FALLS, **_SYNC_IGNORES}
 _LSE_D = {"wrong-sound": RISES, **_SYNC_IGNORES}
 _AV_OFFSET = {"sound-delay": FALLS, **_all(_LIPS_IGNORE, ignores(1.0))}
-_FRECHET_VIDEO = ("16", "32", "disco", "latentsync", "styleganv-16f", "videogpt-16f")
+_FRECHET_VIDEO = ("16", "32", "disco", "latentsync", "mini", "styleganv-16f", "videogpt-16f")
 _LSE_TRACKS = ("joonson", "shared-faces", "wav2lip-lrs")
 _IDENTITIES = (
     "iresnet/mediapipe-5pt/portrait",
     "iresnet/mediapipe-5pt/same-frame",
     "iresnet/whole-frame/same-frame",
+    "mini/whole-frame/portrait",
+    "mini/whole-frame/same-frame",
     "w600k-r50/mediapipe-5pt/portrait",
     "w600k-r50/mediapipe-5pt/same-frame",
 )
@@ -171,6 +178,7 @@ EXPECTATIONS: Mapping[str, Row] = MappingProxyType(
         "m-lmd/centred": _mouth(0.5),
         "m-lmd/atvgnet": _mouth(10.0),
         "m-lmd/interocular": _mouth(0.01),
+        "m-lmd/mini": _mouth(0.01),
         "m-lmd/plain": _mouth_and_head(0.5),
         "m-lmd/vico": _mouth_and_head(0.5),
         "m-lmd/thm68": _mouth_and_head(0.5 * 20 / 68),
@@ -181,6 +189,7 @@ EXPECTATIONS: Mapping[str, Row] = MappingProxyType(
         },
         "f-lmd/eat": _face(0.5),
         "f-lmd/interocular": _face(0.01),
+        "f-lmd/mini": _face(0.01),
         "f-lmd/thm": {**_face(0.5), "jitter": RISES},
         "akd/mediapipe68": {**_face(0.5), "jitter": RISES},
         "landmark-jitter": {
@@ -196,7 +205,9 @@ EXPECTATIONS: Mapping[str, Row] = MappingProxyType(
         "apd/mediapipe-deg": _pose_error(1.0),
         "apd/mediapipe-rad": _pose_error(0.0175),
         "apd/geodesic-deg": _pose_error(1.0),
+        "apd/mini": _pose_error(1.0),
         "pose-div/deg": _spread(ignores(1.0)),
+        "pose-div/mini": _spread(ignores(1.0)),
         "pose-div/yaw-deg": _spread(ignores(1.0)),
         "pose-div/pitch-deg": _spread(ignores(1.0)),
         "pose-div/roll-deg": _spread(ignores(1.0)),
@@ -218,11 +229,8 @@ EXPECTATIONS: Mapping[str, Row] = MappingProxyType(
             "smoothing": FALLS,
             **_all(("mouth-gain", "blink-removal", "colour"), ignores_share(0.1)),
         },
-        "blink-rate": {
-            **_DEAF,
-            "blink-removal": FALLS,
-            **_all(("pose-gain", "mouth-gain", "colour", "jitter", "slow-blinks"), ignores(0.125)),
-        },
+        "blink-rate": _BLINK_RATE,
+        "blink-rate/mini": _BLINK_RATE,
         "blink-duration": {
             **_DEAF,
             "slow-blinks": RISES,
@@ -241,8 +249,8 @@ EXPECTATIONS: Mapping[str, Row] = MappingProxyType(
         "beat-align/lift": _BEATS,
         "beat-align/chance": {"sound-delay": ignores(0.1), "colour": ignores(0.1)},
         "beat-align/motion-beats": {**_DEAF, "smoothing": FALLS, "pose-gain": ignores(0.125)},
-        **_family("fid", ("clean-fid", "pytorch-fid", "torch-fidelity", "torchmetrics"), _FID),
-        **_family("kid", ("clean-fid", "pytorch-fid", "torch-fidelity"), _FID),
+        **_family("fid", ("clean-fid", "mini", "pytorch-fid", "torch-fidelity", "torchmetrics"), _FID),
+        **_family("kid", ("clean-fid", "mini", "pytorch-fid", "torch-fidelity"), _FID),
         **_family("fvd", _FRECHET_VIDEO, _FVD),
         **_family("lpips", ("alex", "vgg"), _LPIPS),
         **_family("csim", _IDENTITIES, _CSIM),
