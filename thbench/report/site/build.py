@@ -18,7 +18,7 @@ from thbench.report.site.comparing import compare_runs
 from thbench.report.site.data import Cards, Claims, ClipTable, Comparison, Media, SiteData
 from thbench.report.site.media import collect_media
 from thbench.report.site.names import slug
-from thbench.run.files import write_atomically
+from thbench.run.files import WriteError, reason_of, write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -117,7 +117,7 @@ def write_data(data: SiteData, folder: Path) -> None:
     shutil.rmtree(folder / CLIPS, ignore_errors=True)
     (folder / CLIPS).mkdir(parents=True, exist_ok=True)
     for variant, table in data.clips.items():
-        write_atomically(folder / CLIPS / f"{slug(variant)}.json", table.model_dump_json() + "\n")
+        _put(folder / CLIPS / f"{slug(variant)}.json", table.model_dump_json() + "\n")
     for name, document in zip(DATA_FILES, (data.cards, data.claims, data.media, data.comparison), strict=True):
         if document is None:
             (folder / name).unlink(missing_ok=True)
@@ -136,13 +136,29 @@ def write_pages(data: SiteData, folder: Path) -> int:
 
     shutil.rmtree(folder / "site" / "methods", ignore_errors=True)
     (folder / "site" / "methods").mkdir(parents=True, exist_ok=True)
-    for stale in ("videos.html", "compare.html"):
+    for stale in ("videos.html", "compare.html", "papers.html"):
         (folder / "site" / stale).unlink(missing_ok=True)
     count = 0
     for name, text in pages_of(data):
-        write_atomically(folder / name, text)
+        _put(folder / name, text)
         count += name.endswith(".html")
     return count
+
+
+def _put(path: Path, text: str) -> None:
+    """Replace a file that can be made again at any time: whole or not at all, without waiting for the disk.
+
+    Raises:
+        WriteError: It cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.new")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        raise WriteError(
+            f"cannot write {path}: {reason_of(error)}; make room or rights there, then try again"
+        ) from error
 
 
 def read_data(folder: Path) -> SiteData:

@@ -227,5 +227,5 @@ class SiteData(Document):
     """Videos."""
     comparison: Comparison | None = None
     """This run beside another."""
-    papers: tuple[str, ...] = ()
-    """Methods whose published tables are shown."""
+    papers: bool = True
+    """Whether the published tables are shown; they come with thbench."""

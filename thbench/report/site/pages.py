@@ -13,6 +13,7 @@ from thbench._version import __version__
 from thbench.report import prose
 from thbench.report.digits import format_interval, format_value
 from thbench.report.grid import ARROWS, DASH, clean
+from thbench.report.published import beside, published, published_methods
 from thbench.report.site import curves
 from thbench.report.site.board import TOLD, board_of, reasons_by_column
 from thbench.report.site.comparing import comparison_view
@@ -56,9 +57,13 @@ def pages_of(data: SiteData) -> Iterator[tuple[str, str]]:
             yield row.href, _render("method.html", about, root="../../", here="method", view=view)
     if data.media.scenes:
         yield "site/videos.html", _render("videos.html", about, root="../", here="videos")
+    if data.papers:
+        papers = {name: published(name) for name in published_methods()}
+        rows = {name: tuple(beside(name, data.leaderboard, f"the suite {data.leaderboard.name!r}")) for name in papers}
+        yield "site/papers.html", _render("papers.html", about, root="../", here="papers", papers=papers, beside=rows)
     if data.comparison is not None:
-        beside = comparison_view(data.comparison)
-        yield "site/compare.html", _render("compare.html", about, root="../", here="compare", view=beside)
+        deltas = comparison_view(data.comparison)
+        yield "site/compare.html", _render("compare.html", about, root="../", here="compare", view=deltas)
 
 
 def _about(data: SiteData) -> dict[str, Any]:

@@ -24,7 +24,6 @@
       for (const video of this.videos) {
         video.removeAttribute("controls");
         video.muted = true;
-        video.preload = "auto";
         video.addEventListener("click", () => this.toggle());
       }
       this.lead = this.videos[0];
@@ -36,7 +35,6 @@
       this.find(".speed").addEventListener("change", (event) => this.pace(Number(event.target.value)));
       this.find(".sound").addEventListener("change", (event) => this.listen(Number(event.target.value)));
       this.find(".seek").addEventListener("input", (event) => this.seek((event.target.value / 1000) * this.length));
-      this.section.addEventListener("keydown", (event) => this.key(event));
       if (this.picture) this.picture.addEventListener("click", (event) => this.point(event));
     }
 
@@ -44,8 +42,22 @@
       return Number.isFinite(this.lead.duration) ? this.lead.duration : Number(this.section.dataset.seconds);
     }
 
+    // Every video whole and with its length known. Simple web servers cannot send parts of a file, and then a browser
+    // cannot jump; a whole file in memory can. Pages from files may not fetch, but need not.
+    load() {
+      this.loading ??= Promise.all(this.videos.map(async (video) => {
+        if (location.protocol.startsWith("http")) {
+          try {
+            video.src = URL.createObjectURL(await (await fetch(video.src)).blob());
+          } catch { /* the address itself will do */ }
+        }
+        await this.ready(video);
+      }));
+      return this.loading;
+    }
+
     key(event) {
-      if (event.target.closest("select, summary, a, .chips") || event.ctrlKey || event.metaKey || event.altKey) return;
+      if (event.target.closest("select, summary, a, input:not(.seek)") || event.ctrlKey || event.metaKey || event.altKey) return;
       const range = event.target.closest(".seek");
       if (event.key === " " && !event.target.closest("button")) this.toggle();
       else if (event.key === "ArrowLeft" && !range) this.step(-1);
@@ -80,9 +92,10 @@
 
     async play() {
       for (const other of scenes) if (other !== this) other.stop();
-      if (this.lead.ended || this.lead.currentTime >= this.length - 0.5 / this.fps) this.seek(0);
+      if (this.lead.ended || this.lead.currentTime >= this.length - 0.75 / this.fps) await this.seek(0);
       this.playing = true;
       this.find(".play").textContent = "Pause";
+      await this.load();
       await Promise.all(this.videos.map((video) => this.ready(video)));
       if (!this.playing) return;
       this.pace(this.speed);
@@ -110,20 +123,17 @@
       this.draw();
     }
 
-    step(frames) {
+    async step(frames) {
       this.stop();
+      await this.load();
       const frame = Math.floor(this.lead.currentTime * this.fps + 1e-3);
-      this.seek((frame + frames + 0.5) / this.fps);
+      await this.seek((frame + frames + 0.5) / this.fps);
     }
 
-    seek(seconds) {
+    async seek(seconds) {
+      await this.load();
       const time = Math.min(Math.max(seconds, 0), Math.max(this.length - 0.5 / this.fps, 0));
-      for (const video of this.videos) {
-        if (video.readyState === HTMLMediaElement.HAVE_NOTHING) {
-          video.addEventListener("loadedmetadata", () => { video.currentTime = time; }, { once: true });
-          video.load();
-        } else video.currentTime = time;
-      }
+      for (const video of this.videos) video.currentTime = time;
       this.draw(time);
     }
 
@@ -162,5 +172,13 @@
   }
 
   const scenes = [...document.querySelectorAll(".scene")].map((section) => new Scene(section));
+  let current = scenes[0];
+  const choose = (event) => {
+    const section = event.target.closest && event.target.closest(".scene");
+    if (section) current = scenes.find((scene) => scene.section === section);
+  };
+  document.addEventListener("focusin", choose);
+  document.addEventListener("pointerdown", choose);
+  document.addEventListener("keydown", (event) => current && current.key(event));
   window.thbenchScenes = scenes;
 })();

@@ -1,0 +1,65 @@
+"""Refreshes the committed report of the mini suite, and its table in the README between two marks.
+
+Given a run folder, the report is made from that run; without one, its files are made again from the data beside them,
+which is what a change of their look needs.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from thbench.cli import main as thbench
+from thbench.report.grid import lay_out
+from thbench.report.markdown import escape
+from thbench.report.reading import read_leaderboard
+from thbench.report.site.build import read_data, write_data, write_pages
+from thbench.report.write import write_files
+
+ROOT = Path(__file__).resolve().parent.parent
+REPORT = ROOT / "reports" / "mini"
+README = ROOT / "README.md"
+BEGIN, END = "<!-- result of the mini suite: made by make reports -->", "<!-- end of the result -->"
+SHOWN = ("lse-c/shared-faces", "lip-audio-corr", "csim/w600k-r50/mediapipe-5pt/portrait", "lpips/alex", "ssim")
+MORE = ("m-lmd/eat", "apd/geodesic-deg", "pose-div/deg")
+
+
+def table() -> str:
+    """The headline metrics that have values, as a Markdown table with intervals."""
+    board = read_leaderboard(REPORT / "leaderboard.json")
+    filled = {id_ for row in board.rows for id_, cell in row.cells.items() if cell.value is not None}
+    columns = tuple(c for c in board.columns if c.id in filled and c.id in {*SHOWN, *MORE})
+    (grid,) = lay_out(board.model_copy(update={"columns": columns}), max(len(columns), len(board.rows))).grids
+    lines = ["| |" + "".join(f" {escape(h.name)} {h.arrow} |" for h in grid.heads), "|:--|" + "--:|" * len(grid.heads)]
+    for line in grid.lines:
+        entries = "".join(f" {e.value}<br><sub>{escape(e.interval)} {e.counts}</sub> |" for e in line.entries)
+        lines.append(f"| {escape(line.head.name)} |{entries}")
+    return "\n".join(lines)
+
+
+def readme() -> str:
+    """The README with the present result."""
+    text = README.read_text(encoding="utf-8")
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise SystemExit(f"README.md lacks the marks {BEGIN!r} and {END!r}; put them back")
+    return f"{before}{BEGIN}\n\n{table()}\n\n{END}{after}"
+
+
+def refresh(run: str | None) -> None:
+    """Make the report, then the README."""
+    if run is not None:
+        code = thbench(["report", run, "--out", str(REPORT), "--clips", "2"])
+        if code:
+            raise SystemExit(code)
+    else:
+        data = read_data(REPORT)
+        write_files(data.leaderboard, REPORT)
+        write_data(data, REPORT)
+        write_pages(data, REPORT)
+    README.write_text(readme(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    refresh(sys.argv[1] if len(sys.argv) > 1 else None)
