@@ -24,6 +24,7 @@ COMMANDS: Mapping[str, str] = {
     "run": "generate, evaluate, aggregate and report a suite",
     "eval": "evaluate existing videos against reference videos",
     "report": "write the leaderboard of a run again",
+    "paper": "the published tables of a method beside a run",
     "time": "latency and memory of a method, against itself unaccelerated",
     "flops": "operations, parameters and bytes of a method's networks",
     "compare": "paired differences of two runs, with intervals",
