@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from thbench.training.order import Order
 
-RECIPE = Recipe(steps=1500, learning_rate=1e-3, warm_up=100, last_rate=0.02, average=0.998)
+RECIPE = Recipe(steps=700, learning_rate=1e-3, warm_up=100, last_rate=0.02, average=0.998)
 ABOUT = About(
     "MoDA mini",
     "Li et al., arXiv 2507.03256; sizes are the project's own",
