@@ -35,9 +35,6 @@ smallest = 0.01
 relative = true
 window = 0.5
 [[rule]]
-metric = "lip-audio-offset"
-smallest = 40
-[[rule]]
 metric = "duration-error"
 smallest = 0.02
 direction = "same"
@@ -106,16 +103,11 @@ def test_planted_faults_of_quality_are_found(run: Callable[..., Path], tmp_path:
     late = judge(tmp_path, RULES, base, run("late", "shift3", 24))
     assert late.exit_code == 1
     assert "m-lmd/interocular" in {f.metric for f in late.findings if f.verdict == "regression"}
-    real = run("good", "reference", 24)
-    good = judge(tmp_path, RULES, base, real)
+    good = judge(tmp_path, RULES, base, run("good", "reference", 24))
     assert good.exit_code == 2
     assert {"psnr/pooled", "ssim", "m-lmd/interocular"} <= {
         f.metric for f in good.findings if f.verdict == "protocol-check"
     }
-    # Real lips say when the sound is late, as those that only follow the loudness cannot.
-    out_of_step = judge(tmp_path, RULES, real, run("out-of-step", "reference3", 24))
-    assert out_of_step.exit_code == 1
-    assert "lip-audio-offset" in {f.metric for f in out_of_step.findings if f.verdict == "regression"}
 
 
 @pytest.mark.full

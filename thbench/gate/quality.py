@@ -116,7 +116,7 @@ def measured_of(found: Contrast, *, relative: bool) -> Measured | str:
     if estimate.interval is None:
         return f"no interval: {estimate.reason}"
     scale = 1.0
-    if relative:
+    if relative and not estimate.interval.low == estimate.interval.high == 0:
         if not found.base:
             return "the limits are shares, and what they are shares of is 0 or unknown; write absolute ones"
         scale = abs(found.base)
