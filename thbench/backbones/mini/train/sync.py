@@ -187,7 +187,7 @@ TRIAL = Trial(
         " opening and coefficients of the mouth in the five frames, read off both embeddings by one linear layer,"
         f" weight {READING:g}"
     ),
-    recipe=Recipe(steps=1000, learning_rate=2e-3, warm_up=20, average=0.99),
+    recipe=Recipe(steps=800, learning_rate=2e-3, warm_up=20, average=0.99),
     every=1,
     task=SyncTask,
     network=MiniSync,
