@@ -31,7 +31,6 @@ RENDERER = About(
         "No perceptual and no adversarial loss: they need networks from elsewhere, or far more steps.",
         "The generator blends its picture with the portrait warped by the same deformation, which the published one does"
         " not: at this size and in so few steps it could not copy what does not move.",
-        "Begun from 360 steps of the same training without the blend, so that the command gives other numbers.",
     ),
 )
 MOTION = About(
