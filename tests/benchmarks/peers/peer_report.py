@@ -96,8 +96,8 @@ def page(sections: dict[str, list[str]], frames: int, clip: str, rates: dict[str
         "seconds of one thread unless they say wall. Loading of weights is left out on both sides, reading the videos "
         "is not (but for SSIM alone). The peers begin with the files that they take: PNG, JPEG and WAV made by ffmpeg. "
         "insightface gets the key points for nothing, and the crop of the SyncNet pipeline, its shot detection and its "
-        "re-encoding are not counted, because its detector finds no faces with random weights. `exact` and `fast` are the "
-        "modes of `thbench eval --mode`; metrics of the latter have names that end in `.fast`.",
+        "re-encoding are not counted, because its detector finds no faces with random weights. `exact` and `fast` are "
+        "the modes of `thbench eval --mode`; metrics of the latter have names that end in `.fast`.",
         "",
         f"Machine: {machine()}. Convolution rate (the floors): {rates['exact']:.0f} GFLOP/s float32, "
         f"{rates['fast']:.0f} bfloat16, one thread.",
