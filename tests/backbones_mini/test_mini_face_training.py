@@ -54,8 +54,8 @@ def pictures() -> Pictures:
 
 @pytest.fixture
 def plain(monkeypatch) -> None:
-    monkeypatch.setattr(augment, "recolour", lambda rng, frame: frame)
-    monkeypatch.setattr(augment, "damaged", lambda rng, frame: frame)
+    monkeypatch.setattr(augment, "recolour", lambda rng, frame, *_: frame)
+    monkeypatch.setattr(augment, "damaged", lambda rng, frame, *_: frame)
 
 
 def test_landmarks_lie_on_the_pictures_they_belong_to(pictures, plain) -> None:

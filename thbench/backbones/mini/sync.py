@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 SIDE = 48
 """Rows and columns that the lip tower sees."""
 _CELL = 2
+_MOTION = 4.0
+"""Enlargement of what changes within a window."""
 EMBEDDING = 128
 """Numbers of an embedding, which is not normalised."""
 
@@ -82,12 +84,15 @@ class MiniSync(nn.Module):
             Shape (N, T - 4, 128).
         """
         clips, count = frames.shape[0], frames.shape[1] - WINDOW + 1
-        cells = F.pixel_unshuffle((frames - 127.5) / 64, _CELL)
+        cells = F.pixel_unshuffle((frames - 127.5) / 64, _CELL).permute(0, 1, 3, 4, 2)
+        # Only the first layer of the published form looks along time: five frames are its channels. They are given as
+        # their mean and what is left, enlarged, for otherwise who speaks drowns what the mouth does.
+        five = [cells[:, delay : delay + count] for delay in range(WINDOW)]
+        mean = torch.stack(five).mean(dim=0)
+        parts = [mean, *((frame - mean) * _MOTION for frame in five)]
         if torch.is_autocast_enabled(cells.device.type):
-            cells = cells.to(torch.get_autocast_dtype(cells.device.type))
-        # Only the first layer of the published form looks along time: five frames are its channels.
-        cells = cells.permute(0, 1, 3, 4, 2)
-        windows = torch.cat([cells[:, delay : delay + count] for delay in range(WINDOW)], dim=-1)
+            parts = [part.to(torch.get_autocast_dtype(cells.device.type)) for part in parts]
+        windows = torch.cat(parts, dim=-1)
         features = self.lip_tower(windows.flatten(0, 1).permute(0, 3, 1, 2)).flatten(1)
         embedding: Tensor = self.lip_head(features)
         return embedding.reshape(clips, count, -1)
@@ -104,7 +109,7 @@ def _convolution(inputs: int, outputs: int, *shape: int | tuple[int, int]) -> It
 
 
 def _lip_layers() -> Iterator[nn.Module]:
-    yield from _convolution(3 * _CELL**2 * WINDOW, 64, 3, 2, 1)
+    yield from _convolution(3 * _CELL**2 * (1 + WINDOW), 64, 3, 2, 1)
     yield from _convolution(64, 96, 3, 1, 1)
     yield nn.MaxPool2d(2)
     yield from _convolution(96, 128, 3, 1, 1)
