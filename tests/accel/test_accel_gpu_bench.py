@@ -9,6 +9,8 @@ import pytest
 from thbench_methods.lightningcp import bench_gpu, tables
 from thbench_methods.lightningcp.published import TABLE_1, TABLE_2, TABLE_3
 
+from thbench.accel import ForegroundAttention, LightningCP
+
 BARS = {"base": 0.001, "LCP": 0.005, "DeepCache": 0.005}
 """Largest residual of what follows from the networks alone."""
 
@@ -63,9 +65,18 @@ def test_the_published_tables_are_whole_and_agree() -> None:
             assert abs(row.tflop - last[row.model].tflop) <= 0.041  # the two tables differ by 0.04 for Hallo
 
 
-@pytest.mark.parametrize(
-    "model", ["EchoMimic Acc", *(pytest.param(name, marks=pytest.mark.full) for name in ("Hallo", "EchoMimic"))]
-)
+def test_the_foreground_share_is_found_from_its_count() -> None:
+    counter = tables._Counter(bench_gpu.models("tiny")["echomimic"].offer("float32"))
+    side, keys = counter.side, (0,)
+    for cells in (0, 5, side * side):
+        share = cells / side**2
+        tflop = counter.tflop(LightningCP(keys, changes=(ForegroundAttention(tables._mask(share, side)),)))
+        assert counter.share_of(keys, tflop) == pytest.approx(share, abs=1e-6)
+    assert counter.share_of(keys, 0.0) == 0
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("model", ["Hallo", "EchoMimic", "EchoMimic Acc"])
 def test_operations_are_the_published_ones(model: str) -> None:
     rows = {(row.published.table, row.published.variant): row for row in tables.recomputed((model,))}
     assert len(rows) == 7
