@@ -29,6 +29,8 @@ sync_api = pytest.importorskip("playwright.sync_api", reason="needs the extra br
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on the path: apt-get install chromium")
 SERIOUS = {"serious", "critical"}
+ENOUGH = 50
+"""Pictures in 2.5 s from which a clock can be judged."""
 WAIT = 60_000
 """Milliseconds: a busy machine is slow, not wrong."""
 
@@ -100,6 +102,14 @@ def opened(browser: sync_api.Browser, url: str, *, width: int = 1280, **options:
     watched.page.on("request", lambda request: watched.requests.append(request.url))
     watched.page.goto(url, timeout=WAIT)
     return watched
+
+
+def until(page: sync_api.Page, condition: str) -> None:
+    """Wait for a condition; Playwright's own way evaluates text within the page, which its policy forbids."""
+    last = time.monotonic() + WAIT / 1000
+    while not page.evaluate(condition):
+        assert time.monotonic() < last, condition
+        page.wait_for_timeout(100)
 
 
 def names(page: sync_api.Page, body: str = "method") -> list[str]:
@@ -194,19 +204,22 @@ async (seconds) => {
 def test_videos_run_on_one_clock(browser: sync_api.Browser, served: str) -> None:
     watched = opened(browser, f"{served}site/videos.html")
     page = watched.page
-    page.wait_for_function("window.thbenchScenes && window.thbenchScenes.length")
+    until(page, "window.thbenchScenes && window.thbenchScenes.length")
     page.keyboard.press("ArrowRight")
-    page.wait_for_function(
-        "window.thbenchScenes[0].videos.every((v) => v.readyState >= 2 && !v.seeking && v.currentTime)"
-    )
+    until(page, "window.thbenchScenes[0].videos.every((v) => v.readyState >= 2 && !v.seeking && v.currentTime)")
     times = page.evaluate("window.thbenchScenes[0].videos.map((v) => v.currentTime)")
     assert max(times) == min(times) == pytest.approx(1.5 / 25, abs=1e-3), "one step is one frame, in every video"
     found = page.evaluate(DRIFT, 3.5)
     assert found["videos"] >= 5
-    assert found["at"] > 0.2 and len(found["seen"]) >= 5
-    middle = sorted(found["seen"])
-    assert middle[len(middle) * 9 // 10] < 1.0, middle
-    page.wait_for_function("window.thbenchScenes[0].videos.every((v) => v.paused && !v.seeking)")
+    drift = sorted(found["seen"])
+    told = (
+        f"{found['videos']} videos, {len(drift)} pictures, frames apart: {drift[len(drift) // 2 :][:1]}, {drift[-1:]}"
+    )
+    print(told)
+    if len(drift) < ENOUGH:
+        pytest.skip(f"this machine is too busy to show videos: {told}")
+    assert drift[len(drift) * 95 // 100] < 1.0, told
+    until(page, "window.thbenchScenes[0].videos.every((v) => v.paused && !v.seeking)")
     times = page.evaluate("window.thbenchScenes[0].videos.map((v) => v.currentTime)")
     assert (max(times) - min(times)) * 25 < 1.0, "paused, all show the same instant"
     moved = page.evaluate("document.querySelector('.playhead').getAttribute('transform')")
@@ -217,7 +230,13 @@ def test_videos_run_on_one_clock(browser: sync_api.Browser, served: str) -> None
     page.context.close()
 
 
-PAGES = ("index.html", "site/videos.html", "site/compare.html", f"site/methods/{slug('alpha@mini+fast')}.html")
+PAGES = (
+    "index.html",
+    "site/papers.html",
+    "site/videos.html",
+    "site/compare.html",
+    f"site/methods/{slug('alpha@mini+fast')}.html",
+)
 
 
 @pytest.mark.parametrize("name", [PAGES[0], *(pytest.param(name, marks=pytest.mark.full) for name in PAGES[1:])])
