@@ -164,7 +164,8 @@ def test_lips_and_sound_of_a_batch_belong_together(pictures, plain, monkeypatch)
     assert lips.any() and (lips == shown).all()
     # A window of sound is 215 ms long, one of five frames 200 ms: it may hear the click that comes next.
     assert not (lips & ~loud).any()
-    assert (loud & ~lips).float().mean() < 0.08
+    # Clicks are 17 frames apart, so that 20 windows hold at most two such.
+    assert (loud & ~lips).view(4, -1).sum(dim=1).max() <= 2
 
 
 def test_contrast_of_known_distances() -> None:

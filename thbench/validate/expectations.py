@@ -140,7 +140,7 @@ _LSE_C = {"wrong-sound": FALLS, **_SYNC_IGNORES}
 _LSE_D = {"wrong-sound": RISES, **_SYNC_IGNORES}
 _AV_OFFSET = {"sound-delay": FALLS, **_all(_LIPS_IGNORE, ignores(1.0))}
 _FRECHET_VIDEO = ("16", "32", "disco", "latentsync", "mini", "styleganv-16f", "videogpt-16f")
-_LSE_TRACKS = ("joonson", "shared-faces", "wav2lip-lrs")
+_LSE_TRACKS = ("joonson", "mini", "shared-faces", "wav2lip-lrs")
 _IDENTITIES = (
     "iresnet/mediapipe-5pt/portrait",
     "iresnet/mediapipe-5pt/same-frame",
