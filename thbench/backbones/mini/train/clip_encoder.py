@@ -217,6 +217,7 @@ TRIAL = Trial(
     notes=(
         "Sees 16 whole frames at 64 x 64; made for synthetic heads.",
         "Distances of these features are FVD (mini); they say nothing about values of the published FVD.",
+        "Held frames hardly move it: held against the same clips it rises, held against other people it falls.",
     ),
 )
 
