@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
+from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
 from thbench.errors import UsageError
-from thbench.registry import METHODS
+from thbench.registry import METHODS, read_specs
 from thbench.report.outcomes import columns_of, jobs_of, outcomes_of
 from thbench.report.site.data import Cards, Claims, ClipTable, MethodCard
 from thbench.report.site.names import method_of
+from thbench.spec import MethodSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from thbench.report.leaderboard import Leaderboard
     from thbench.report.outcomes import ColumnPlan, Job
     from thbench.report.site.data import ClipStatus
     from thbench.run.info import RunInfo
-    from thbench.spec import MethodSpec
     from thbench.types import Record
 
 CLAIMS_FILE = "claims.json"
@@ -86,10 +88,16 @@ def _status(jobs: Sequence[Job]) -> ClipStatus:
     return "ok" if "ok" in known else "failed"
 
 
-def cards_of(leaderboard: Leaderboard, methods: Mapping[str, MethodSpec] = METHODS) -> Cards:
-    """The cards of the methods of all rows, as far as they are installed here."""
+def cards_of(leaderboard: Leaderboard) -> Cards:
+    """The cards of the methods of all rows, as far as they are installed here and can be read."""
     names = {method_of(row.variant) for row in leaderboard.rows}
-    return Cards(methods={name: _card(methods[name]) for name in sorted(names) if name in methods})
+    specs: dict[str, MethodSpec] = {}
+    for point in entry_points(group=METHODS.group):
+        if point.name in names:
+            # Each alone: a report does not depend on packages that it does not show, nor on a damaged one.
+            with contextlib.suppress(UsageError):
+                specs |= read_specs([point], MethodSpec, METHODS.noun)
+    return Cards(methods={name: _card(specs[name]) for name in sorted(specs)})
 
 
 def _card(spec: MethodSpec) -> MethodCard:
