@@ -155,7 +155,8 @@ def clip_embeddings(
         network: SyncNet.
         frames: Shape (T, 224, 224, 3), BGR, 25 per second.
         audio: Shape (samples,), 16 kHz, not scaled, beginning with the first frame.
-        chunk: Windows at a time, rounded up to a multiple of four; changes the memory needed and no digit.
+        chunk: Windows at a time, rounded up to a multiple of four; changes the memory needed, not the result beyond the
+            rounding of the last layers.
 
     Returns:
         Embeddings of picture and sound, each of shape (windows, 1024), on the CPU.
