@@ -77,6 +77,11 @@ def test_pose_blinks_and_presence_of_strangers(seen: tuple[Score, ...]) -> None:
     assert next(s for s in seen if s.name == "presence").value > 0.99
 
 
+@pytest.mark.xfail(reason="the card says 0.029; a longer training is needed", strict=True)
+def test_landmarks_of_strangers(seen: tuple[Score, ...]) -> None:
+    assert "landmarks" not in unmet(seen)
+
+
 @SYNC
 def test_offsets_of_strangers(heard: tuple[Score, ...]) -> None:
     assert not unmet(heard)
