@@ -1,5 +1,7 @@
 import dataclasses
+from typing import Any, cast
 
+import numpy as np
 import pytest
 import torch
 from thbench_methods.nets.vae.autoencoder import AutoencoderKL, read_published, whiten
@@ -79,3 +81,46 @@ def test_whitening_changes_latents_not_pictures(vae):
         assert torch.allclose(vae.decode(after), decoded, atol=1e-4)
         shift = (vae.gaussian(pictures)[1] - drawn_before).mean((0, 2, 3))
         assert torch.allclose(shift, -2 * deviation.log(), atol=1e-4)
+
+
+def test_training_goes_downhill_on_one_clip(tmp_path):
+    from thbench_methods.nets.vae.train import FOCUS, RECIPE, VAETask, focus, similarity, whitened
+
+    from thbench.data.synth_heads.dataset import clips_of, truth_of
+    from thbench.media import read_frames
+
+    clip = clips_of()[0]
+    truth = truth_of(clip)
+    frames = np.stack([f.rgb for f in read_frames(clip.path)])[None]
+    pictures = cast("Any", _Shown(frames, truth.landmarks68[None]))
+    torch.manual_seed(0)
+    task = VAETask(pictures)
+    optimiser = torch.optim.Adam(task.network.parameters(), RECIPE.learning_rate)
+    losses = []
+    for step in range(6):
+        parts = task.losses(task.batch(np.random.default_rng(step)))
+        optimiser.zero_grad()
+        parts["loss"].backward()
+        optimiser.step()
+        losses.append(float(parts["loss"]))
+    assert losses[-1] < 0.8 * losses[0]
+    whitened(task.network.eval(), pictures, count=16)
+    rgb = torch.from_numpy(frames[0, ::20]).permute(0, 3, 1, 2).float() / 127.5 - 1
+    with torch.no_grad():
+        assert float(task.network.encode(rgb).std()) == pytest.approx(1, abs=0.3)
+    weight = focus(truth.landmarks68[0], 128)
+    assert weight.mean() == pytest.approx(1)
+    assert weight.max() / weight.min() == pytest.approx(FOCUS)
+    assert similarity(rgb, rgb) == pytest.approx(1)
+    assert similarity(rgb, -rgb) < 0.5
+
+
+@dataclasses.dataclass
+class _Shown:
+    """What the task reads of a split."""
+
+    frames: np.ndarray
+    landmarks68: np.ndarray
+
+    def __len__(self):
+        return len(self.frames)

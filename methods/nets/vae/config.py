@@ -28,5 +28,5 @@ class VAEConfig:
 
 PAPER = VAEConfig()
 """`stabilityai/sd-vae-ft-mse`, which all published methods of this family use."""
-MINI = VAEConfig(channels=(32, 64, 96, 96), layers=1, latent=8, groups=8, scaling=1.0)
+MINI = VAEConfig(channels=(32, 48, 64, 96), layers=1, latent=8, groups=8, scaling=1.0)
 """Trained on synth-heads at 128 px: latents of 8 channels at 16 x 16, whitened by the weights themselves."""
