@@ -29,8 +29,8 @@ RENDERER = About(
     (
         "Key-points come from the truth of synth-heads, not from a motion extractor trained along.",
         "No perceptual and no adversarial loss: they need networks from elsewhere, or far more steps.",
-        "The generator blends its picture with the portrait warped by the same deformation, which the published one does"
-        " not: at this size and in so few steps it could not copy what does not move.",
+        "The generator blends its picture with the portrait warped by the same deformation, which the published one"
+        " does not: at this size and in so few steps it could not copy what does not move.",
     ),
 )
 MOTION = About(
