@@ -23,5 +23,6 @@ KDTALKER = MethodSpec(
     presets=("mini", "paper"),
     paper="Yang et al., Unlock Pose Diversity, IJCV 134(3):111, 2026; arXiv 2503.12963",
     extra="torch",
+    flops="thbench_methods.kdtalker.flops:offer",
     trainers={"mini": "thbench_methods.kdtalker.train:train"},
 )
