@@ -14,6 +14,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from thbench.backbones.batches import in_fixed_batches
 from thbench.backbones.mfcc import mfcc
 from thbench.backbones.syncnet import MFCC_WINDOW, WINDOW, LipTower
 from thbench.errors import MediaError
@@ -38,6 +39,8 @@ MFCC_PER_FRAME = 4
 """Columns of MFCC per video frame."""
 MAX_SHIFT = 15
 """Largest shift that is tried, frames."""
+AUDIO_WINDOWS = 64
+"""Windows of sound that the network hears at once."""
 MEDIAN_WINDOW = 9
 """Frames of the median filter of the framewise confidence."""
 
@@ -167,7 +170,12 @@ def clip_embeddings(
     count = window_count(len(frames), len(audio))
     chunk = -(-chunk // LipTower.WINDOWS) * LipTower.WINDOWS
     pieces = [network.lips_of_clip(piece).cpu() for piece in _pieces(frames, count, chunk)]
-    return torch.cat(pieces), network.audio(audio_windows(audio, count)).cpu()
+    return torch.cat(pieces), _heard(network, audio, count)
+
+
+def _heard(network: SyncNet, audio: NDArray[np.int16], count: int) -> torch.Tensor:
+    """Embed the windows of the sound, a fixed number at a time: memory does not grow with the clip."""
+    return in_fixed_batches(network.audio, audio_windows(audio, count), AUDIO_WINDOWS)
 
 
 def _pieces(frames: NDArray[np.uint8], count: int, chunk: int) -> Iterator[torch.Tensor]:
@@ -185,7 +193,7 @@ def scored(network: SyncNet, lips: LipStream, audio: NDArray[np.int16]) -> SyncV
     """
     count = window_count(lips.frames, len(audio))
     with torch.inference_mode():
-        result = score(lips.finish()[:count], network.audio(audio_windows(audio, count)).cpu())
+        result = score(lips.finish()[:count], _heard(network, audio, count))
     if not math.isfinite(result.lse_d) or not math.isfinite(result.lse_c):
         raise MediaError("the network's embeddings are not numbers")
     return SyncValues(result.lse_c, result.lse_d, float(result.offset))

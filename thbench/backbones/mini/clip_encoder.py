@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 from torch import nn
 
 from thbench.backbones.mini.blocks import OverTime, Residual, Stem
+from thbench.backbones.mini.threads import one_thread
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -34,6 +35,7 @@ class MiniClipEncoder(nn.Module):
         self.space3 = Residual(80, self.FEATURES, stride=2)
         self.time3 = OverTime(self.FEATURES)
 
+    @one_thread()
     def forward(self, clips: Tensor) -> Tensor:
         """Encode clips.
 

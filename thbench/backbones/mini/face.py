@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from thbench.backbones.mini.places import WHOLE, Attitude, attitude_of, cut, moved
+from thbench.backbones.mini.threads import one_thread
 from thbench.data.synth_heads.expression import EXPRESSIONS
 from thbench.faces.pose import head_pose_degrees, rotation_from_degrees
 
@@ -37,8 +38,8 @@ PRESENT = 0.5
 """Probability of a synth-heads-like head from which on a frame is measured."""
 LOOKS = 2
 """How often the face is cut: where the head was found, then where its landmarks were."""
-CHUNK = 32
-"""Frames at a time; changes the memory needed, not the result beyond rounding."""
+CHUNK = 16
+"""Frames at a time, always as many: a last batch is filled up, so that rounding does not depend on the neighbours."""
 _CELL = 4
 _CHANNELS = 16
 """Channels that are read at each landmark."""
@@ -246,10 +247,12 @@ def look(network: MiniFace, frames: NDArray[np.uint8]) -> Seen:
         network: In evaluation mode.
         frames: Shape (N, 128, 128, 3), RGB; `picture` makes them of frames of any size.
     """
-    pieces = [_look(network, frames[start : start + CHUNK]) for start in range(0, len(frames), CHUNK)]
-    return Seen(*(np.concatenate(part) for part in zip(*pieces, strict=True)))
+    filled = np.concatenate((frames, np.repeat(frames[-1:], -len(frames) % CHUNK, axis=0)))
+    pieces = [_look(network, filled[start : start + CHUNK]) for start in range(0, len(filled), CHUNK)]
+    return Seen(*(np.concatenate(part)[: len(frames)] for part in zip(*pieces, strict=True)))
 
 
+@one_thread()
 @torch.inference_mode()
 def _look(network: MiniFace, frames: NDArray[np.uint8]) -> Seen:
     far = network.far(as_tensor([resized(frame, FAR_SIDE) for frame in frames]))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 from torch import nn
 
 from thbench.backbones.mini.blocks import Residual, Stem
+from thbench.backbones.mini.threads import one_thread
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -31,6 +32,7 @@ class MiniFrameEncoder(nn.Module):
             Residual(160, self.FEATURES, stride=2),
         )
 
+    @one_thread()
     def forward(self, frames: Tensor) -> Tensor:
         """Encode frames.
 

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from thbench.backbones.mini.blocks import Residual, Stem
+from thbench.backbones.mini.threads import one_thread
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -35,6 +36,7 @@ class MiniIdentity(nn.Module):
         self.embed = nn.Linear(48 * 7 * 7, self.FEATURES, bias=False)
         self.embed_bn = nn.BatchNorm1d(self.FEATURES)
 
+    @one_thread()
     def forward(self, frames: Tensor) -> Tensor:
         """Embed frames.
 
