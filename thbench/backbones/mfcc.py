@@ -57,6 +57,10 @@ class FilterBank(NamedTuple):
     """Shape (frames,): power summed over all frequencies."""
 
 
+_BLOCK = 1024
+"""Frames whose spectra are in memory at once."""
+
+
 def frame_count(samples: int, settings: MfccSettings = MfccSettings()) -> int:
     """Return the number of frames: one, and another for each step begun beyond the first window."""
     window, step = _samples(settings)
@@ -96,9 +100,12 @@ def filter_bank(audio: NDArray[Any], settings: MfccSettings = MfccSettings()) ->
     count = frame_count(len(signal), settings)
     signal = np.pad(signal, (0, max(0, (count - 1) * step + window - len(signal))))
     frames = np.lib.stride_tricks.sliding_window_view(signal, window)[: (count - 1) * step + 1 : step]
-    power = np.square(np.abs(np.fft.rfft(frames, settings.fft))) / settings.fft
-    energies = power @ mel_filters(settings).T
-    return FilterBank(_floor(energies), _floor(power.sum(axis=1)))
+    filters, energies, total = mel_filters(settings).T, np.empty((count, settings.filters)), np.empty(count)
+    for first in range(0, count, _BLOCK):
+        block = slice(first, first + _BLOCK)
+        power = np.square(np.abs(np.fft.rfft(frames[block], settings.fft))) / settings.fft
+        energies[block], total[block] = power @ filters, power.sum(axis=1)
+    return FilterBank(_floor(energies), _floor(total))
 
 
 def _floor(values: NDArray[np.float64]) -> NDArray[np.float64]:

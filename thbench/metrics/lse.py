@@ -115,8 +115,10 @@ def distances(video: torch.Tensor, audio: torch.Tensor, shifts: int = MAX_SHIFT)
     Returns:
         Shape (windows, 2 shifts + 1).
     """
-    padded = F.pad(audio, (0, 0, shifts, shifts)).unfold(0, 2 * shifts + 1, 1)
-    return F.pairwise_distance(video[:, None], padded.transpose(1, 2))
+    padded = F.pad(audio, (0, 0, shifts, shifts))
+    # One shift at a time: all at once would take memory for windows x shifts x features.
+    columns = [F.pairwise_distance(video, padded[k : k + len(video)]) for k in range(2 * shifts + 1)]
+    return torch.stack(columns, dim=1)
 
 
 def score(video: torch.Tensor, audio: torch.Tensor, shifts: int = MAX_SHIFT) -> SyncScore:
