@@ -12,14 +12,13 @@ import numpy as np
 import pytest
 
 from thbench.backbones.mini import loaded
-from thbench.backbones.mini.digests import digest, digests, mark, weights_folder
+from thbench.backbones.mini.digests import digest, mark, weights_folder
 from thbench.backbones.mini.train import face_scores, sync_scores
 from thbench.data.synth_heads.dataset import clips_of
 from thbench.training import Card, Score
 from thbench.types import Clip
 
-SYNC = pytest.mark.skipif("sync" not in digests(), reason="the mini SyncNet is not shipped yet")
-NAMES = ("face", pytest.param("sync", marks=SYNC))
+NAMES = ("face", "sync")
 
 
 def card(name: str) -> Card:
@@ -82,7 +81,6 @@ def test_landmarks_of_strangers(seen: tuple[Score, ...]) -> None:
     assert "landmarks" not in unmet(seen)
 
 
-@SYNC
 def test_offsets_of_strangers(heard: tuple[Score, ...]) -> None:
     assert not unmet(heard)
 

@@ -201,7 +201,7 @@ async (seconds) => {
 """
 
 
-def test_videos_run_on_one_clock(browser: sync_api.Browser, served: str, pytestconfig: pytest.Config) -> None:
+def test_videos_run_on_one_clock(browser: sync_api.Browser, served: str) -> None:
     watched = opened(browser, f"{served}site/videos.html")
     page = watched.page
     until(page, "window.thbenchScenes && window.thbenchScenes.length")
@@ -218,9 +218,7 @@ def test_videos_run_on_one_clock(browser: sync_api.Browser, served: str, pytestc
     print(told)
     if len(drift) < ENOUGH:
         pytest.skip(f"this machine is too busy to show videos: {told}")
-    # The short form shares the cores with other tests, which delay single pictures.
-    percent = 95 if pytestconfig.getoption("--full") else 50
-    assert drift[len(drift) * percent // 100] < 1.0, told
+    assert drift[len(drift) * 95 // 100] < 1.0, told
     until(page, "window.thbenchScenes[0].videos.every((v) => v.paused && !v.seeking)")
     times = page.evaluate("window.thbenchScenes[0].videos.map((v) => v.currentTime)")
     assert (max(times) - min(times)) * 25 < 1.0, "paused, all show the same instant"

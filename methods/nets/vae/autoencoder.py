@@ -214,13 +214,10 @@ def whiten(vae: AutoencoderKL, mean: Tensor, deviation: Tensor) -> None:
         deviation: Shape (latent,): of the present latents.
     """
     latent = vae.config.latent
+    into, out = dict(vae.quant_conv.named_parameters()), dict(vae.post_quant_conv.named_parameters())
     with torch.no_grad():
-        weight, bias = vae.quant_conv.weight, vae.quant_conv.bias
-        back, offset = vae.post_quant_conv.weight, vae.post_quant_conv.bias
-        if bias is None or offset is None:  # pragma: no cover - both are made with biases
-            return
-        offset += back[:, :, 0, 0] @ mean
-        back *= deviation[None, :, None, None]
-        bias[:latent] = (bias[:latent] - mean) / deviation
-        weight[:latent] /= deviation[:, None, None, None]
-        bias[latent:] -= 2 * deviation.log()
+        out["bias"] += out["weight"][:, :, 0, 0] @ mean
+        out["weight"] *= deviation[None, :, None, None]
+        into["bias"][:latent] = (into["bias"][:latent] - mean) / deviation
+        into["weight"][:latent] /= deviation[:, None, None, None]
+        into["bias"][latent:] -= 2 * deviation.log()

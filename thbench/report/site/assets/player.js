@@ -3,7 +3,10 @@
 // by a jump where they are far away. Without this file every video has its own controls.
 (() => {
   const FAR = 3; // frames beyond which a video jumps
-  const NEAR = 0.15; // frames within which a video is left alone
+  const NEAR = 0.25; // frames within which a video is left alone
+  const GAIN = 0.08; // change of the rate for each frame that a video is ahead
+  const LEAST = 0.005; // smallest change of a rate
+  const HOLD = 400; // ms between two changes
 
   class Scene {
     constructor(section) {
@@ -16,6 +19,7 @@
       this.speed = 1;
       this.playing = false;
       this.drift = 0; // frames; the largest of the last tick, for tests
+      this.held = new Map(); // video to the time until which its rate stays
       this.prepare();
     }
 
@@ -152,12 +156,23 @@
         if (Math.abs(ahead) > FAR) {
           video.currentTime = this.lead.currentTime;
         } else {
-          const pull = Math.abs(ahead) < NEAR ? 0 : Math.max(-0.25, Math.min(0.25, ahead * 0.12));
-          video.playbackRate = this.speed * (1 - pull);
+          this.steer(video, ahead);
         }
       }
       this.draw();
       requestAnimationFrame(() => this.tick());
+    }
+
+    // A new rate is felt late, and each change costs time of its own: change seldom, and wait for what it does.
+    steer(video, ahead) {
+      const now = performance.now();
+      if (now < (this.held.get(video) || 0)) return;
+      const pull = Math.abs(ahead) < NEAR ? 0 : Math.max(-0.25, Math.min(0.25, ahead * GAIN));
+      const rate = this.speed * (1 - pull);
+      if (Math.abs(rate - video.playbackRate) < LEAST) return;
+      video.preservesPitch = !video.muted; // what nobody hears follows faster without it
+      video.playbackRate = rate;
+      this.held.set(video, now + HOLD);
     }
 
     draw(time = this.lead.currentTime) {
