@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, Self, TypeVar
@@ -53,16 +54,16 @@ class Kept(NamedTuple):
     """Attention to its outputs for the background, where attention acts in the foreground only."""
 
 
-class VideoUNet(UNet, Generic[ConditionT]):
+class VideoUNet(UNet, ABC, Generic[ConditionT]):
     """A denoiser of latent video; a method says how its condition is laid out for its stages."""
 
+    @abstractmethod
     def call(self, condition: ConditionT, frames: int) -> Any:
         """Return what the stages want to know of a forward pass over clips of so many frames; it has a `focus`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def first(self, z: Tensor, condition: ConditionT) -> Tensor:
         """Return the first feature, which is the first skip: (B F, channels[0], h, w)."""
-        raise NotImplementedError
 
     def keep(self, deep: Tensor, call: Any) -> Any:
         """Return what `recall` needs in another pass, given the trunk's output (B, C, F, h, w)."""

@@ -96,7 +96,7 @@ def focus(points: NDArray[np.float32], size: int) -> NDArray[np.float32]:
         centre = part.mean(axis=0)
         hull = cv2.convexHull(np.rint(centre + (part - centre) * grow).astype(np.int32))
         cv2.fillConvexPoly(weight, hull, FOCUS)
-    return weight / weight.mean()
+    return np.asarray(weight / weight.mean(), np.float32)
 
 
 def similarity(a: Tensor, b: Tensor) -> Tensor:
