@@ -4,28 +4,82 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from thbench.metrics.moments import DegenerateSetError
 from thbench.report.contrast import Evidence
 from thbench.report.leaderboard import Cell
-from thbench.report.outcomes import ColumnPlan, Job, Outcome, members_of, outcomes_of
+from thbench.report.outcomes import ColumnPlan, Job, Videos, by_variant, members_of, videos_of
 from thbench.report.sets import FeatureLoader, Member, SetNumber, set_number
-from thbench.stats.bootstrap import LEVEL, RESAMPLES, Estimate, mean_estimate
+from thbench.stats.bootstrap import LEVEL, RESAMPLES, Estimate
+from thbench.stats.many import People, mean_estimates
 from thbench.types import GROUND_TRUTH
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-Estimator = Callable[[Sequence[Outcome]], Estimate]
+    from numpy.typing import NDArray
 
 
-class Scored(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Scored:
     """One row in one column."""
 
     cell: Cell
-    evidence: Evidence
+    """What is printed."""
+    videos: Videos | None = None
+    """What every video says; None for a metric of sets of videos."""
+    real: Mapping[str, float] = field(default_factory=dict)
+    """Clip to the value of its real video, where closer to it is better."""
+    of_set: Evidence | None = None
+    """What a metric of sets of videos says."""
+
+    @property
+    def evidence(self) -> Evidence:
+        """The same, video by video."""
+        if self.videos is None:
+            return self.of_set or Evidence()
+        videos = self.videos
+        known = np.flatnonzero(~np.isnan(videos.values)).tolist()
+        return Evidence(
+            values=dict(zip((videos.units[i] for i in known), videos.values[known].tolist(), strict=True)),
+            identities={videos.units[i]: videos.identities[i] for i in known},
+            missing={videos.units[i]: reason for i, reason in videos.reasons.items()},
+            real=self.real,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One column of several rows: the same videos beside each other."""
+
+    units: tuple[tuple[str, int], ...]
+    """Clip and seed of each place."""
+    identities: tuple[str, ...]
+    """Who speaks there."""
+    values: NDArray[np.float64]
+    """Shape (rows, places); NaN where a row has no value."""
+
+    @property
+    def consistent(self) -> bool:
+        """Whether no video is said to be of two people."""
+        return len(set(self.units)) == len(self.units)
+
+
+def table_of(rows: Sequence[Videos]) -> Table:
+    """Lay rows beside each other; a video that is of other people in other rows has several places."""
+    first = rows[0]
+    if all(row.units == first.units and row.identities == first.identities for row in rows[1:]):
+        return Table(first.units, first.identities, np.stack([row.values for row in rows]))
+    places = sorted({place for row in rows for place in zip(row.units, row.identities, strict=True)})
+    at = {place: i for i, place in enumerate(places)}
+    values = np.full((len(rows), len(places)), np.nan)
+    for i, row in enumerate(rows):
+        values[i, [at[place] for place in zip(row.units, row.identities, strict=True)]] = row.values
+    return Table(tuple(unit for unit, _ in places), tuple(person for _, person in places), values)
 
 
 def score_rows(
@@ -47,54 +101,60 @@ def score_rows(
         resamples: Of the bootstrap.
         seed: Of the bootstrap.
     """
-
-    def estimate(outcomes: Sequence[Outcome]) -> Estimate:
-        values, people = [o.value for o in outcomes], [o.identity for o in outcomes]
-        return mean_estimate(values, people, level=level, resamples=resamples, seed=seed)
-
-    by_variant: dict[str, list[Job]] = {}
-    for job in jobs:
-        by_variant.setdefault(job.variant, []).append(job)
-    table: dict[str, dict[str, Scored]] = {variant: {} for variant in by_variant}
+    jobs_by_variant = by_variant(jobs)
+    observed = {variant: videos_of(mine, columns) for variant, mine in jobs_by_variant.items()}
+    table: dict[str, dict[str, Scored]] = {variant: {} for variant in jobs_by_variant}
     for plan in columns:
-        planned = {
-            variant: units
-            for variant, mine in by_variant.items()
-            if (units := [j for j in mine if j.recipe in plan.recipes])
-        }
-        real = planned.get(GROUND_TRUTH, [])
         if plan.statistic is not None:
+            planned = {
+                variant: units
+                for variant, mine in jobs_by_variant.items()
+                if (units := [j for j in mine if j.recipe in plan.recipes])
+            }
+            real = planned.get(GROUND_TRUTH, [])
             scored = {variant: _of_set(units, real, plan, features, level) for variant, units in planned.items()}
         else:
-            truth = _real_values(real, plan)
-            scored = {variant: _of_videos(units, plan, truth, estimate) for variant, units in planned.items()}
+            rows = {variant: found[plan.column.id] for variant, found in observed.items() if plan.column.id in found}
+            scored = _of_videos(rows, plan, level=level, resamples=resamples, seed=seed)
         for variant, one in scored.items():
             table[variant][plan.column.id] = one
     return table
 
 
-def _real_values(real: Sequence[Job], plan: ColumnPlan) -> dict[str, float]:
+def _of_videos(
+    rows: Mapping[str, Videos], plan: ColumnPlan, *, level: float, resamples: int, seed: int
+) -> dict[str, Scored]:
+    if not rows:
+        return {}
+    several = table_of(list(rows.values()))
+    estimates = mean_estimates(
+        several.values, People.of(several.identities), level=level, resamples=resamples, seed=seed
+    )
+    truth = _real_values(rows.get(GROUND_TRUTH)) if plan.column.direction == "closer-to-real" else {}
+    return {
+        variant: Scored(_cell(videos, estimate, plan), videos, truth)
+        for (variant, videos), estimate in zip(rows.items(), estimates, strict=True)
+    }
+
+
+def _real_values(real: Videos | None) -> dict[str, float]:
     """Clip to the value of its real video; one stands for its clip, however many seeds the ground-truth row has."""
-    outcomes = outcomes_of(real, plan.column.metric)
-    return {o.clip: o.value for o in sorted(outcomes, reverse=True, key=lambda o: (o.clip, o.seed)) if o.reason is None}
+    if real is None:
+        return {}
+    pairs = list(zip(real.units, real.values.tolist(), strict=True))
+    return {clip: value for (clip, _), value in reversed(pairs) if not math.isnan(value)}
 
 
-def _of_videos(jobs: Sequence[Job], plan: ColumnPlan, real: Mapping[str, float], estimate: Estimator) -> Scored:
-    outcomes = outcomes_of(jobs, plan.column.metric)
-    scored = [outcome for outcome in outcomes if outcome.reason is None]
-    missing = Counter(outcome.reason for outcome in outcomes if outcome.reason is not None)
+def _cell(videos: Videos, estimate: Estimate | None, plan: ColumnPlan) -> Cell:
+    missing = Counter(videos.reasons.values())
     cell = Cell(
-        value=None, scored=len(scored), total=len(outcomes), identities=0, missing=dict(sorted(missing.items()))
+        value=None,
+        scored=len(videos.units) - len(videos.reasons),
+        total=len(videos.units),
+        identities=0,
+        missing=dict(sorted(missing.items())),
     )
-    if scored:
-        cell = cell.model_copy(update=_numbers(estimate(scored), plan.span))
-    evidence = Evidence(
-        values={(o.clip, o.seed): o.value for o in scored},
-        identities={(o.clip, o.seed): o.identity for o in scored},
-        missing={(o.clip, o.seed): o.reason for o in outcomes if o.reason is not None},
-        real=real if plan.column.direction == "closer-to-real" else {},
-    )
-    return Scored(cell, evidence)
+    return cell if estimate is None else cell.model_copy(update=_numbers(estimate, plan.span))
 
 
 def _numbers(estimate: Estimate, span: tuple[float, float]) -> dict[str, object]:
@@ -135,14 +195,14 @@ def _of_set(
         missing=dict(sorted((reason, count) for reason, count in reasons.items() if count)),
     )
     if isinstance(found, str):
-        return Scored(cell, Evidence(missing=missing))
+        return Scored(cell, of_set=Evidence(missing=missing))
     evidence = Evidence(
         identities={member.unit: member.identity for member in ours},
         missing=missing,
         number=found.value,
         left_out=found.left_out,
     )
-    return Scored(cell.model_copy(update=_set_numbers(found, plan.span)), evidence)
+    return Scored(cell.model_copy(update=_set_numbers(found, plan.span)), of_set=evidence)
 
 
 def _set_number(

@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+
 from thbench.errors import UsageError
 from thbench.report.leaderboard import Column
 from thbench.report.sets import Member
@@ -13,6 +15,8 @@ from thbench.run.hashing import content_hash
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+
+    from numpy.typing import NDArray
 
     from thbench.run.info import MetricInfo, Planned, Recipe, RunInfo
     from thbench.spec import SetStatistic
@@ -28,8 +32,11 @@ NOT_A_NUMBER = "not a number"
 """Reason of a value that is NaN."""
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+Unit = tuple[str, int]
+"""One video of a variant: clip id and seed."""
+
+
+class Job(NamedTuple):
     """One record that is to be, with the record if there is one."""
 
     key: str
@@ -40,15 +47,24 @@ class Job:
     recipe: str
     record: Record | None
 
+    @property
+    def unit(self) -> Unit:
+        """Clip and seed."""
+        return self.clip, self.seed
 
-class Outcome(NamedTuple):
-    """What one (clip, seed) says of one metric: a number or the reason why there is none."""
 
-    clip: str
-    seed: int
-    identity: str
-    value: float
-    reason: str | None
+@dataclass(frozen=True, slots=True)
+class Videos:
+    """What the videos of one variant say of one metric: a number, or the reason why there is none."""
+
+    units: tuple[Unit, ...]
+    """The videos, in order."""
+    identities: tuple[str, ...]
+    """Who speaks in each."""
+    values: NDArray[np.float64]
+    """Shape (videos,); NaN where `reasons` says why."""
+    reasons: Mapping[int, str]
+    """Position to reason."""
 
 
 def jobs_of(records: Iterable[Record], info: RunInfo) -> list[Job]:
@@ -130,21 +146,72 @@ def _column(id_: str, metric: str, info: MetricInfo, context: Mapping[str, str])
     )
 
 
-def outcomes_of(jobs: Sequence[Job], metric: str) -> list[Outcome]:
-    """One outcome for each (clip, seed); of several, a number before a reason, then the later attempt."""
-    best: dict[tuple[str, int], tuple[tuple[bool, int, str], Outcome]] = {}
+def by_variant(jobs: Iterable[Job]) -> dict[str, list[Job]]:
+    """Variant to its jobs."""
+    found: dict[str, list[Job]] = {}
     for job in jobs:
-        outcome = _outcome(job, metric)
-        rank = (outcome.reason is None, job.record.attempt if job.record is not None else -1, job.key)
-        unit = (job.clip, job.seed)
-        if unit not in best or best[unit][0] < rank:
-            best[unit] = rank, outcome
-    return [best[unit][1] for unit in sorted(best)]
+        found.setdefault(job.variant, []).append(job)
+    return found
 
 
-def _outcome(job: Job, metric: str) -> Outcome:
-    value, reason = _value(job.record, metric)
-    return Outcome(job.clip, job.seed, job.identity, value, reason)
+def videos_of(jobs: Iterable[Job], plans: Sequence[ColumnPlan]) -> dict[str, Videos]:
+    """What the videos of one variant say, column by column.
+
+    There is one outcome for each (clip, seed); of several records, a number counts before a reason, then the later
+    attempt.
+
+    Args:
+        jobs: Of one variant.
+        plans: Columns; those of sets of videos are passed over.
+
+    Returns:
+        Column id to outcomes; columns that the variant was not planned for are absent.
+    """
+    # The better records first.
+    ordered = sorted(jobs, key=lambda job: (-1 if job.record is None else job.record.attempt, job.key), reverse=True)
+    groups: dict[frozenset[str], _Group] = {}
+    found = {}
+    for plan in plans:
+        if plan.statistic is None:
+            if plan.recipes not in groups:
+                groups[plan.recipes] = _grouped(job for job in ordered if job.recipe in plan.recipes)
+            if groups[plan.recipes].units:
+                found[plan.column.id] = _videos(groups[plan.recipes], plan.column.metric)
+    return found
+
+
+class _Group(NamedTuple):
+    """Videos with their records, the better ones first."""
+
+    units: tuple[Unit, ...]
+    jobs: tuple[tuple[Job, ...], ...]
+
+
+def _grouped(jobs: Iterable[Job]) -> _Group:
+    units: dict[Unit, list[Job]] = {}
+    for job in jobs:
+        units.setdefault(job.unit, []).append(job)
+    ordered = tuple(sorted(units))
+    return _Group(ordered, tuple(tuple(units[unit]) for unit in ordered))
+
+
+def _videos(group: _Group, metric: str) -> Videos:
+    values: list[float] = []
+    identities: list[str] = []
+    reasons: dict[int, str] = {}
+    for place, several in enumerate(group.jobs):
+        for job in several:
+            value, reason = _value(job.record, metric)
+            if reason is None:
+                chosen = job
+                break
+        else:
+            chosen = several[0]
+            value, reason = _value(chosen.record, metric)
+            reasons[place] = reason or NOT_RECORDED
+        values.append(value)
+        identities.append(chosen.identity)
+    return Videos(group.units, tuple(identities), np.array(values, np.float64), reasons)
 
 
 def _value(record: Record | None, metric: str) -> tuple[float, str | None]:

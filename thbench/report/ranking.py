@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from thbench.report.contrast import Contrast, contrast
+import numpy as np
+
+from thbench.report.contrasts import Contrasts, contrasts_of
 from thbench.stats.bootstrap import LEVEL
-from thbench.stats.power import detectable
-from thbench.stats.ranks import rank_groups
-from thbench.stats.significance import holm
+from thbench.stats.many import holm_adjusted, ranks_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from numpy.typing import NDArray
+
     from thbench.report.cells import Scored
     from thbench.report.leaderboard import Column, Row
-
-Pair = tuple[str, str, str]
-"""Column id and two variants, by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,41 +51,34 @@ def rank(columns: Sequence[Column], methods: Mapping[str, Mapping[str, Scored]],
         methods: Variant to column id to what it scored; those that compete.
         level: 1 - the chance of any false difference in the table.
     """
-    contrasts: dict[Pair, Contrast] = {}
-    for column in columns:
-        if column.direction != "none":
-            in_it = sorted(variant for variant, cells in methods.items() if _value(cells, column.id) is not None)
-            for a, b in itertools.combinations(in_it, 2):
-                first, second = methods[a][column.id].evidence, methods[b][column.id].evidence
-                contrasts[column.id, a, b] = contrast(first, second, column.direction, level=level, resamples=0)
-    adjusted = holm({pair: found.p for pair, found in contrasts.items()})
-    apart = {pair for pair, p in adjusted.items() if p is not None and p < 1 - level}
-    ranks = {column.id: _ranks(column.id, contrasts, apart) for column in columns}
+    names = {column.id: _competing(column, methods) for column in columns}
+    found = {
+        column.id: contrasts_of([methods[n][column.id] for n in names[column.id]], column.direction, level=level)
+        for column in columns
+        if len(names[column.id]) > 1
+    }
+    adjusted = holm_adjusted(np.concatenate([one.p for one in found.values()] or [np.zeros(0)]))
+    ends = np.cumsum([len(one.p) for one in found.values()])
+    apart = dict(zip(found, np.split(adjusted < 1 - level, ends[:-1]), strict=True)) if found else {}
+    ranks = {id_: _ranks(names[id_], one, apart[id_]) for id_, one in found.items()}
     told = tuple(
-        column.model_copy(update={"detectable": _detectable(column.id, contrasts, level)}) for column in columns
+        column.model_copy(update={"detectable": found[column.id].detectable(level) if column.id in found else None})
+        for column in columns
     )
-    return Ranking(told, ranks, sum(p is not None for p in adjusted.values()))
+    return Ranking(told, ranks, int(np.sum(~np.isnan(adjusted))))
 
 
-def _value(cells: Mapping[str, Scored], id_: str) -> float | None:
-    return cells[id_].cell.value if id_ in cells else None
+def _competing(column: Column, methods: Mapping[str, Mapping[str, Scored]]) -> list[str]:
+    """Methods that have a value in a column where one can be better than another."""
+    if column.direction == "none":
+        return []
+    return sorted(v for v, cells in methods.items() if column.id in cells and cells[column.id].cell.value is not None)
 
 
-def _ranks(id_: str, contrasts: Mapping[Pair, Contrast], apart: set[Pair]) -> dict[str, int]:
-    names = sorted({name for column, *pair in contrasts if column == id_ for name in pair})
-
-    def better(a: str, b: str) -> bool:
-        pair = (id_, a, b) if a < b else (id_, b, a)
-        return pair in apart and contrasts[pair].b_is_better == (b < a)
-
-    return rank_groups(names, better)
-
-
-def _detectable(id_: str, contrasts: Mapping[Pair, Contrast], level: float) -> float | None:
-    """The largest of the differences that the column's comparisons could find, one by one."""
-    found = [
-        effect
-        for (column, _, _), one in contrasts.items()
-        if column == id_ and one.estimate is not None and (effect := detectable(one.estimate, level=level)) is not None
-    ]
-    return max(found, default=None)
+def _ranks(names: Sequence[str], found: Contrasts, apart: NDArray[np.bool_]) -> dict[str, int]:
+    first, second = found.pairs
+    better = np.zeros((len(names), len(names)), dtype=np.bool_)
+    improved = found.value < 0
+    better[first, second] = apart & ~improved
+    better[second, first] = apart & improved
+    return dict(zip(names, ranks_of(better).tolist(), strict=True))

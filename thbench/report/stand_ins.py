@@ -8,6 +8,7 @@ reader is told how to measure it.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from thbench.backbones.mode_names import split_mode
@@ -55,7 +56,7 @@ def _remarked(scored: Scored, row: Mapping[str, Scored], plan: ColumnPlan, partn
     if partner is not None and partner in row:
         remark = difference(plan.approximates or "", scored.evidence, row[partner].evidence)
     remarks = (*scored.cell.remarks, remark or _how_to_measure(plan))
-    return scored._replace(cell=scored.cell.model_copy(update={"remarks": remarks}))
+    return replace(scored, cell=scored.cell.model_copy(update={"remarks": remarks}))
 
 
 def difference(name: str, ours: Evidence, theirs: Evidence) -> str | None:

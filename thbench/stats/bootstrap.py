@@ -248,8 +248,10 @@ class _Precision(NamedTuple):
 def _precision(sample: _Sample) -> _Precision:
     once = np.ones((1, len(sample.sizes)))
     error = float(_resampled(once, sample)[1][0])
-    skewness = math.fsum((sample.residuals / (sample.sizes.sum() * error)) ** 3) if error > 0 else 0.0
-    return _Precision(error, satterthwaite_freedom(sample.sizes), skewness)
+    # Products, not powers: those differ in their last digit from library to library.
+    shares = sample.residuals / (sample.sizes.sum() * error) if error > 0 else np.zeros(1)
+    skewness = math.fsum(shares * shares * shares)
+    return _Precision(error, float(satterthwaite_freedom(sample.sizes)), skewness)
 
 
 def _studentised(
@@ -320,7 +322,7 @@ def on_grid(vector: NDArray[np.float64], draws: int) -> NDArray[np.float64]:
     return np.asarray(np.round(vector / step) * step)
 
 
-def satterthwaite_freedom(sizes: NDArray[np.float64]) -> float:
+def satterthwaite_freedom(sizes: NDArray[np.float64]) -> NDArray[np.float64]:
     """Degrees of freedom of the CR2 standard error, if the means of all clusters vary alike.
 
     `clusters - 1` for clusters of equal size, less for others (Bell & McCaffrey 2002). The variance estimate is the
@@ -328,16 +330,19 @@ def satterthwaite_freedom(sizes: NDArray[np.float64]) -> float:
     result is tr(B)^2 / tr(B^2), written out so that it takes time linear in the number of clusters.
 
     Args:
-        sizes: Shape (clusters,): values in each cluster; at least two clusters.
+        sizes: Shape (..., clusters): values in each cluster; at least two clusters.
+
+    Returns:
+        Shape (...).
     """
-    w = sizes / sizes.sum()
+    w = sizes / sizes.sum(axis=-1, keepdims=True)
     c = w**2 / (1 - w)
-    square = float((w**2).sum())
-    trace = float((c * (1 - 2 * w + square)).sum())
-    p = square / 2 - w
-    cross = 2 * float((c * p**2).sum()) * float(c.sum()) + 2 * float((c * p).sum()) ** 2
-    trace_of_square = float((c**2 * (1 + 2 * (square - 2 * w))).sum()) + cross
-    return trace**2 / trace_of_square
+    square = (w**2).sum(axis=-1)
+    trace = (c * (1 - 2 * w + square[..., None])).sum(axis=-1)
+    p = square[..., None] / 2 - w
+    cross = 2 * (c * p**2).sum(axis=-1) * c.sum(axis=-1) + 2 * (c * p).sum(axis=-1) ** 2
+    trace_of_square = (c**2 * (1 + 2 * (square[..., None] - 2 * w))).sum(axis=-1) + cross
+    return np.asarray(trace**2 / trace_of_square)
 
 
 def _infinite_estimate(values: Sequence[float], infinite: Sequence[float], clusters: int, level: float) -> Estimate:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 TERMS = 500
 """Most terms of the continued fraction; it converges in about the square root of the degrees of freedom."""
 
 
+@lru_cache(maxsize=4096)
 def student_quantile(probability: float, freedom: float) -> float:
     """The value that a t variable stays below with `probability`.
 
@@ -58,10 +60,14 @@ def incomplete_beta(x: float, a: float, b: float) -> float:
     if x > (a + 1) / (a + b + 2):
         # The fraction converges fast only on this side of the mean; the other side follows by symmetry.
         return 1 - incomplete_beta(1 - x, b, a)
-    front = math.exp(
+    return front(x, a, b) / _fraction(x, a, b)
+
+
+def front(x: float, a: float, b: float) -> float:
+    """What stands before the continued fraction, for x in (0, 1)."""
+    return math.exp(
         a * math.log(x) + b * math.log1p(-x) + math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) - math.log(a)
     )
-    return front / _fraction(x, a, b)
 
 
 def _fraction(x: float, a: float, b: float) -> float:

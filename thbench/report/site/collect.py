@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from thbench.errors import UsageError
 from thbench.registry import METHODS, read_specs
-from thbench.report.outcomes import columns_of, jobs_of, outcomes_of
+from thbench.report.outcomes import by_variant, columns_of, jobs_of, videos_of
 from thbench.report.site.data import Cards, Claims, ClipTable, MethodCard
 from thbench.report.site.names import method_of
 from thbench.spec import MethodSpec
@@ -20,16 +20,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from thbench.report.leaderboard import Leaderboard
-    from thbench.report.outcomes import ColumnPlan, Job
+    from thbench.report.outcomes import ColumnPlan, Job, Unit
     from thbench.report.site.data import ClipStatus
     from thbench.run.info import RunInfo
     from thbench.types import Record
 
 CLAIMS_FILE = "claims.json"
 """Where a run folder keeps what was claimed and tested."""
-
-Unit = tuple[str, int]
-"""One video of a variant: clip id and seed."""
 
 
 def clip_tables(records: Iterable[Record], info: RunInfo) -> dict[str, ClipTable]:
@@ -40,37 +37,31 @@ def clip_tables(records: Iterable[Record], info: RunInfo) -> dict[str, ClipTable
         info: The run.
     """
     jobs = jobs_of(records, info)
-    plans = [plan for plan in columns_of(info.recipes, {job.recipe for job in jobs}) if plan.statistic is None]
-    mine: dict[str, list[Job]] = {}
-    for job in jobs:
-        mine.setdefault(job.variant, []).append(job)
-    return {variant: _table(variant, several, plans) for variant, several in sorted(mine.items())}
+    plans = columns_of(info.recipes, {job.recipe for job in jobs})
+    return {variant: _table(variant, mine, plans) for variant, mine in sorted(by_variant(jobs).items())}
 
 
 def _table(variant: str, jobs: Sequence[Job], plans: Sequence[ColumnPlan]) -> ClipTable:
     units: dict[Unit, list[Job]] = {}
     for job in jobs:
-        units.setdefault((job.clip, job.seed), []).append(job)
+        units.setdefault(job.unit, []).append(job)
     ordered = sorted(units)
     place_of = {unit: place for place, unit in enumerate(ordered)}
     values: dict[str, tuple[float | None, ...]] = {}
     missing: dict[str, dict[str, tuple[int, ...]]] = {}
-    for plan in plans:
-        outcomes = outcomes_of([job for job in jobs if job.recipe in plan.recipes], plan.column.metric)
-        if not outcomes:
-            continue
+    for id_, videos in videos_of(jobs, plans).items():
         found: list[float | None] = [None] * len(ordered)
         places: dict[str, list[int]] = {}
-        for outcome in outcomes:
-            place = place_of[outcome.clip, outcome.seed]
-            if outcome.reason is None:
-                found[place] = outcome.value
+        for i, (unit, value) in enumerate(zip(videos.units, videos.values.tolist(), strict=True)):
+            if i in videos.reasons:
+                places.setdefault(videos.reasons[i], []).append(place_of[unit])
             else:
-                places.setdefault(outcome.reason, []).append(place)
-        values[plan.column.id] = tuple(found)
+                found[place_of[unit]] = value
+        values[id_] = tuple(found)
         if places:
-            missing[plan.column.id] = {reason: tuple(several) for reason, several in sorted(places.items())}
-    return ClipTable(
+            missing[id_] = {reason: tuple(several) for reason, several in sorted(places.items())}
+    # Numbers and words as they are; a hundred thousand of them need no second look.
+    return ClipTable.model_construct(
         variant=variant,
         clips=tuple(clip for clip, _ in ordered),
         identities=tuple(units[unit][0].identity for unit in ordered),
