@@ -11,6 +11,13 @@ from pathlib import Path
 import numpy as np
 from report_helpers import metric, planned, recipe, record, run_info
 
+from thbench.accel.receipts import Difference, Receipt
+from thbench.cost.counted import PartCount, WorkCount
+from thbench.cost.record import Bytes, Conditions, CostRecord, MemoryTrial, Protocol, Trial, Workload
+from thbench.cost.summary import compare, summarise
+from thbench.report.claims import Claim, Claims, write_claims
+from thbench.report.receipts import VariantReceipt, write_receipts
+from thbench.run.environment import Environment
 from thbench.run.features import write_features
 from thbench.run.store import RunStore
 from thbench.types import GROUND_TRUTH, Audio, Record
@@ -128,3 +135,95 @@ def write_large_run(folder: Path, *, variants: int, metrics: int, clips: int) ->
                     "values": dict(zip(names, line, strict=True)),
                 }  # fmt: skip
                 file.write(json.dumps(made) + "\n")
+
+
+def cost_record(variants: Sequence[str], ratios: Sequence[float], *, clip: str = "clip 0", seed: int = 3) -> CostRecord:
+    """A measurement of variants that take `ratios` of a second, in six processes, with memory and operations."""
+    rng = random.Random(seed)
+    trials = [
+        Trial(
+            variant=variant,
+            kind="measured",
+            process=process,
+            round=number,
+            position=place,
+            seconds={
+                "end-to-end": (seconds := ratio * math.exp(rng.gauss(0, 0.02))),
+                "frame": seconds / 100,
+                "real-time-factor": seconds / 4,
+                "stage/denoise": seconds * 0.7,
+                "stage/render": seconds * 0.3,
+            },
+        )
+        for process in range(6)
+        for number in range(3)
+        for place, (variant, ratio) in enumerate(zip(variants, ratios, strict=True))
+    ]
+    memory = tuple(
+        MemoryTrial(variant=v, process=0, before=Bytes(), stages={}, peak=Bytes(allocated=2**28, host=2**29))
+        for v in variants
+    )
+    part = PartCount(name="unet", calls=10, flops=10**11, parameters=5, least_bytes=1, moved_bytes=2, dtype="float32")
+    work = {v: WorkCount(variant=v, workload="w", frames=100, parts=(part,)) for v in variants}
+    machine = Environment(thbench="1", python="3.11", platform="Linux", cpu="a CPU", cores=2, memory=2**30)
+    return CostRecord(
+        created="2026-01-01T00:00:00Z",
+        environment=machine,
+        conditions=Conditions(device="cpu", device_name="a CPU", threads=1),
+        protocol=Protocol(processes=6, cold_starts=0, warm_ups=1, min_rounds=3, min_seconds=0, max_rounds=3),
+        workload=Workload(clip=clip, frames=100, fps=25, height=128, width=128, sha256="ab" * 32),
+        variants=tuple(variants),
+        trials=tuple(trials),
+        memory=memory,
+        work=work,
+        summaries={v: summarise(trials, v) for v in variants},
+        comparisons=tuple(c for v in variants[1:] for c in compare(trials, variants[0], v)),
+    )
+
+
+def receipt_of(variant: str, clip: str, base: str = "alpha@mini") -> VariantReceipt:
+    return VariantReceipt(
+        variant=variant,
+        baseline=base,
+        clip=clip,
+        receipt=Receipt(
+            plan="LightningCP: 3 key steps (0, 2, 5), step by step",
+            noise="n" * 64,
+            condition="c" * 64,
+            times="t" * 64,
+            weights="w" * 64,
+            steps=(10, 10),
+            hits={"full": 3, "cached": 7},
+            evaluations=10,
+            flops=(2 * 10**12, 10**12),
+            latent_change=0.04,
+            output=Difference(psnr=38.5, ssim=0.981, lpips=None),
+        ),
+    )
+
+
+def add_costs(folder: Path) -> None:
+    """Costs of three methods, receipts and claims of one of them."""
+    (folder / "costs").mkdir(exist_ok=True)
+    for name, measured in (
+        ("alpha", cost_record(METHODS[:2], (2.0, 0.9))),
+        ("beta", cost_record(METHODS[2:], (5.0,))),
+    ):
+        (folder / "costs" / f"{name}.json").write_text(measured.model_dump_json(), encoding="utf-8")
+    write_receipts(folder, "alpha", [receipt_of("alpha@mini+fast", f"clip {c}") for c in range(3)])
+    claim = Claim(
+        method="alpha",
+        statement="Twice as fast with caching",
+        source="Table 1",
+        expected="2.0x",
+        measured="2.22x (95 % interval 2.15 to 2.29, 18 pairs)",
+        verdict="pass",
+        variant="alpha@mini+fast",
+        command="thbench time alpha --accelerate fast",
+    )
+    other = Claim(
+        method="beta", statement="Looks better than alpha", source="Section 4", expected="FID 12.3",
+        verdict="not tested", reason="needs the published weights",
+    )  # fmt: skip
+    write_claims(folder, "alpha", [claim])
+    (folder / "claims.json").write_text(Claims(claims=(other,)).model_dump_json(), encoding="utf-8")

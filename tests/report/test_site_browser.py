@@ -19,9 +19,9 @@ from report_helpers import board, cell, column, row
 from site_material import NASTY, add_videos, write_large_run, write_run
 
 from thbench.report.leaderboard import Leaderboard
+from thbench.report.names import slug
 from thbench.report.site import write_site
 from thbench.report.site.collect import clip_tables
-from thbench.report.site.names import slug
 from thbench.report.write import leaderboard_of, write_files
 from thbench.run.store import merge
 

@@ -19,6 +19,7 @@ from site_material import METHODS, NASTY, write_run
 from thbench.errors import UsageError
 from thbench.report import Leaderboard, aggregate
 from thbench.report.grid import clean
+from thbench.report.names import base_of, method_of, slug
 from thbench.report.reading import leaderboard_from, read_leaderboard
 from thbench.report.schema import schema_text
 from thbench.report.site.build import read_data, write_data, write_pages
@@ -26,10 +27,9 @@ from thbench.report.site.collect import cards_of, clip_tables
 from thbench.report.site.comparing import compare_runs, comparison_view
 from thbench.report.site.data import Claim, Claims, SiteData
 from thbench.report.site.histogram import histogram
-from thbench.report.site.names import base_of, method_of, slug
 from thbench.report.site.pages import pages_of
-from thbench.report.site.pareto import pareto_front
 from thbench.report.site.svg import element, polyline, ticks
+from thbench.report.tradeoff import pareto_front
 from thbench.report.write import to_json
 from thbench.run.store import RunStore
 
@@ -87,8 +87,9 @@ def nasty(tmp_path_factory: pytest.TempPathFactory) -> SiteData:
     """Rows whose names are traps, with the same names as clips, people, claims and warnings."""
     data = site_data(write_run(tmp_path_factory.mktemp("nasty") / "run", extra=NASTY, clips=2))
     claims = [
-        Claim(method=method_of(n), statement=n, source=n, expected=n, measured=n, verdict="fail", reason=n)
+        Claim(method=method_of(n), statement=n, source=n, expected=n, measured=n, verdict="fail", reason=n, variant=n)
         for n in NASTY
+        if method_of(n)
     ]
     tables = {v: t.model_copy(update={"clips": NASTY[:2], "identities": NASTY[2:4]}) for v, t in data.clips.items()}
     traps = {"name": NASTY[0], "warnings": NASTY}
@@ -312,7 +313,8 @@ class TestLayout:
         jsonschema = pytest.importorskip("jsonschema")
         schemas = ROOT / "thbench" / "report" / "schemas"
         old = json.loads((ROOT / "tests" / "fixtures" / "leaderboard-v1.json").read_text(encoding="utf-8"))
-        for version, content in ((1, old), (2, json.loads(to_json(plain.leaderboard)))):
+        second = json.loads((ROOT / "tests" / "fixtures" / "leaderboard-v2.json").read_text(encoding="utf-8"))
+        for version, content in ((1, old), (2, second), (3, json.loads(to_json(plain.leaderboard)))):
             schema = json.loads((schemas / f"leaderboard-{version}.json").read_text(encoding="utf-8"))
             jsonschema.Draft202012Validator(schema).validate(content)
             broken = content | {"rows": [{"variant": 1}]}
@@ -322,6 +324,11 @@ class TestLayout:
         found = read_leaderboard(ROOT / "tests" / "fixtures" / "leaderboard-v1.json")
         assert [one.variant for one in found.rows] == ["ground-truth", "static-portrait", "dreamtalk@mini"]
         assert found.row("ground-truth").cells["psnr"].value == math.inf
+
+    def test_version_2_is_read(self) -> None:
+        found = read_leaderboard(ROOT / "tests" / "fixtures" / "leaderboard-v2.json")
+        assert found.schema_version == 2 and found.costs == () and found.comparisons
+        assert all(text for text in pages(SiteData(leaderboard=found)).values())
 
     @pytest.mark.parametrize("content", [[], {"schema_version": 99}, {"schema_version": "x"}, {"schema_version": 1}])
     def test_what_is_no_leaderboard_is_refused(self, content: object, tmp_path: Path) -> None:

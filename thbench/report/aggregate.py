@@ -7,6 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from thbench.report.cells import score_rows
+from thbench.report.costs import cost_tables
 from thbench.report.leaderboard import Failure, Leaderboard, Row
 from thbench.report.outcomes import columns_of, jobs_of
 from thbench.report.ranking import rank
@@ -18,6 +19,7 @@ from thbench.types import GROUND_TRUTH
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from thbench.cost.record import CostRecord
     from thbench.report.outcomes import Job
     from thbench.report.sets import FeatureLoader
     from thbench.run.info import Environment, Kind, RunInfo
@@ -35,6 +37,7 @@ def aggregate(
     seed: int = 0,
     warnings: Sequence[str] = (),
     features: FeatureLoader | None = None,
+    costs: Sequence[CostRecord] = (),
 ) -> Leaderboard:
     """Turn the records of a run into its leaderboard.
 
@@ -50,6 +53,7 @@ def aggregate(
         seed: Seed of the bootstrap.
         warnings: What else a reader should know, e.g. lines that were passed over.
         features: Gives the features that metrics of sets of videos need; without it they have no value.
+        costs: Cost records of the run.
 
     Raises:
         ValueError: Two records have one key.
@@ -82,6 +86,7 @@ def aggregate(
         ),
         not_run=sum(job.record is None for job in jobs),
         warnings=(*warnings, *_warnings(jobs, info)),
+        costs=cost_tables(costs, level=level),
         environments=info.environments,
         attempts=len(info.attempts),
         seconds=_seconds(info),
@@ -112,8 +117,7 @@ def _warnings(jobs: Sequence[Job], info: RunInfo) -> list[str]:
         metric
         for job in jobs
         if job.record is not None
-        for metric in job.record.values
-        if metric not in info.recipes[job.recipe].metrics
+        for metric in job.record.values.keys() - info.recipes[job.recipe].metrics.keys()
     )
     return [
         *(f"{text} ({videos(count)})" for text, count in sorted(said.items())),

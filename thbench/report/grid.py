@@ -130,7 +130,7 @@ def lay_out(leaderboard: Leaderboard, most_columns: int) -> Sheet:
                 tuple(map(_metric_head, part)),
                 tuple(Line(_row_head(r), tuple(entry(r, c) for c in part)) for r in rows),
             )
-            for part in _split(columns, most_columns)
+            for part in split(columns, most_columns)
         ]
     else:
         grids = [
@@ -138,7 +138,7 @@ def lay_out(leaderboard: Leaderboard, most_columns: int) -> Sheet:
                 tuple(map(_row_head, part)),
                 tuple(Line(_metric_head(c), tuple(entry(r, c) for r in part)) for c in columns),
             )
-            for part in _split(rows, most_columns)
+            for part in split(rows, most_columns)
         ]
     return Sheet(tuple(grids), {mark: note for note, mark in marks.items()})
 
@@ -211,7 +211,7 @@ def _parts(count: int, most: int) -> int:
     return math.ceil(count / most)
 
 
-def _split(items: Sequence[T], most: int) -> list[Sequence[T]]:
+def split(items: Sequence[T], most: int) -> list[Sequence[T]]:
     """Runs of `items`, none longer than `most`, as few and as equal as possible."""
     parts = _parts(len(items), most)
     return [items[len(items) * i // parts : len(items) * (i + 1) // parts] for i in range(parts)]

@@ -10,12 +10,13 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from thbench.report import prose
+from thbench.report.cost_grid import cost_notes, kinds_of, lay_out_costs, setting_text
 from thbench.report.grid import Entry, Grid, Head, Line, clean, lay_out
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from thbench.report.leaderboard import Leaderboard
+    from thbench.report.leaderboard import CostTable, Leaderboard
 
 MOST_COLUMNS = 6
 """Columns that fit a page of a two-column paper beside each other, without the first."""
@@ -69,7 +70,29 @@ def to_latex(leaderboard: Leaderboard) -> str:
                 ]
             )
         )
+    for number, table in enumerate(leaderboard.costs, start=1):
+        parts += [
+            "\n".join(
+                [
+                    r"\begin{table*}[t]",
+                    r"\centering",
+                    rf"\caption{{{_cost_caption(leaderboard, table, part)}}}",
+                    rf"\label{{tab:{_label(leaderboard.name)}-costs-{number}-{part}}}",
+                    _tabular(grid),
+                    r"\end{table*}",
+                ]
+            )
+            for part, grid in enumerate(lay_out_costs(table, kinds_of(leaderboard), MOST_COLUMNS), start=1)
+        ]
     return "\n\n".join(parts) + "\n"
+
+
+def _cost_caption(leaderboard: Leaderboard, table: CostTable, part: int) -> str:
+    name = escape(f"{leaderboard.name}, speed and memory")
+    if part > 1:
+        return f"{name}, continued."
+    told = (prose.cost_sentence(leaderboard), *(f"{text.removesuffix('.')}." for text in cost_notes(table)))
+    return " ".join([f"{name} ({escape(setting_text(table))}).", *map(escape, told)])
 
 
 def escape(text: str) -> str:

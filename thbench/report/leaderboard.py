@@ -98,11 +98,74 @@ class Failure(Document):
     """Why, one sentence."""
 
 
+class Cost(Document):
+    """One cost of one variant; costs are measured apart from quality, by `thbench time`."""
+
+    value: float
+    """Mean of the measured trials; for memory the highest peak; for operations the count."""
+    low: float | None = None
+    """Lower end of the interval over processes; None where `note` says why, and for what is counted."""
+    high: float | None = None
+    """Upper end of the interval."""
+    n: int
+    """Trials; 1 for what is counted."""
+    note: str | None = None
+    """Why there is no interval."""
+
+
+class SpeedUp(Document):
+    """How much faster one variant is than another, measured in turn."""
+
+    variant: str
+    """Which variant."""
+    baseline: str
+    """What it is compared with."""
+    measure: str
+    """Id of the measure, e.g. `time/end-to-end`."""
+    ratio: float
+    """Geometric mean of baseline / variant over pairs: above 1, the variant is faster."""
+    low: float | None = None
+    """Lower end of the interval over processes; None where `note` says why."""
+    high: float | None = None
+    """Upper end."""
+    pairs: int
+    """Rounds in which both were measured."""
+    note: str | None = None
+    """Why there is no interval."""
+
+
+class Measure(Document):
+    """What is measured of a cost."""
+
+    id: str
+    """`time/MEASURE`, `time/cold/MEASURE`, `memory/KIND` or `flops`."""
+    title: str
+    """A few words for people."""
+    unit: str
+    """`s`, `B`, `operations`, or `1` for a pure number."""
+
+
+class CostTable(Document):
+    """Costs that may be compared: of one clip on one device. What differs in either is another table."""
+
+    setting: Mapping[str, str]
+    """On what, and at which work, it was measured."""
+    measures: tuple[Measure, ...]
+    """Columns; less is better in each."""
+    rows: Mapping[str, Mapping[str, Cost]]
+    """Variant to id of a measure to cost."""
+    speed_ups: tuple[SpeedUp, ...] = ()
+    """Variants beside what they were measured in turn with."""
+    warnings: tuple[str, ...] = ()
+    """What a reader of the times should know."""
+
+
 class Leaderboard(Document):
     """The numbers of a run with all that is needed to read them."""
 
-    schema_version: Literal[1, 2] = 2
-    """Version of this layout; old versions stay readable. Version 1 had no ranks and no checks of the metrics."""
+    schema_version: Literal[1, 2, 3] = 3
+    """Version of this layout; old versions stay readable. Version 1 had no ranks and no checks of the metrics, and
+    version 2 no costs."""
     name: str
     """Name of the suite, or of what was evaluated."""
     status: Status
@@ -121,6 +184,8 @@ class Leaderboard(Document):
     """Videos that were planned and have no record."""
     warnings: tuple[str, ...] = ()
     """What a reader of the numbers should know; warnings of videos with their number."""
+    costs: tuple[CostTable, ...] = ()
+    """What the variants cost, where it was measured."""
     environments: tuple[Environment, ...]
     """On what the run was computed, the first start first."""
     attempts: int = 0

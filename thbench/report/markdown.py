@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from thbench.report import prose
+from thbench.report.cost_grid import cost_notes, kinds_of, lay_out_costs, setting_text
 from thbench.report.grid import Entry, Grid, Head, clean, lay_out
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ def to_markdown(leaderboard: Leaderboard) -> str:
         *(_table(grid) for grid in sheet.grids),
         " ".join(legend),
         "  \n".join(f"<sup>{mark}</sup> {escape(note)}" for mark, note in sheet.notes.items()),
+        *_costs(leaderboard),
         "## Protocols",
         f"All columns: {escape(common)}" if common is not None else "",
         _bullets(f"**{escape(c.id)}**: {escape(prose.protocol_of(c, common))}" for c in leaderboard.columns),
@@ -47,6 +49,16 @@ def to_markdown(leaderboard: Leaderboard) -> str:
         blocks += ["## Failed videos", _failures(leaderboard)]
     blocks.append(escape(prose.effort_of(leaderboard)))
     return "\n\n".join(block for block in blocks if block) + "\n"
+
+
+def _costs(leaderboard: Leaderboard) -> Iterable[str]:
+    if leaderboard.costs:
+        yield f"## Speed and memory\n\n{prose.cost_sentence(leaderboard)}"
+    for table in leaderboard.costs:
+        yield escape(setting_text(table))
+        yield from map(_table, lay_out_costs(table, kinds_of(leaderboard), MOST_COLUMNS))
+        if notes := cost_notes(table):
+            yield _bullets(map(escape, notes))
 
 
 def escape(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -185,33 +186,40 @@ class _Group(NamedTuple):
 
     units: tuple[Unit, ...]
     jobs: tuple[tuple[Job, ...], ...]
+    identities: tuple[str, ...]
+    """Of the better record of each."""
+    values: tuple[Mapping[str, float], ...]
+    """Of the better record of each; empty where it has none, or failed."""
 
 
 def _grouped(jobs: Iterable[Job]) -> _Group:
     units: dict[Unit, list[Job]] = {}
     for job in jobs:
-        units.setdefault(job.unit, []).append(job)
+        units.setdefault((sys.intern(job.clip), job.seed), []).append(job)
     ordered = tuple(sorted(units))
-    return _Group(ordered, tuple(tuple(units[unit]) for unit in ordered))
+    several = tuple(tuple(units[unit]) for unit in ordered)
+    best = [jobs[0] for jobs in several]
+    values = tuple(job.record.values if job.record is not None and job.record.status == "ok" else {} for job in best)
+    # Equal names of different records are made one, so that rows are compared in no time.
+    return _Group(ordered, several, tuple(sys.intern(job.identity) for job in best), values)
 
 
 def _videos(group: _Group, metric: str) -> Videos:
-    values: list[float] = []
-    identities: list[str] = []
+    values = np.array([found.get(metric, math.nan) for found in group.values], np.float64)
+    # Most records are the only ones of their videos and have a number; only the others are looked at again.
+    lacking = np.flatnonzero(np.isnan(values)).tolist()
+    if not lacking:
+        return Videos(group.units, group.identities, values, {})
+    identities = list(group.identities)
     reasons: dict[int, str] = {}
-    for place, several in enumerate(group.jobs):
-        for job in several:
-            value, reason = _value(job.record, metric)
-            if reason is None:
-                chosen = job
-                break
+    for place in lacking:
+        several = group.jobs[place]
+        found = next(((job, value) for job in several if (value := _value(job.record, metric)[0]) == value), None)
+        if found is None:
+            reasons[place] = _value(several[0].record, metric)[1] or NOT_RECORDED
         else:
-            chosen = several[0]
-            value, reason = _value(chosen.record, metric)
-            reasons[place] = reason or NOT_RECORDED
-        values.append(value)
-        identities.append(chosen.identity)
-    return Videos(group.units, tuple(identities), np.array(values, np.float64), reasons)
+            identities[place], values[place] = found[0].identity, found[1]
+    return Videos(group.units, tuple(identities), values, reasons)
 
 
 def _value(record: Record | None, metric: str) -> tuple[float, str | None]:

@@ -56,6 +56,15 @@ def interval_sentence(leaderboard: Leaderboard) -> str:
     return sentence
 
 
+def cost_sentence(leaderboard: Leaderboard) -> str:
+    """What the numbers of a table of costs are."""
+    return (
+        f"Measured apart from quality: means with {leaderboard.level * 100:g} % intervals over fresh processes, for "
+        "memory the highest peak. Less is better, but for speed-ups. What was measured on another clip, size or device "
+        "stands in a table of its own."
+    )
+
+
 def rank_sentence(leaderboard: Leaderboard) -> str:
     """What the ranks are; empty if there are none."""
     if not any(cell.rank for row in leaderboard.rows for cell in row.cells.values()):

@@ -24,6 +24,23 @@ def standings(leaderboard: Leaderboard) -> dict[str, dict[str, int]]:
     return {column.id: _places(leaderboard, column) for column in leaderboard.columns}
 
 
+def cost_of(value: float, column: Column, real: float | None) -> float:
+    """What is to be small; the value itself where nothing is better, or where the ground truth is unknown."""
+    if column.direction == "higher":
+        return -value
+    if column.direction == "closer-to-real" and real is not None and math.isfinite(real):
+        return abs(value - real)
+    return value
+
+
+def real_value(leaderboard: Leaderboard, column: Column) -> float | None:
+    """Value of the ground truth in a column."""
+    for row in leaderboard.rows:
+        if row.kind == "ground-truth" and (cell := row.cells.get(column.id)) is not None and cell.value is not None:
+            return cell.value
+    return None
+
+
 def _places(leaderboard: Leaderboard, column: Column) -> dict[str, int]:
     values = {
         row.variant: cell.value
@@ -39,21 +56,8 @@ def _places(leaderboard: Leaderboard, column: Column) -> dict[str, int]:
 
 def _costs(values: Mapping[str, float], leaderboard: Leaderboard, column: Column) -> dict[str, float]:
     """What is to be small, for each variant; empty where nothing is better than anything."""
-    match column.direction:
-        case "higher":
-            return {variant: -value for variant, value in values.items()}
-        case "lower":
-            return dict(values)
-        case "closer-to-real":
-            real = _real(leaderboard, column)
-            return {variant: abs(value - real) for variant, value in values.items()} if math.isfinite(real) else {}
-        case "none":
-            return {}
-
-
-def _real(leaderboard: Leaderboard, column: Column) -> float:
-    """Value of the ground truth; NaN if it has none."""
-    for row in leaderboard.rows:
-        if row.kind == "ground-truth" and (cell := row.cells.get(column.id)) is not None and cell.value is not None:
-            return cell.value
-    return math.nan
+    real = real_value(leaderboard, column)
+    unknown = column.direction == "closer-to-real" and (real is None or not math.isfinite(real))
+    if column.direction == "none" or unknown:
+        return {}
+    return {variant: cost_of(value, column, real) for variant, value in values.items()}

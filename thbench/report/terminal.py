@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from thbench.report import prose
+from thbench.report.cost_grid import cost_notes, kinds_of, lay_out_costs, setting_text
 from thbench.report.grid import Entry, Grid, Head, clean, lay_out
 
 if TYPE_CHECKING:
@@ -45,8 +46,26 @@ def render_table(leaderboard: Leaderboard, console_width: int = 80) -> Renderabl
     return Group(
         *tables,
         *(Text(f"{mark}  {note}", style="dim") for mark, note in sheet.notes.items()),
+        *_costs(leaderboard, head, console_width),
         *_legend(leaderboard),
     )
+
+
+def _costs(leaderboard: Leaderboard, head: int, console_width: int) -> list[RenderableType]:
+    """Tables of costs, each with its setting."""
+    parts: list[RenderableType] = []
+    for table in leaderboard.costs:
+        kinds = kinds_of(leaderboard)
+        entries = [e for g in lay_out_costs(table, kinds, 99) for line in g.lines for e in line.entries]
+        width = max((line.cell_len for entry in entries for line in _entry(entry).split("\n")), default=1)
+        names = max((Text(clean(name)).cell_len for name in table.rows), default=1)
+        first = max(head, min(names, console_width // 3))
+        fitting = max(1, (console_width - first) // (width + GAP))
+        parts.append(Text(clean(setting_text(table)), style="dim"))
+        for grid in lay_out_costs(table, kinds, fitting):
+            parts += [_table(grid, first, width), ""]
+        parts += [Text(clean(note), style="dim") for note in cost_notes(table)]
+    return parts
 
 
 def _table(grid: Grid, head: int, width: int) -> Table:

@@ -6,10 +6,13 @@ import csv
 import io
 from typing import TYPE_CHECKING
 
+from thbench.report.cost_grid import SPEED_UP, kinds_of, setting_text
 from thbench.report.prose import context_text
 
 if TYPE_CHECKING:
-    from thbench.report.leaderboard import Cell, Column, Leaderboard, Row
+    from collections.abc import Iterator, Mapping
+
+    from thbench.report.leaderboard import Cell, Column, CostTable, Leaderboard, Row
 
 FIELDS = (
     "variant",
@@ -51,7 +54,58 @@ def to_csv(leaderboard: Leaderboard) -> str:
         for column in leaderboard.columns:
             if (cell := row.cells.get(column.id)) is not None:
                 writer.writerow(_line(row, column, cell, leaderboard.level))
+    kinds = kinds_of(leaderboard)
+    for table in leaderboard.costs:
+        writer.writerows(_cost_lines(table, kinds, leaderboard.level))
     return text.getvalue()
+
+
+def _cost_lines(table: CostTable, kinds: Mapping[str, str], level: float) -> Iterator[dict[str, object]]:
+    """Costs, and speed-ups as `speed-up/MEASURE`; `scored` and `total` are trials, or pairs of them."""
+    context = setting_text(table)
+    for measure in table.measures:
+        for variant, row in table.rows.items():
+            if (cost := row.get(measure.id)) is not None:
+                yield {
+                    **_cost_numbers(cost.value, cost.low, cost.high, cost.n, cost.note, level),
+                    "variant": variant,
+                    "kind": kinds.get(variant, ""),
+                    "column": measure.id,
+                    "metric": measure.id,
+                    "direction": "lower",
+                    "unit": measure.unit,
+                    "protocol": measure.title,
+                    "context": context,
+                }
+    for found in table.speed_ups:
+        name = f"{SPEED_UP}/{found.measure.removeprefix('time/')}"
+        yield {
+            **_cost_numbers(found.ratio, found.low, found.high, found.pairs, found.note, level),
+            "variant": found.variant,
+            "kind": kinds.get(found.variant, ""),
+            "column": name,
+            "metric": name,
+            "direction": "higher",
+            "unit": "1",
+            "protocol": f"geometric mean of {found.baseline} / {found.variant} over pairs of one round",
+            "context": context,
+        }
+
+
+def _cost_numbers(
+    value: float, low: float | None, high: float | None, n: int, note: str | None, level: float
+) -> dict[str, object]:
+    known = low is not None
+    return {
+        "value": value,
+        "low": low,
+        "high": high,
+        "level": level if known else None,
+        "interval": "over processes" if known else None,
+        "scored": n,
+        "total": n,
+        "note": note,
+    }
 
 
 def _line(row: Row, column: Column, cell: Cell, level: float) -> dict[str, object]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from thbench.report.aggregate import aggregate
 from thbench.report.checks import with_checks
+from thbench.report.costs import read_cost_records
 from thbench.report.latex import to_latex
 from thbench.report.markdown import to_markdown
 from thbench.report.tidy import to_csv
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from thbench.cost.record import CostRecord
     from thbench.report.leaderboard import Leaderboard
     from thbench.run.store import Contents, RunStore
     from thbench.validate.document import MetricVerdict
@@ -54,8 +56,26 @@ def leaderboard_of(contents: Contents, verdicts: Sequence[MetricVerdict] | None 
         contents: What they hold.
         verdicts: On the metrics; None takes those that come with thbench.
     """
-    leaderboard = aggregate(contents.records, contents.info, warnings=contents.warnings, features=contents.features)
+    records, refused = costs_of(contents)
+    leaderboard = aggregate(
+        contents.records,
+        contents.info,
+        warnings=(*contents.warnings, *refused),
+        features=contents.features,
+        costs=records,
+    )
     return with_checks(leaderboard, shipped_verdicts() if verdicts is None else verdicts)
+
+
+def costs_of(contents: Contents) -> tuple[list[CostRecord], list[str]]:
+    """The cost records of the run folders, and a sentence for each file that is none."""
+    found: list[CostRecord] = []
+    refused: list[str] = []
+    for folder in sorted(set(contents.folders.values())):
+        records, words = read_cost_records(folder)
+        found += records
+        refused += words
+    return sorted(found, key=lambda record: record.created), refused
 
 
 def write_files(leaderboard: Leaderboard, folder: Path) -> None:

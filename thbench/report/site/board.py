@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from thbench.report.digits import format_interval, format_value
 from thbench.report.grid import ARROWS, CHECK_MARKS, DASH, clean
-from thbench.report.site.names import FAMILIES, OTHER, family, slug
-from thbench.report.standing import standings
+from thbench.report.names import FAMILIES, OTHER, family, slug
+from thbench.report.standing import cost_of, real_value, standings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -245,23 +245,6 @@ def note_of(cell: Cell) -> str:
     if cell.note:
         parts.append(f"{'no value' if cell.value is None else 'no interval'}: {cell.note}")
     return clean("; ".join([*parts, *cell.remarks]))
-
-
-def cost_of(value: float, column: Column, real: float | None) -> float:
-    """What is to be small; the value itself where nothing is better, or where the ground truth is unknown."""
-    if column.direction == "higher":
-        return -value
-    if column.direction == "closer-to-real" and real is not None and math.isfinite(real):
-        return abs(value - real)
-    return value
-
-
-def real_value(leaderboard: Leaderboard, column: Column) -> float | None:
-    """Value of the ground truth in a column."""
-    for row in leaderboard.rows:
-        if row.kind == "ground-truth" and (cell := row.cells.get(column.id)) is not None and cell.value is not None:
-            return cell.value
-    return None
 
 
 def _key(cost: float) -> str:

@@ -11,17 +11,19 @@ from typing import TYPE_CHECKING, TypeVar
 from pydantic import ValidationError
 
 from thbench.errors import MissingExtraError, UsageError
+from thbench.report.claims import Claims, read_claims
+from thbench.report.names import slug
 from thbench.report.reading import read_leaderboard
+from thbench.report.receipts import Receipts, read_receipts
 from thbench.report.schema import schema_text
-from thbench.report.site.collect import cards_of, clip_tables, read_claims
+from thbench.report.site.collect import cards_of, clip_tables
 from thbench.report.site.comparing import compare_runs
-from thbench.report.site.data import Cards, Claims, ClipTable, Comparison, Media, SiteData
+from thbench.report.site.data import Cards, ClipTable, Comparison, Media, SiteData
 from thbench.report.site.media import collect_media
-from thbench.report.site.names import slug
 from thbench.run.files import WriteError, reason_of, write_atomically
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from thbench.report.leaderboard import Leaderboard
@@ -35,10 +37,11 @@ CLIPS = f"{DATA}/clips"
 DATA_FILES: Mapping[str, type[Document]] = {
     f"{DATA}/methods.json": Cards,
     f"{DATA}/claims.json": Claims,
+    f"{DATA}/receipts.json": Receipts,
     f"{DATA}/media.json": Media,
     f"{DATA}/comparison.json": Comparison,
 }
-"""Data files beside `leaderboard.json` and the clips; claims and comparison are there only if there are any."""
+"""Data files beside `leaderboard.json` and the clips; claims, receipts and comparison only if there are any."""
 SHOWN_CLIPS = 3
 """Clips whose videos are shown."""
 
@@ -67,7 +70,7 @@ def write_site(
 
     Raises:
         MissingExtraError: The templating library is not installed.
-        UsageError: `claims.json` of the run cannot be read.
+        UsageError: A file of claims or receipts of the run cannot be read.
         WriteError: A file cannot be written.
     """
     _require_templates()
@@ -76,17 +79,29 @@ def write_site(
     if against is not None:
         other, board = against
         comparison = compare_runs(leaderboard, tables, board, clip_tables(other.records, other.info))
-    claims = next((found for run in sorted({*contents.folders.values(), folder}) if (found := read_claims(run))), None)
+    runs = sorted({*contents.folders.values(), folder})
     data = SiteData(
         leaderboard=leaderboard,
         clips=tables,
         cards=cards_of(leaderboard),
-        claims=claims,
+        claims=_together(map(read_claims, runs)),
+        receipts=_all_receipts(map(read_receipts, runs)),
         media=collect_media(contents, leaderboard, folder, clips=clips),
         comparison=comparison,
     )
     write_data(data, folder)
     return write_pages(data, folder)
+
+
+def _together(parts: Iterable[Claims | None]) -> Claims | None:
+    """The claims of several run folders; those that several hold alike count once."""
+    found = [claim for part in parts if part is not None for claim in part.claims]
+    return Claims(claims=tuple(dict.fromkeys(found))) if found else None
+
+
+def _all_receipts(parts: Iterable[Receipts | None]) -> Receipts | None:
+    found = {(r.variant, r.clip, r.seed): r for part in parts if part is not None for r in part.receipts}
+    return Receipts(receipts=tuple(found.values())) if found else None
 
 
 def publish(
@@ -118,7 +133,9 @@ def write_data(data: SiteData, folder: Path) -> None:
     (folder / CLIPS).mkdir(parents=True, exist_ok=True)
     for variant, table in data.clips.items():
         _put(folder / CLIPS / f"{slug(variant)}.json", table.model_dump_json() + "\n")
-    for name, document in zip(DATA_FILES, (data.cards, data.claims, data.media, data.comparison), strict=True):
+    for name, document in zip(
+        DATA_FILES, (data.cards, data.claims, data.receipts, data.media, data.comparison), strict=True
+    ):
         if document is None:
             (folder / name).unlink(missing_ok=True)
         else:
@@ -174,6 +191,7 @@ def read_data(folder: Path) -> SiteData:
         clips={table.variant: table for table in sorted(tables, key=lambda table: table.variant)},
         cards=_required(folder / DATA / "methods.json", Cards),
         claims=_read(folder / DATA / "claims.json", Claims),
+        receipts=_read(folder / DATA / "receipts.json", Receipts),
         media=_required(folder / DATA / "media.json", Media),
         comparison=_read(folder / DATA / "comparison.json", Comparison),
     )

@@ -6,27 +6,24 @@ import contextlib
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 
-from pydantic import ValidationError
-
 from thbench.errors import UsageError
 from thbench.registry import METHODS, read_specs
+from thbench.report.claims import CLAIMS_FILE, read_claims
+from thbench.report.names import method_of
 from thbench.report.outcomes import by_variant, columns_of, jobs_of, videos_of
-from thbench.report.site.data import Cards, Claims, ClipTable, MethodCard
-from thbench.report.site.names import method_of
+from thbench.report.site.data import Cards, ClipTable, MethodCard
 from thbench.spec import MethodSpec
+
+__all__ = ["CLAIMS_FILE", "cards_of", "clip_tables", "read_claims"]
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from pathlib import Path
 
     from thbench.report.leaderboard import Leaderboard
     from thbench.report.outcomes import ColumnPlan, Job, Unit
     from thbench.report.site.data import ClipStatus
     from thbench.run.info import RunInfo
     from thbench.types import Record
-
-CLAIMS_FILE = "claims.json"
-"""Where a run folder keeps what was claimed and tested."""
 
 
 def clip_tables(records: Iterable[Record], info: RunInfo) -> dict[str, ClipTable]:
@@ -94,18 +91,3 @@ def cards_of(leaderboard: Leaderboard) -> Cards:
 def _card(spec: MethodSpec) -> MethodCard:
     same = {name: getattr(spec, name) for name in ("name", "title", "kind", "version", "paper", "licence", "presets")}
     return MethodCard(**same, inputs=tuple(sorted(spec.inputs)), controls=dict(spec.controls))
-
-
-def read_claims(folder: Path) -> Claims | None:
-    """What was claimed and tested, if the run folder says.
-
-    Raises:
-        UsageError: `claims.json` is not of the layout that this thbench reads.
-    """
-    path = folder / CLAIMS_FILE
-    try:
-        return Claims.model_validate_json(path.read_bytes())
-    except FileNotFoundError:
-        return None
-    except (OSError, ValidationError) as error:
-        raise UsageError(f"{path} cannot be read: {error}; write it again or remove it") from error

@@ -9,14 +9,32 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
+from thbench.report.claims import Claim, Claims, Verdict
 from thbench.report.leaderboard import Leaderboard
+from thbench.report.receipts import Receipts
 from thbench.spec import Direction
 from thbench.types import Document
 
+__all__ = [
+    "Cards",
+    "Claim",
+    "Claims",
+    "ClipStatus",
+    "ClipTable",
+    "Comparison",
+    "Curves",
+    "Delta",
+    "Media",
+    "MethodCard",
+    "Receipts",
+    "Scene",
+    "SiteData",
+    "Track",
+    "Verdict",
+]
+
 ClipStatus = Literal["ok", "failed", "not run"]
 """What became of one video."""
-Verdict = Literal["pass", "fail", "cannot tell", "not tested"]
-"""What a test of a claim said."""
 
 
 class ClipTable(Document):
@@ -70,34 +88,6 @@ class Cards(Document):
     """Version of this layout."""
     methods: Mapping[str, MethodCard]
     """Method name to card."""
-
-
-class Claim(Document):
-    """A statement of a paper that a run can confirm or not."""
-
-    method: str
-    """Method name."""
-    statement: str
-    """What is claimed, one sentence."""
-    source: str
-    """Paper, table or section."""
-    expected: str
-    """What the paper says, in its own number."""
-    measured: str | None = None
-    """What was found here, with interval and unit; None where nothing was."""
-    verdict: Verdict
-    """Whether it holds."""
-    reason: str | None = None
-    """Why it could not be tested, or what differs."""
-
-
-class Claims(Document):
-    """All claims that were tested: `claims.json` of a run folder."""
-
-    schema_version: Literal[1] = 1
-    """Version of this layout."""
-    claims: tuple[Claim, ...]
-    """In the order in which they are shown."""
 
 
 class Curves(Document):
@@ -223,6 +213,8 @@ class SiteData(Document):
     """What is known of the methods."""
     claims: Claims | None = None
     """What was claimed and tested."""
+    receipts: Receipts | None = None
+    """What accelerated variants have to show."""
     media: Media = Media()
     """Videos."""
     comparison: Comparison | None = None

@@ -7,8 +7,8 @@ import shutil
 from typing import TYPE_CHECKING, NamedTuple
 
 from thbench.errors import MediaError, MissingExtraError
+from thbench.report.names import slug
 from thbench.report.site.data import Curves, Media, Scene, Track
-from thbench.report.site.names import slug
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

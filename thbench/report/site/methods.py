@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from thbench.report.digits import format_value
 from thbench.report.grid import DASH
-from thbench.report.site.board import real_value
+from thbench.report.names import base_of, method_of, slug
+from thbench.report.site.acceleration import accelerations_of, costs_of
 from thbench.report.site.histogram import histogram
-from thbench.report.site.names import base_of, method_of, slug
+from thbench.report.standing import real_value
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
     from thbench.report.leaderboard import Cell, Column, Failure, Leaderboard
+    from thbench.report.site.acceleration import AccelerationView, CostsView
     from thbench.report.site.board import Board, CellView, ColumnView, RowView, Section
     from thbench.report.site.data import Claim, ClipTable, MethodCard, SiteData
 
@@ -63,6 +65,9 @@ class MethodView:
     """Other variants of the same method, with the files of their pages."""
     base: str | None
     """The variant without acceleration, if it is in the table."""
+    accelerations: tuple[AccelerationView, ...]
+    """What accelerated variants of the method have to show; of an accelerated one its own alone."""
+    costs: tuple[CostsView, ...]
     groups: tuple[tuple[str, tuple[MetricView, ...]], ...]
     empty: tuple[MetricView, ...]
     """Metrics without a value."""
@@ -104,6 +109,8 @@ def method_view(row: RowView, section: Section, board: Board, data: SiteData) ->
             if r.variant != variant and method_of(r.variant) == method
         ),
         base=base,
+        accelerations=accelerations_of(data, _accelerated(variant, leaderboard)),
+        costs=costs_of(leaderboard, variant),
         groups=tuple((t, kept) for t, several in groups if (kept := tuple(v for v in several if v.cell.key))),
         empty=tuple(view for view in views if not view.cell.key),
         failures=tuple(f for f in leaderboard.failures if f.variant == variant),
@@ -112,6 +119,13 @@ def method_view(row: RowView, section: Section, board: Board, data: SiteData) ->
         clips_in_all=len(table.clips) if table is not None else 0,
         data_file=f"../data/clips/{slug(variant)}.json" if table is not None else None,
     )
+
+
+def _accelerated(variant: str, leaderboard: Leaderboard) -> list[str]:
+    """The variant itself if it is accelerated, else those that are it but for an acceleration."""
+    if base_of(variant) is not None:
+        return [variant]
+    return [row.variant for row in leaderboard.rows if base_of(row.variant) == variant]
 
 
 def _metric(

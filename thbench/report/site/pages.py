@@ -13,13 +13,14 @@ from thbench._version import __version__
 from thbench.report import prose
 from thbench.report.digits import format_interval, format_value
 from thbench.report.grid import ARROWS, DASH, clean
+from thbench.report.names import base_of, slug
 from thbench.report.published import beside, published, published_methods
 from thbench.report.site import curves
+from thbench.report.site.acceleration import costs_of
 from thbench.report.site.board import TOLD, board_of, reasons_by_column
 from thbench.report.site.comparing import comparison_view
 from thbench.report.site.methods import method_view
-from thbench.report.site.names import slug
-from thbench.report.site.pareto import axis_title, plots_of
+from thbench.report.site.pareto import plots_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,6 +48,7 @@ def pages_of(data: SiteData) -> Iterator[tuple[str, str]]:
             here="index",
             board=board,
             plots=plots_of(data.leaderboard),
+            costs=costs_of(data.leaderboard),
             reasons=reasons_by_column(data.leaderboard),
             failures=data.leaderboard.failures[:MOST_FAILURES],
         ),
@@ -77,6 +79,7 @@ def _about(data: SiteData) -> dict[str, Any]:
         "interval_sentence": prose.interval_sentence(board),
         "common": prose.common_context(board),
         "effort": prose.effort_of(board),
+        "cost_sentence": prose.cost_sentence(board),
     }
 
 
@@ -94,7 +97,15 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {"name": name_markup, "clean": clean, "slug": slug, "value": format_value, "breakable": breakable}
+    made.filters |= {
+        "name": name_markup,
+        "clean": clean,
+        "slug": slug,
+        "value": format_value,
+        "breakable": breakable,
+        "variant": variant_markup,
+        "capital": lambda text: text[:1].upper() + text[1:],
+    }
     made.globals |= {
         "DASH": DASH,
         "ARROWS": ARROWS,
@@ -102,7 +113,6 @@ def environment() -> Environment:
         "interval": format_interval,
         "context_text": prose.context_text,
         "curves": curves,
-        "axis_title": axis_title,
     }
     return made
 
@@ -118,3 +128,13 @@ def breakable(text: str) -> Markup:
     for sign in "/@+":
         broken = broken.replace(sign, f"{sign}<wbr>")
     return Markup("<bdi>{}</bdi>").format(Markup(broken))
+
+
+def variant_markup(text: str) -> Markup:
+    """A variant's name; of an accelerated one, what it is without the acceleration is set back."""
+    base = base_of(text)
+    if base is None:
+        return breakable(text)
+    return Markup('<bdi class="with"><span class="base">{}</span>{}</bdi>').format(
+        breakable(base), breakable(text.removeprefix(base))
+    )

@@ -1,40 +1,24 @@
-"""Trade-offs: two columns against each other, with the variants that no other beats in both."""
+"""Trade-offs as pictures of the site."""
 
 from __future__ import annotations
 
-import itertools
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from thbench.report.digits import format_value
-from thbench.report.grid import ARROWS, clean
-from thbench.report.site.board import cost_of, real_value
-from thbench.report.site.names import family
-from thbench.report.site.svg import element, join, number, tick_label, ticks
+from thbench.report.grid import clean
+from thbench.report.site.svg import element, join, log_ticks, number, tick_label, ticks
+from thbench.report.tradeoff import Axis, Point, TradeOff, trade_offs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from markupsafe import Markup
 
-    from thbench.report.leaderboard import Column, Leaderboard
+    from thbench.report.leaderboard import Leaderboard
 
-HEADLINES = (
-    "lse-c",
-    "lip-audio-corr",
-    "csim",
-    "fvd",
-    "fid",
-    "lpips",
-    "ssim",
-    "m-lmd",
-    "apd",
-    "pose-div",
-    "beat-align",
-)
-"""First words of the metrics that stand for their family, the most telling first."""
-MOST_PLOTS = 4
+MOST_PLOTS = 6
 WIDTH, HEIGHT = 460.0, 330.0
 LEFT, RIGHT, TOP, BOTTOM = 58.0, 18.0, 16.0, 48.0
 LABEL_HEIGHT, LABEL_WIDTH = 12.0, 6.4
@@ -44,108 +28,65 @@ LONGEST_LABEL = 26
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
-    """One variant in the plane of two columns."""
-
-    variant: str
-    kind: str
-    x: float
-    y: float
-    best: bool
-    """No other method is at least as good in both and better in one."""
-
-
-@dataclass(frozen=True, slots=True)
 class Plot:
     """One trade-off, drawn and as numbers."""
 
-    x: Column
-    y: Column
-    points: tuple[Point, ...]
+    data: TradeOff
     picture: Markup
-    summary: str
 
 
 def plots_of(leaderboard: Leaderboard) -> tuple[Plot, ...]:
-    """The trade-offs that the columns of this leaderboard allow, at most `MOST_PLOTS`."""
-    chosen = _headlines(leaderboard)
-    pairs = sorted(itertools.combinations(range(len(chosen)), 2), key=lambda pair: (sum(pair), pair))
-    plots = (plot_of(leaderboard, chosen[i], chosen[j]) for i, j in pairs)
-    return tuple(itertools.islice((plot for plot in plots if plot is not None), MOST_PLOTS))
+    """The first `MOST_PLOTS` trade-offs that this leaderboard allows."""
+    return tuple(Plot(one, _draw(one)) for one in trade_offs(leaderboard)[:MOST_PLOTS])
 
 
-def _headlines(leaderboard: Leaderboard) -> list[Column]:
-    """One column of each family that has a direction and at least three different values."""
-    found: dict[str, Column] = {}
-    for head in HEADLINES:
-        for column in leaderboard.columns:
-            if column.metric.partition("/")[0] != head or column.direction == "none":
-                continue
-            values = {v for row in leaderboard.rows if (v := _value(leaderboard, row.variant, column)) is not None}
-            if len(values) >= 3:
-                found.setdefault(family(column.metric), column)
-                break
-    return list(found.values())
+@dataclass(frozen=True, slots=True)
+class _Scale:
+    """From numbers to pixels."""
+
+    low: float
+    high: float
+    start: float
+    length: float
+    logarithmic: bool
+
+    def at(self, value: float) -> float:
+        low, high, x = (
+            (math.log(v) for v in (self.low, self.high, value)) if self.logarithmic else (self.low, self.high, value)
+        )
+        return self.start + (x - low) / (high - low) * self.length
+
+    def ticks(self) -> Sequence[tuple[float, str]]:
+        if self.logarithmic:
+            return [(value, f"{value:g}") for value in log_ticks(self.low, self.high)]
+        marks = ticks(self.low, self.high)
+        step = marks[1] - marks[0] if len(marks) > 1 else 0.0
+        return [(value, tick_label(value, step)) for value in marks]
 
 
-def _value(leaderboard: Leaderboard, variant: str, column: Column) -> float | None:
-    cell = leaderboard.row(variant).cells.get(column.id)
-    return cell.value if cell is not None and cell.value is not None and math.isfinite(cell.value) else None
+def _scale(axis: Axis, values: Sequence[float], start: float, length: float) -> _Scale:
+    low, high = min(values), max(values)
+    if axis.logarithmic:
+        margin = (high / low) ** 0.12 if high > low else 1.5
+        return _Scale(low / margin, high * margin, start, length, logarithmic=True)
+    margin = (high - low) * 0.12 or abs(high) * 0.1 or 1.0
+    return _Scale(low - margin, high + margin, start, length, logarithmic=False)
 
 
-def plot_of(leaderboard: Leaderboard, x: Column, y: Column) -> Plot | None:
-    """One trade-off; None with fewer than three variants that have both values."""
-    raw = [
-        (row.variant, row.kind, vx, vy)
-        for row in leaderboard.rows
-        if (cx := row.cells.get(x.id)) is not None
-        and (cy := row.cells.get(y.id)) is not None
-        and (vx := cx.value) is not None
-        and (vy := cy.value) is not None
-        and math.isfinite(vx)
-        and math.isfinite(vy)
-    ]
-    if len(raw) < 3:
-        return None
-    real_x, real_y = real_value(leaderboard, x), real_value(leaderboard, y)
-    costs = {v: (cost_of(a, x, real_x), cost_of(b, y, real_y)) for v, kind, a, b in raw if kind != "ground-truth"}
-    competing = {v: costs[v] for v, kind, _, _ in raw if kind == "method"} or costs
-    front = pareto_front(competing)
-    points = tuple(Point(v, kind, a, b, v in front) for v, kind, a, b in raw)
-    best = ", ".join(clean(p.variant) for p in points if p.best) or "none"
-    return Plot(x, y, points, _draw(x, y, points), f"{len(points)} variants; not beaten in both: {best}")
-
-
-def pareto_front(costs: dict[str, tuple[float, float]]) -> set[str]:
-    """Names whose costs no other is at most in both and below in one.
-
-    Example:
-        >>> sorted(pareto_front({"a": (0, 2), "b": (1, 1), "c": (1, 2)}))
-        ['a', 'b']
-    """
-    front: set[str] = set()
-    least = math.inf
-    ordered = sorted(costs, key=lambda name: costs[name])
-    for _, several in itertools.groupby(ordered, key=lambda name: costs[name][0]):
-        group = list(several)
-        lowest = costs[group[0]][1]
-        if lowest < least:
-            front |= {name for name in group if costs[name][1] == lowest}
-            least = lowest
-    return front
-
-
-def _draw(x: Column, y: Column, points: Sequence[Point]) -> Markup:
-    across = _axis([p.x for p in points])
-    up = _axis([p.y for p in points])
-
-    def place(point: Point) -> tuple[float, float]:
-        right = LEFT + (point.x - across[0]) / (across[1] - across[0]) * (WIDTH - LEFT - RIGHT)
-        down = HEIGHT - BOTTOM - (point.y - up[0]) / (up[1] - up[0]) * (HEIGHT - TOP - BOTTOM)
-        return right, down
-
-    places = {p.variant: place(p) for p in points}
-    parts = [*_grid(across, up), *_titles(x, y)]
+def _draw(data: TradeOff) -> Markup:
+    points = data.points
+    across = _scale(data.x, [p.x for p in points], LEFT, WIDTH - LEFT - RIGHT)
+    up = _scale(data.y, [p.y for p in points], HEIGHT - BOTTOM, -(HEIGHT - TOP - BOTTOM))
+    places = {p.variant: (across.at(p.x), up.at(p.y)) for p in points}
+    parts = [*_grid(across, up), *_titles(data)]
+    if data.x.mark is not None and across.low < data.x.mark < across.high:
+        at = number(across.at(data.x.mark))
+        parts.append(element("path", class_="limit", d=f"M{at} {TOP}V{HEIGHT - BOTTOM}"))
+    for point in points:
+        if point.base is not None:
+            a, b = places[point.base], places[point.variant]
+            path = f"M{number(a[0])} {number(a[1])}L{number(b[0])} {number(b[1])}"
+            parts.append(element("path", class_="step", d=path))
     front = sorted((p for p in points if p.best), key=lambda p: p.x)
     if len(front) > 1:
         path = "M" + "L".join(f"{number(a)} {number(b)}" for a, b in (places[p.variant] for p in front))
@@ -157,42 +98,26 @@ def _draw(x: Column, y: Column, points: Sequence[Point]) -> Markup:
     )
 
 
-def _axis(values: Sequence[float]) -> tuple[float, float]:
-    low, high = min(values), max(values)
-    margin = (high - low) * 0.12 or abs(high) * 0.1 or 1.0
-    return low - margin, high + margin
-
-
-def _grid(across: tuple[float, float], up: tuple[float, float]) -> list[Markup]:
+def _grid(across: _Scale, up: _Scale) -> list[Markup]:
     parts = []
-    marks = ticks(*across)
-    step = marks[1] - marks[0] if len(marks) > 1 else 0.0
-    for value in marks:
-        at = LEFT + (value - across[0]) / (across[1] - across[0]) * (WIDTH - LEFT - RIGHT)
+    for value, label in across.ticks():
+        at = across.at(value)
         parts.append(element("path", class_="grid", d=f"M{number(at)} {TOP}V{HEIGHT - BOTTOM}"))
-        parts.append(element("text", tick_label(value, step), class_="tick mid", x=at, y=HEIGHT - BOTTOM + 15))
-    marks = ticks(*up)
-    step = marks[1] - marks[0] if len(marks) > 1 else 0.0
-    for value in marks:
-        at = HEIGHT - BOTTOM - (value - up[0]) / (up[1] - up[0]) * (HEIGHT - TOP - BOTTOM)
+        parts.append(element("text", label, class_="tick mid", x=at, y=HEIGHT - BOTTOM + 15))
+    for value, label in up.ticks():
+        at = up.at(value)
         parts.append(element("path", class_="grid", d=f"M{LEFT} {number(at)}H{WIDTH - RIGHT}"))
-        parts.append(element("text", tick_label(value, step), class_="tick end", x=LEFT - 7, y=at + 3.5))
+        parts.append(element("text", label, class_="tick end", x=LEFT - 7, y=at + 3.5))
     return parts
 
 
-def _titles(x: Column, y: Column) -> list[Markup]:
+def _titles(data: TradeOff) -> list[Markup]:
     middle = TOP + (HEIGHT - TOP - BOTTOM) / 2
     turn = f"rotate(-90 14 {middle:g})"
     return [
-        element("text", axis_title(x), class_="axis mid", x=LEFT + (WIDTH - LEFT - RIGHT) / 2, y=HEIGHT - 10),
-        element("text", axis_title(y), class_="axis mid", x=14, y=middle, transform=turn),
+        element("text", data.x.title, class_="axis mid", x=LEFT + (WIDTH - LEFT - RIGHT) / 2, y=HEIGHT - 10),
+        element("text", data.y.title, class_="axis mid", x=14, y=middle, transform=turn),
     ]
-
-
-def axis_title(column: Column) -> str:
-    """Name, unit and direction of an axis."""
-    unit = "" if column.unit == "1" else f" ({column.unit})"
-    return clean(f"{column.id}{unit} {ARROWS[column.direction]}".strip())
 
 
 def _mark(point: Point, x: float, y: float) -> Markup:

@@ -67,6 +67,22 @@ def ticks(low: float, high: float, most: int = 5) -> Sequence[float]:
     return [index * step + 0.0 for index in range(first, last + 1)]
 
 
+def log_ticks(low: float, high: float, most: int = 6) -> Sequence[float]:
+    """Round numbers within [low, high] for a logarithmic axis: of every decade 1, 2 and 5, or 1 alone.
+
+    Example:
+        >>> list(log_ticks(0.3, 12))
+        [0.5, 1.0, 2.0, 5.0, 10.0]
+    """
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    for digits in ((1.0, 2.0, 5.0), (1.0, 3.0), (1.0,)):
+        found = [digit * 10.0**decade for decade in decades for digit in digits]
+        inside = [value for value in found if low <= value <= high]
+        if len(inside) <= most:
+            break
+    return inside if len(inside) > 1 else list(ticks(low, high, most))
+
+
 def tick_label(value: float, step: float) -> str:
     """A tick with as many decimals as its step needs."""
     if value and (abs(value) >= 1e5 or abs(value) < 1e-4):
