@@ -13,6 +13,7 @@ import torch
 from net_helpers import filled
 from torch import nn
 
+from thbench.backbones import convolution
 from thbench.backbones.arcface import LAYERS, IResNet
 from thbench.backbones.hopenet import Hopenet
 from thbench.backbones.i3d import I3D
@@ -102,6 +103,29 @@ def test_modes_stay_near_the_published_network(name: str) -> None:
     assert 0 < error["fast"] < 0.05
     after = network.state_dict()
     assert after.keys() == before.keys() and all(torch.equal(after[key], before[key]) for key in before)
+
+
+@pytest.mark.parametrize("name", ["syncnet-lips", "hopenet", "lpips-alex"])
+def test_fast_gives_the_same_numbers_where_bfloat16_is_multiplied_in_float32(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether a processor gains by bfloat16 decides how products are made, not what is multiplied."""
+    factory, run = CASES[name]
+    network, found, held = filled(factory), {}, {}
+    for gains in (True, False):
+        monkeypatch.setattr(convolution, "processor_gains_by_bfloat16", lambda gains=gains: gains)
+        ready = prepare(network, "fast")
+        with torch.inference_mode():
+            found[gains] = run(ready)
+        layers = [layer for layer in ready.modules() if isinstance(layer, convolution.Convolution)]
+        held[gains] = {layer.weight.dtype for layer in layers if layer.dtype == torch.bfloat16}
+    with torch.inference_mode():
+        exact = run(prepare(network, "exact"))
+    # Layers that did not run (the tower of the sound) hold what they were made with.
+    assert held[True] == {torch.bfloat16} and torch.float32 in held[False]
+    ours, theirs = (float((found[gains] - exact).norm()) for gains in (True, False))
+    assert float((found[True] - found[False]).norm()) < 0.5 * min(ours, theirs)
+    assert ours == pytest.approx(theirs, rel=0.3)
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -13,6 +13,7 @@ import pytest
 from random_weights import add_random
 
 from thbench.backbones.mode_names import split_mode
+from thbench.backbones.precision import processor_gains_by_bfloat16
 from thbench.data.drawn_clips import write_drawn_clips
 from thbench.errors import UsageError
 from thbench.media import read_audio, read_frames, write_video
@@ -58,7 +59,8 @@ def test_both_modes_stand_side_by_side_with_their_difference(
     assert set(row["cells"]) == {"psnr", *(name + s for name in ASKED.split(",")[1:] for s in ("", ".fast"))}
     for name in ASKED.split(",")[1:]:
         exact, fast = row["cells"][name], row["cells"][f"{name}.fast"]
-        assert fast["value"] != exact["value"]
+        # A program, as FVD's network is one, runs as it is where bfloat16 gains nothing.
+        assert fast["value"] != exact["value"] or (name == "fvd/16" and not processor_gains_by_bfloat16())
         assert fast["value"] == pytest.approx(exact["value"], rel=0.3, abs=0.05), name
         assert protocols[f"{name}.fast"] == protocols[name].replace("/user", "/fast-bfloat16-convolutions/user", 1)
         assert any(f"differs from {name} by " in remark for remark in fast["remarks"])

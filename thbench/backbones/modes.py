@@ -3,7 +3,8 @@
 Both fold batch normalisations into convolutions and lay weights out with the channels last, 3-D ones too, which is what
 convolutions of CPUs and of tensor cores want. `fast` holds convolutions in bfloat16, whose products are summed in
 float32, and keeps linear layers, averages and distances in float32; its numbers differ from the published ones and
-belong under protocol names of their own. Nothing here depends on a device: a prepared network is moved with `.to`.
+belong under protocol names of their own. A processor that gains nothing by bfloat16 multiplies the same numbers in
+float32. Nothing here depends on a device: a prepared network is moved with `.to`.
 """
 
 from __future__ import annotations

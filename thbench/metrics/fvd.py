@@ -19,6 +19,7 @@ import torch
 from thbench.backbones import resize
 from thbench.backbones.device import CPU, float32_convolutions
 from thbench.backbones.i3d import MIN_FRAMES
+from thbench.backbones.precision import processor_gains_by_bfloat16
 from thbench.errors import MediaError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
@@ -242,14 +243,16 @@ def torchscript_network(
 
     Args:
         module: `i3d_torchscript.pt`, loaded as it is.
-        mode: `fast` runs its convolutions in bfloat16 by autocast, since a program has no layers to prepare.
+        mode: `fast` runs its convolutions in bfloat16 by autocast, since a program has no layers to prepare; on a CPU
+            that gains nothing by that, it runs as it is.
         device: Where it computes.
     """
     placed = module.to(device)
     kind = torch.device(device).type
+    low = mode == "fast" and (kind != "cpu" or processor_gains_by_bfloat16())
 
     def network(clips: torch.Tensor) -> torch.Tensor:
-        with torch.autocast(kind, torch.bfloat16, enabled=mode == "fast"), float32_convolutions():
+        with torch.autocast(kind, torch.bfloat16, enabled=low), float32_convolutions():
             features: torch.Tensor = placed(clips.to(device), rescale=False, resize=False, return_features=True)
         return features.float()
 

@@ -39,8 +39,8 @@ MFCC_PER_FRAME = 4
 """Columns of MFCC per video frame."""
 MAX_SHIFT = 15
 """Largest shift that is tried, frames."""
-AUDIO_WINDOWS = 64
-"""Windows of sound that the network hears at once."""
+AUDIO_WINDOWS = 16
+"""Windows of sound that the network hears at once; the last batch is filled up: more is lost on short clips."""
 MEDIAN_WINDOW = 9
 """Frames of the median filter of the framewise confidence."""
 
