@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from thbench.data.synth_heads.dataset import clips_of, truth_of
+from thbench.data.synth_heads.motion import Motion
 from thbench.data.synth_heads.person import make_person
 from thbench.errors import UsageError
 from thbench.types import Audio
@@ -20,7 +23,7 @@ from thbench.validate.acting import (
     smoothed,
     without_blinks,
 )
-from thbench.validate.material import Actor, Material
+from thbench.validate.material import MOVEMENTS, Actor, Material
 
 
 @pytest.fixture(scope="module")
@@ -112,3 +115,26 @@ def test_the_actor_draws_the_clip_that_is_stored(truth) -> None:
 
 
 FIELDS = ("expression", "gaze", "pose", "place", "chest")
+
+
+def test_frames_without_a_change_are_not_drawn_again_and_the_others_are_those_of_a_whole_clip(
+    truth, monkeypatch
+) -> None:
+    from thbench.data.synth_heads import render as drawing
+
+    drawn: list[int] = []
+    draw = drawing._draw
+    monkeypatch.setattr(drawing, "_draw", lambda *given: (drawn.append(given[4]), draw(*given))[1])
+    short = dataclasses.replace(
+        truth, motion=Motion(truth.motion.fps, *(getattr(truth.motion, n)[:6] for n in MOVEMENTS))
+    )
+    actor = Actor(short)
+    actor.draw()
+    assert drawn == list(range(6))
+    expression = short.motion.expression.copy()
+    expression[[2, 4], LIDS[0]] = 0.9
+    changed = dataclasses.replace(short.motion, expression=expression)
+    frames = actor.draw(changed)
+    assert drawn[6:] == [2, 4]
+    whole = [frame.rgb for frame in drawing.render(actor._model, changed, actor._scene, short.about.size)]
+    np.testing.assert_array_equal(np.stack(frames), np.stack(whole))

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from thbench.evaluate.settings import Settings
     from thbench.faces import FaceTracker
+    from thbench.faces.face import Face
     from thbench.metrics.available import Selection
     from thbench.metrics.sound import Sound
 
@@ -77,6 +78,7 @@ def evaluate_clip(
     other_sounds: Callable[[], tuple[Sound, ...]] = tuple,
     seed: int = 0,
     on_instant: Callable[[int], None] | None = None,
+    new_view: Callable[[NDArray[np.uint8], Face | None], View] = View,
 ) -> dict[str, Scores]:
     """Score the generated videos of one clip.
 
@@ -89,12 +91,14 @@ def evaluate_clip(
         other_sounds: Gives the sound of other clips, for chance levels.
         seed: Seed of everything drawn at random.
         on_instant: Called with the number of instants done.
+        new_view: Makes the view of a frame and its face; for equal ones it may give one that it gave before, so that
+            what observers make once for a view is not made again.
 
     Returns:
         Scores by the names of `generated`. A video that cannot be read has an `error`; the others are scored anyway.
     """
     with ExitStack() as closing:
-        opened = _open_all(generated, reference, selection, settings, new_tracker, closing)
+        opened = _open_all(generated, reference, selection, settings, new_tracker, new_view, closing)
         reference_stream = opened.get(reference) if reference else None
         tracks: dict[str, _Track] = {}
         scores: dict[str, Scores] = {}
@@ -119,13 +123,16 @@ def _open_all(
     selection: Selection,
     settings: Settings,
     new_tracker: Callable[[], FaceTracker] | None,
+    new_view: Callable[[NDArray[np.uint8], Face | None], View],
     closing: ExitStack,
 ) -> dict[Path, VideoStream | MediaError]:
     opened: dict[Path, VideoStream | MediaError] = {}
     for path in {**dict.fromkeys([reference] if reference else []), **dict.fromkeys(generated.values())}:
         tracker = closing.enter_context(new_tracker()) if new_tracker and selection.needs_faces else None
         try:
-            stream = VideoStream(path, settings.fps, tracker=tracker, with_sound=selection.needs_audio)
+            stream = VideoStream(
+                path, settings.fps, tracker=tracker, with_sound=selection.needs_audio, new_view=new_view
+            )
         except MediaError as error:
             opened[path] = error
             continue

@@ -11,13 +11,14 @@ from thbench.metrics.observer import VideoFacts, View
 from thbench.metrics.sound import Sound, analyse
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
     from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
 
     from thbench.faces import FaceTracker
+    from thbench.faces.face import Face
 
 
 class VideoStream:
@@ -26,7 +27,15 @@ class VideoStream:
     Memory does not grow with the length of the video.
     """
 
-    def __init__(self, path: Path, fps: float, *, tracker: FaceTracker | None, with_sound: bool) -> None:
+    def __init__(
+        self,
+        path: Path,
+        fps: float,
+        *,
+        tracker: FaceTracker | None,
+        with_sound: bool,
+        new_view: Callable[[NDArray[np.uint8], Face | None], View] = View,
+    ) -> None:
         """Open a video.
 
         Args:
@@ -34,6 +43,7 @@ class VideoStream:
             fps: Instants per second; frames are chosen by their timestamps.
             tracker: Finds faces, fresh for this video; None when no metric reads faces.
             with_sound: Whether to analyse the sound track.
+            new_view: Makes the view of a frame and its face; for equal ones it may give one that it gave before.
 
         Raises:
             MediaError: The file cannot be read as a video.
@@ -45,11 +55,12 @@ class VideoStream:
         self.seen = 0
         self.error: MediaError | None = None
         self._tracker = tracker
+        self._new_view = new_view
         self._views = self._read(fps)
 
     def _read(self, fps: float) -> Generator[View, None, None]:
         for frame in read_frames(self.path, fps):
-            yield View(frame.rgb, self._tracker.find(frame.rgb) if self._tracker else None)
+            yield self._new_view(frame.rgb, self._tracker.find(frame.rgb) if self._tracker else None)
 
     def next(self) -> View | None:
         """Return the next view, or None at the end or after the stream broke (see `error`)."""

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from thbench.backbones.batches import FixedBatches
 from thbench.backbones.mini import loaded
 from thbench.backbones.mini.clip_encoder import MiniClipEncoder
 from thbench.backbones.mini.frame_encoder import MiniFrameEncoder
@@ -18,7 +17,8 @@ from thbench.metrics.observer import Missing
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from thbench.metrics.observer import ClipFacts, Features, Moment
+    from thbench.backbones.batches import Ticket
+    from thbench.metrics.observer import ClipFacts, Features, Moment, View
 
 FRAME_FEATURES = "mini-frame-encoder"
 """Name of the features behind `fid/mini` and `kid/mini`."""
@@ -31,18 +31,21 @@ class MiniFrameObserver:
 
     def __init__(self, wanted: frozenset[str]) -> None:
         """Start a video; `fid/mini` and `kid/mini` want the same features."""
-        self._batches = FixedBatches(loaded.frame_encoder())
+        self._queue = loaded.frame_queue()
+        self._tickets: list[Ticket] = []
 
     def observe(self, moment: Moment) -> None:
-        """Take in the frame."""
-        frame = whole_frame(moment.generated.rgb, MiniFrameEncoder.INPUT_SIZE)
-        self._batches.add(as_input(frame[None]))
+        """Queue the frame."""
+        self._tickets.append(moment.generated.once(FRAME_FEATURES, lambda: self._submit(moment.generated)))
 
     def features(self, clip: ClipFacts) -> Features:
         """Return the features, one row for each frame."""
-        if not self._batches.count:
+        if not self._tickets:
             return {FRAME_FEATURES: Missing("the video has no frame")}
-        return {FRAME_FEATURES: checked(self._batches.finish().numpy())}
+        return {FRAME_FEATURES: checked(np.stack([ticket.result().numpy() for ticket in self._tickets]))}
+
+    def _submit(self, view: View) -> Ticket:
+        return self._queue.submit(as_input(whole_frame(view.rgb, MiniFrameEncoder.INPUT_SIZE)))
 
 
 class MiniClipObserver:

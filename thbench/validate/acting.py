@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from thbench.data.synth_heads.expression import EXPRESSIONS
-from thbench.validate.material import Video
+from thbench.validate.material import MOVEMENTS, Video
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,10 +46,9 @@ def smoothed(motion: Motion, seconds: float) -> Motion:
     """Pass all movements through a Gaussian of this standard deviation; the ends are continued by their last value."""
     from scipy.ndimage import gaussian_filter1d
 
-    names = ("expression", "gaze", "pose", "place", "chest")
     sigma = seconds * motion.fps
     return dataclasses.replace(
-        motion, **{n: gaussian_filter1d(getattr(motion, n), sigma, axis=0, mode="nearest") for n in names}
+        motion, **{n: gaussian_filter1d(getattr(motion, n), sigma, axis=0, mode="nearest") for n in MOVEMENTS}
     )
 
 

@@ -144,9 +144,12 @@ _LSE_TRACKS = ("joonson", "joonson-lossy", "shared-faces", "wav2lip-lrs")
 _IDENTITIES = (
     "iresnet/mediapipe-5pt/portrait",
     "iresnet/mediapipe-5pt/same-frame",
+    "iresnet/whole-frame/portrait",
     "iresnet/whole-frame/same-frame",
     "w600k-r50/mediapipe-5pt/portrait",
     "w600k-r50/mediapipe-5pt/same-frame",
+    "w600k-r50/whole-frame/portrait",
+    "w600k-r50/whole-frame/same-frame",
 )
 
 

@@ -14,7 +14,7 @@ from thbench.media import read_audio, read_frames
 from thbench.types import Audio
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 
     Frames = Sequence[NDArray[np.uint8]]
     """Each (height, width, 3), RGB."""
+
+
+MOVEMENTS = ("expression", "gaze", "pose", "place", "chest")
+"""Fields of a `Motion` that hold one row for each frame."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,7 @@ class Actor:
 
     def __init__(self, truth: Truth) -> None:
         self.truth = truth
+        self._own: dict[int, NDArray[np.uint8]] = {}
 
     @cached_property
     def person(self) -> Person:
@@ -66,17 +71,30 @@ class Actor:
         return make_model(person, max(2 * self.truth.about.size, 256))
 
     def draw(self, motion: Motion | None = None, person: Person | None = None) -> Frames:
-        """Draw all frames.
+        """Draw all frames; those in which the clip's own person does what the clip has are drawn once.
 
         Args:
-            motion: What happens; None takes the clip's own.
+            motion: What happens, at the rate of the clip and no longer than it; None takes the clip's own.
             person: Who acts; None takes the clip's own.
         """
+        played = self.truth.motion if motion is None else motion
+        if person is not None:
+            return list(self._drawn(self._modelled(person), played, range(len(played))))
+        own = self._as_in_clip(played)
+        todo = [number for number in range(len(played)) if not (own[number] and number in self._own)]
+        drawn = dict(zip(todo, self._drawn(self._model, played, todo), strict=True))
+        self._own |= {number: rgb for number, rgb in drawn.items() if own[number]}
+        return [drawn[number] if number in drawn else self._own[number] for number in range(len(played))]
+
+    def _as_in_clip(self, motion: Motion) -> NDArray[np.bool_]:
+        """Frames in which a movement is to the bit what the clip has at the same place, shape (frames,)."""
+        pairs = [(getattr(motion, n), getattr(self.truth.motion, n)[: len(motion)]) for n in MOVEMENTS]
+        return np.asarray(np.all([(ours == own).all(axis=1) for ours, own in pairs], axis=0), bool)
+
+    def _drawn(self, model: Model, motion: Motion, frames: Iterable[int]) -> Iterator[NDArray[np.uint8]]:
         from thbench.data.synth_heads.render import render
 
-        model = self._model if person is None else self._modelled(person)
-        played = self.truth.motion if motion is None else motion
-        return [frame.rgb for frame in render(model, played, self._scene, self.truth.about.size)]
+        return (frame.rgb for frame in render(model, motion, self._scene, self.truth.about.size, frames))
 
 
 @dataclass(frozen=True, slots=True)

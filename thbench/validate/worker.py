@@ -19,7 +19,7 @@ from thbench.metrics.available import select
 from thbench.metrics.sound import analyse
 from thbench.validate.catalogue import BY_NAME, UNCHANGED, apply
 from thbench.validate.material import acted_material, recorded_material
-from thbench.validate.remember import RememberingDetector
+from thbench.validate.remember import RememberingDetector, RememberingViews
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -125,7 +125,7 @@ class TrialWorker:
         except ThbenchError as error:
             outcome.failures.append(str(error))
             return outcome
-        trackers = self._trackers()
+        trackers, views = self._trackers(), RememberingViews()
         with tempfile.TemporaryDirectory(prefix="thbench-validate-") as name:
             base = Path(name) / "unchanged.mkv"
             write_video(base, material.frames, trial.fps, audio=material.audio)
@@ -133,9 +133,8 @@ class TrialWorker:
                 write_video(_large(base), enlarged(material.frames), trial.fps)
             done = 0
             for group in ((UNCHANGED,), *groups(trial.degradations)):
-                self._score(
-                    group, material, base, trackers, outcome, trial.large, partial(_beat, beat, done, len(group))
-                )
+                beats = partial(_beat, beat, done, len(group))
+                self._score(group, material, base, trackers, views, outcome, trial.large, beats)
                 done += len(group) * len(material.frames)
         return outcome
 
@@ -145,6 +144,7 @@ class TrialWorker:
         material: Material,
         base: Path,
         trackers: partial[FaceTracker] | None,
+        views: RememberingViews,
         outcome: Outcome,
         large: bool,
         beat: Beat,
@@ -171,6 +171,7 @@ class TrialWorker:
             other_sounds=lambda: (analyse([material.other.samples], material.other.rate),),
             seed=material.seed,
             on_instant=beat,
+            new_view=views,
         )
         for variant in videos:
             outcome.take(variant, scored[_key(variant)])

@@ -64,6 +64,12 @@ def frame_encoder() -> MiniFrameEncoder:
 
 
 @lru_cache(maxsize=1)
+def frame_queue() -> BatchQueue:
+    """A queue of whole frames before the frame encoder, shared by all who want features in this process."""
+    return BatchQueue(frame_encoder())
+
+
+@lru_cache(maxsize=1)
 def clip_encoder() -> MiniClipEncoder:
     """The network of clips behind FVD (mini)."""
     return load("clip_encoder", MiniClipEncoder())

@@ -17,7 +17,7 @@ from thbench.data.synth_heads.shade import dot, shade, unit
 from thbench.faces.pose import rotation_from_degrees
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from numpy.typing import NDArray
 
@@ -41,7 +41,9 @@ class Frame(NamedTuple):
     """Shape (size, size): share that shows the inside of the mouth; 0 to 255."""
 
 
-def render(model: Model, motion: Motion, scene: Scene, size: int) -> Iterator[Frame]:
+def render(
+    model: Model, motion: Motion, scene: Scene, size: int, frames: Iterable[int] | None = None
+) -> Iterator[Frame]:
     """Draw a clip.
 
     Args:
@@ -49,13 +51,14 @@ def render(model: Model, motion: Motion, scene: Scene, size: int) -> Iterator[Fr
         motion: What the person does.
         scene: Camera, light and backdrop.
         size: Pixels along each side.
+        frames: Numbers of the frames to draw; None draws all.
 
     Yields:
         Frames in order.
     """
     backdrop = Backdrop(scene, size)
     still = None if backdrop.moves else backdrop.at(0.0)
-    for frame in range(len(motion)):
+    for frame in range(len(motion)) if frames is None else frames:
         behind = backdrop.at(frame / motion.fps) if still is None else still
         yield _draw(model, motion, scene, size, frame, behind)
 
