@@ -66,7 +66,8 @@ def _list(args: argparse.Namespace) -> int:
     width = max(len(row["name"]) for row in rows)
     for row in rows:
         size = f"{row['bytes'] / 1e6:.1f} MB, " if row["bytes"] else ""
-        about = f"{row['file']}, {size}{row['licence']}; {row['used_for']}"
+        digest = f"SHA-256 {row['sha256'][:12]}..., " if row["sha256"] else ""
+        about = f"{row['file']}, {size}{digest}{row['licence']}; {row['used_for']}"
         sys.stdout.write(f"{row['name']:<{width}}  {row['state']:<10}  {about}\n")
     sys.stdout.write(f"folder: {weights_folder()}\n")
     return ExitCode.OK

@@ -312,11 +312,12 @@ _EXACT: tuple[MetricSpec, ...] = (
     *_lse("wav2lip-lrs"),
     *_lse("joonson"),
     *_lse("joonson-lossy"),
-    _csim("w600k-r50", "mediapipe-5pt", "same-frame", on_request=False),
-    _csim("w600k-r50", "mediapipe-5pt", "portrait", on_request=False),
-    _csim("iresnet", "mediapipe-5pt", "same-frame", on_request=True),
-    _csim("iresnet", "mediapipe-5pt", "portrait", on_request=True),
-    _csim("iresnet", "whole-frame", "same-frame", on_request=True),
+    *(
+        _csim(model, alignment, against, on_request=(model, alignment) != ("w600k-r50", "mediapipe-5pt"))
+        for model in ("w600k-r50", "iresnet")
+        for alignment in _ALIGNED
+        for against in _AGAINST
+    ),
     _lpips("alex", "alexnet", on_request=False),
     _lpips("vgg", "vgg16", on_request=True),
     _pose(

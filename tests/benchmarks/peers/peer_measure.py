@@ -8,16 +8,22 @@ import platform
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from statistics import median
 
 import numpy as np
 import torch
-from peer_theirs import PARTS
+from peer_theirs import COMPLETE, PARTS
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[2]
 SIDES = ("peer", "exact", "fast")
+THREADS = (1, 2)
+FRECHET_COUNTS = (500, 5000)
+TURNS = {"LSE scoring": 5, "SSIM": 3, "Frechet distance": 3}
+"""Parts that take few seconds, where chance weighs more: how often they run. The others run once."""
 Arrays = dict[str, np.ndarray]
 
 
@@ -28,6 +34,7 @@ class Cost:
     cpu: float
     wall: float
     peak_mib: float
+    load: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -38,19 +45,91 @@ class Run:
     arrays: Arrays
 
 
-def run(side: str, part: str, folder: Path, threads: int = 1, extra: Path | None = None) -> Run:
-    """Run a side in a process of its own; numeric libraries get `threads` threads."""
-    output = folder / "output.npz"
+@dataclass(frozen=True)
+class Bench:
+    """A folder with the material, and with every run so far: what was measured once is not measured again."""
+
+    folder: Path
+    clip: Path
+    frames: int
+
+    def prepare(self) -> None:
+        """Make the material unless it is there, and note the rate of convolutions."""
+        if not (self.folder / "rates.json").exists():
+            make_material(self.folder, self.clip, self.frames)
+            (self.folder / "rates.json").write_text(json.dumps(convolution_rate()))
+
+    @property
+    def rates(self) -> dict[str, float]:
+        """GFLOP per CPU second."""
+        return dict(json.loads((self.folder / "rates.json").read_text()))
+
+    def run(self, side: str, part: str, threads: int = 1, extra: Path | None = None, turn: int = 0) -> Run:
+        """Return a run of a side in a process of its own; numeric libraries get `threads` threads."""
+        label = f"{side}, {part}, {extra.name if extra else 'clips'}, {threads} threads, turn {turn}"
+        output = self.folder / "runs" / f"{label}.npz"
+        cost = output.with_suffix(".json")
+        if not cost.exists():
+            output.parent.mkdir(exist_ok=True)
+            cost.write_text(_run(side, part, extra or self.folder, output, threads))
+        with np.load(output) as saved:
+            arrays = {name: saved[name] for name in saved.files}
+        return Run(Cost(**json.loads(cost.read_text())), arrays)
+
+    def turns(self, sides: tuple[str, ...], part: str, extra: Path | None = None) -> dict[str, Run]:
+        """Run sides turn by turn as often as `TURNS` says: medians of time, the largest peak, the last arrays."""
+        found: dict[str, list[Run]] = {side: [] for side in sides}
+        for turn in range(TURNS.get(part, 1)):
+            for side in sides:
+                found[side].append(self.run(side, part, extra=extra, turn=turn))
+        return {side: _middle(runs) for side, runs in found.items()}
+
+    def parts(self) -> dict[str, dict[str, Run]]:
+        """The sides of each part, turn by turn on one thread."""
+        found: dict[str, dict[str, Run]] = {}
+        for part in PARTS:
+            if part in ("Frechet distance", "SSIM and PSNR"):
+                continue
+            found[part] = self.turns(SIDES, part)
+            if part == "LSE scoring":
+                found["LSE agreement"] = {side: self.run(side, "LSE agreement") for side in SIDES[1:]}
+        return found
+
+    def frechet(self) -> dict[int, dict[str, Run]]:
+        """The Frechet step by the number of samples."""
+        folders = {count: make_features(self.folder / f"features-{count}", count) for count in FRECHET_COUNTS}
+        return {count: self.turns(SIDES[:2], "Frechet distance", folder) for count, folder in folders.items()}
+
+    def complete(self) -> dict[int, dict[str, Run]]:
+        """Everything in one pass, by threads and mode."""
+        return {t: {mode: self.run(mode, "Complete set", t) for mode in SIDES[1:]} for t in THREADS}
+
+    def apart(self) -> dict[int, dict[str, Run]]:
+        """The peers of the complete set one after another, by threads and part."""
+        return {t: {part: self.run("peer", part, t) for part in COMPLETE} for t in THREADS}
+
+    def loads(self) -> Iterator[float]:
+        """Average load of the machine when each run began."""
+        for path in sorted((self.folder / "runs").glob("*.json")):
+            yield json.loads(path.read_text())["load"]
+
+
+def _run(side: str, part: str, folder: Path, output: Path, threads: int) -> str:
+    load = os.getloadavg()[0]
     paths = [str(ROOT), str(HERE), os.environ.get("PYTHONPATH", "")]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths)), "OMP_WAIT_POLICY": "PASSIVE"}
     environment |= {f"{name}_NUM_THREADS": str(threads) for name in ("OMP", "OPENBLAS", "MKL")}
-    command = [sys.executable, str(HERE / "peer_worker.py"), side, part, str(extra or folder), str(output)]
+    command = [sys.executable, str(HERE / "peer_worker.py"), side, part, str(folder), str(output)]
     done = subprocess.run([*command, "--threads", str(threads)], env=environment, capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"{side} of {part} failed:\n{done.stderr[-3000:]}")
-    with np.load(output) as saved:
-        arrays = {name: saved[name] for name in saved.files}
-    return Run(Cost(**json.loads(done.stdout.strip().splitlines()[-1])), arrays)
+    return json.dumps(json.loads(done.stdout.strip().splitlines()[-1]) | {"load": load})
+
+
+def _middle(runs: list[Run]) -> Run:
+    costs = [asdict(run.cost) for run in runs]
+    middle = {name: median(cost[name] for cost in costs) for name in costs[0]}
+    return replace(runs[-1], cost=Cost(**middle | {"peak_mib": max(cost["peak_mib"] for cost in costs)}))
 
 
 def make_material(folder: Path, clip: Path, frames: int) -> None:
@@ -113,20 +192,8 @@ def gflop(part: str, frames: int, side: int) -> float | None:
     return each.get(part.split(",")[0])
 
 
-def compare(folder: Path, parts: tuple[str, ...] = tuple(PARTS)) -> dict[str, dict[str, Run]]:
-    """Run the sides of each part turn by turn on one thread."""
-    found: dict[str, dict[str, Run]] = {}
-    for part in parts:
-        if part in ("Frechet distance", "SSIM and PSNR"):
-            continue
-        found[part] = {side: run(side, part, folder) for side in SIDES}
-        if part == "LSE scoring":
-            found["LSE agreement"] = {side: run(side, "LSE agreement", folder) for side in SIDES[1:]}
-    return found
-
-
 def machine() -> str:
-    """The processor and the load, as the figures depend on both."""
+    """The processor, as the figures depend on it."""
     names = [
         line.partition(":")[2].strip()
         for line in Path("/proc/cpuinfo").read_text().splitlines()
@@ -134,9 +201,7 @@ def machine() -> str:
     ]
     flags = [flag for flag in ("avx512f", "avx512_bf16", "amx_bf16") if flag in Path("/proc/cpuinfo").read_text()]
     name = names[0] if names else platform.processor()
-    return (
-        f"{name}, {os.cpu_count()} cores, {', '.join(flags)}; load {os.getloadavg()[0]:.1f}; torch {torch.__version__}"
-    )
+    return f"{name}, {os.cpu_count()} cores, {', '.join(flags)}; torch {torch.__version__}"
 
 
 def number(value: float | None, digits: int = 2) -> str:

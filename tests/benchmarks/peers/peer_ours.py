@@ -20,11 +20,13 @@ from thbench.faces.geometry import to_uint8, warp
 from thbench.faces.landmarks import face_box
 from thbench.media import read_audio, read_frames
 from thbench.metrics import csim, fid, fvd, lpips, lse
+from thbench.metrics.blink import BlinkObserver
 from thbench.metrics.frechet import frechet_distance
 from thbench.metrics.image import ImageObserver
 from thbench.metrics.landmarks import FORMULAS, LandmarkObserver
 from thbench.metrics.moments import moments
-from thbench.metrics.observer import Moment, View
+from thbench.metrics.observer import ClipFacts, Moment, VideoFacts, View
+from thbench.metrics.pose import PoseObserver
 from thbench.metrics.ssim import SsimKernel
 
 Arrays = dict[str, Any]
@@ -179,8 +181,12 @@ class _OnePass:
         self.trackers = [FaceTracker() for _ in range(2)]
         self.clips: list[list[np.ndarray]] = [[], []]
         self.logits: list[list[torch.Tensor]] = [[], []]
-        self.image = ImageObserver(frozenset({"psnr", "ssim"}))
-        self.landmarks = LandmarkObserver(frozenset(FORMULAS))
+        self.observers = (
+            ImageObserver(frozenset({"psnr", "ssim"})),
+            LandmarkObserver(frozenset(FORMULAS)),
+            PoseObserver(frozenset({"apd/mediapipe-deg", "pose-div/deg"})),
+            BlinkObserver(frozenset({"blink-rate", "blink-duration"})),
+        )
         self.kept: list[np.ndarray] = []
         self.boxes: list[np.ndarray] = []
         self.detections: list[np.ndarray] = []
@@ -202,6 +208,10 @@ class _OnePass:
         scores = _scores(self.nets["syncnet"], np.stack(crops), audio)
         distances = torch.zeros(0) if self.perceptual is None else self.perceptual.finish()
         logits = [torch.cat(rows).numpy() for rows in self.logits]
+        height, width = self.kept[0].shape[:2]
+        video = VideoFacts(width, height, len(self.kept), len(self.kept) / 25, None)
+        for observer in self.observers:
+            observer.values(ClipFacts(25, video, video))
         return {
             "fid": [frechet_distance(moments(features[0]), moments(features[1]), ddof=1).value],
             "fvd": [frechet_distance(moments(logits[0]), moments(logits[1]), ddof=0).value],
@@ -217,8 +227,8 @@ class _OnePass:
         faces = [tracker.find(picture) for tracker, picture in zip(self.trackers, pair, strict=True)]
         views = [View(picture, face) for picture, face in zip(pair, faces, strict=True)]
         moment = Moment(index, views[0], views[1])
-        self.image.observe(moment)
-        self.landmarks.observe(moment)
+        for observer in self.observers:
+            observer.observe(moment)
         prepared = [lpips.prepare(picture[None])[0] for picture in pair]
         if self.perceptual is None:
             self.perceptual = FixedBatches(self._distances, batch_for(*pair[0].shape[:2]))

@@ -1,91 +1,100 @@
-"""Speed, memory and agreement beside the published tools, in one run on the same real clips; writes reports/peers.md.
+"""Speed, memory and agreement beside the published tools on the same real clips; writes reports/peers.md.
 
-Needs the extra `oracle-peers`; takes minutes. THBENCH_PEERS_FRAMES sets the length (60, or 200 with `--full`).
+Needs the extra `oracle-peers`; takes a quarter of an hour. THBENCH_PEERS_FRAMES sets the length (48, or 200 with
+`--full`). With THBENCH_PEERS_DIR=DIR every run is kept there and none is made twice, so that the tests may run one at a
+time, each in a quiet moment of the same machine.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+from peer_packages import ABSENT, WHY
 
-HERE = Path(__file__).resolve().parent
-PACKAGES = ("pytorch_fid", "cleanfid", "torch_fidelity", "torchmetrics", "lpips", "skimage", "syncnet_python")
-PACKAGES += ("insightface", "onnxruntime", "onnx", "cdfvd", "python_speech_features", "imageio_ffmpeg")
-ABSENT = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
+if TYPE_CHECKING:
+    from peer_measure import Bench
 
-pytestmark = pytest.mark.skipif(
-    bool(ABSENT), reason=f"the extra `oracle-peers` is not installed: no {', '.join(ABSENT)}"
-)
+pytestmark = pytest.mark.skipif(bool(ABSENT), reason=WHY)
+TOOLS = ("pytorch-fid", "clean-fid", "torch-fidelity", "torchmetrics")
 
 
-def test_ours_beside_the_peers(
-    shared: Path, weights: str, tmp_path: Path, request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.fixture(scope="module")
+def bench(
+    shared: Path, weights: str, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[Bench]:
     if request.config.getoption("--benchmark-disable"):
         pytest.skip("the peers take minutes; run `pytest tests/benchmarks/peers`")
-    import peer_measure as measure
-    import peer_report as report
-    from peer_theirs import COMPLETE
+    from peer_measure import Bench
 
-    usual = 200 if request.config.getoption("--full") else 60
-    frames = int(os.environ.get("THBENCH_PEERS_FRAMES", usual))
-    clip = shared / "real" / "reference" / "hdtf_katie_hill.mp4"
-    measure.make_material(tmp_path, clip, frames)
-    rates = measure.convolution_rate()
-    found = measure.compare(tmp_path)
-    step = {}
-    for count in (500, 5000):
-        folder = measure.make_features(tmp_path / f"features-{count}", count)
-        step[count] = {
-            side: measure.run(side, "Frechet distance", tmp_path, extra=folder) for side in measure.SIDES[:2]
-        }
-    whole = {t: {m: measure.run(m, "Complete set", tmp_path, t) for m in measure.SIDES[1:]} for t in (1, 2)}
-    apart = {t: {part: measure.run("peer", part, tmp_path, t) for part in COMPLETE} for t in (1, 2)}
+    usual = 200 if request.config.getoption("--full") else 48
+    kept = os.environ.get("THBENCH_PEERS_DIR")
+    made = Bench(
+        Path(kept).resolve() if kept else tmp_path_factory.mktemp("peers"),
+        shared / "real" / "reference" / "hdtf_katie_hill.mp4",
+        int(os.environ.get("THBENCH_PEERS_FRAMES", usual)),
+    )
+    made.prepare()
+    yield made
+
+
+def test_each_part_agrees(bench: Bench) -> None:
+    from peer_measure import difference
+
+    found = bench.parts()
+    for tool in TOOLS:
+        runs = found[f"FID features, {tool}"]
+        assert difference(runs["exact"].arrays, runs["peer"].arrays) < 1e-3, tool
+    for part in ("LPIPS alex", "FVD logits", "SSIM"):
+        assert difference(found[part]["exact"].arrays, found[part]["peer"].arrays) < 1e-4, part
+    assert difference(found["CSIM embeddings"]["exact"].arrays, found["CSIM embeddings"]["peer"].arrays) < 1e-2
+
+
+def test_the_frechet_step_agrees(bench: Bench) -> None:
+    from peer_measure import difference
+
+    for runs in bench.frechet().values():
+        assert difference(runs["exact"].arrays, runs["peer"].arrays) < 1e-5
+
+
+def test_the_complete_set_in_one_pass_has_all_values(bench: Bench) -> None:
+    for runs in bench.complete().values():
+        for run in runs.values():
+            assert {"fid", "fvd", "lpips", "csim", "lse_c", "lse_d"} <= run.arrays.keys()
+
+
+def test_the_peers_run_one_after_another(bench: Bench) -> None:
+    assert all(run.cost.cpu > 0 for runs in bench.apart().values() for run in runs.values())
+
+
+def test_the_bars_are_met(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    """Writes the page, whatever it says."""
+    import peer_report as report
+    from peer_measure import ROOT
+
+    found, step, whole, apart = bench.parts(), bench.frechet(), bench.complete(), bench.apart()
+    listed = report.bars(found, whole, apart, step)
     sections = {
+        "Bars": report.bars_table(listed),
         "Complete set": report.complete_table(whole, apart, step[500]),
-        "Each part": report.parts_table(found, frames, 512, rates),
-        "Frechet distance, 2048 dimensions (pytorch-fid: scipy's sqrtm)": [
-            measure.row("N", "peer s", "ours s", "x", "relative difference"),
-            measure.row(*["---:"] * 5),
-            *(_frechet_row(measure, count, runs) for count, runs in step.items()),
-        ],
+        "Each part": report.parts_table(found, bench.frames, 512, bench.rates),
+        "Frechet distance, 2048 dimensions (pytorch-fid: scipy's sqrtm)": report.frechet_table(step),
         "What `fast` changes": report.values_table(whole[1]),
     }
-    text = report.page(sections, frames, clip.name, rates)
-    target = HERE.parents[2] / "reports" / "peers.md"
+    text = report.page(sections, bench.frames, bench.clip.name, bench.rates, list(bench.loads()))
+    target = ROOT / "reports" / "peers.md"
     target.parent.mkdir(exist_ok=True)
     target.write_text(text, encoding="utf-8")
     with capsys.disabled():
         print(f"\n{text}")
-    _check(measure, found, step)
-
-
-def _frechet_row(measure, count, runs) -> str:  # type: ignore[no-untyped-def]
-    peer, ours = (runs[side] for side in ("peer", "exact"))
-    gap = measure.difference(ours.arrays, peer.arrays)
-    cells = [measure.number(v, 3) for v in (peer.cost.cpu, ours.cost.cpu)]
-    return measure.row(str(count), *cells, measure.number(peer.cost.cpu / ours.cost.cpu, 1), f"{gap:.1e}")
-
-
-def _check(measure, found, step) -> None:  # type: ignore[no-untyped-def]
-    """Agreement is required; of speed only what holds on any processor, as ratios within this run."""
-    for tool in ("pytorch-fid", "clean-fid", "torch-fidelity", "torchmetrics"):
-        runs = found[f"FID features, {tool}"]
-        assert measure.difference(runs["exact"].arrays, runs["peer"].arrays) < 1e-3, tool
-    scoring, agreement = found["LSE scoring"], found["LSE agreement"]
-    peer = scoring["peer"].arrays
-    assert measure.difference({"curve": agreement["exact"].arrays["curve"]}, {"curve": peer["curve"]}) < 1e-4
-    for name in ("lse_c", "lse_d"):
-        assert agreement["fast"].arrays[name][0] == pytest.approx(peer[name][0], rel=0.01)
-    for part in ("LPIPS alex", "FVD logits", "SSIM"):
-        assert measure.difference(found[part]["exact"].arrays, found[part]["peer"].arrays) < 1e-4, part
-    for runs in step.values():
-        assert measure.difference(runs["exact"].arrays, runs["peer"].arrays) < 1e-5
-    speed = {part: runs["peer"].cost.cpu / runs["exact"].cost.cpu for part, runs in found.items() if "peer" in runs}
-    assert speed["SSIM"] > 4 and speed["LSE scoring"] > 1.7
-    assert speed["FID features, pytorch-fid"] > 1.8
-    frechet = {count: runs["peer"].cost.cpu / runs["exact"].cost.cpu for count, runs in step.items()}
-    assert frechet[500] > 20 and frechet[5000] > 4
+    missed = [f"{bar.text}: {bar.measured:.2f} of {bar.least:g}" for bar in listed if not bar.met and not bar.fast]
+    assert not missed
+    slow = [f"{bar.text}: {bar.measured:.2f} of {bar.least:g}" for bar in listed if not bar.met]
+    if slow and bench.rates["fast"] < bench.rates["exact"]:
+        pytest.xfail(
+            f"this processor multiplies bfloat16 at {bench.rates['fast']:.0f} GFLOP/s, slower than float32; {slow}"
+        )
+    assert not slow
