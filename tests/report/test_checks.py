@@ -74,7 +74,7 @@ def test_every_format_says_it() -> None:
 
 
 def test_the_verdicts_of_the_package_are_those_of_the_committed_report() -> None:
-    """Renew thbench/validate/verdicts.json with `verdicts_of(...)` when reports/validate-metrics.json is renewed."""
+    """`make validate` renews both."""
     report = verdicts_of(read_validation(ROOT / "reports" / "validate-metrics.json"))
     assert shipped_verdicts() == report.verdicts
     assert len(shipped_verdicts()) > 50
