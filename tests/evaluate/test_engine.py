@@ -183,6 +183,8 @@ def test_a_clip_alone_equals_the_same_clip_after_another(clips: list[Path], weig
     run(clips[0])
     after = run(clips[1])
     assert replace(alone, features={}) == replace(after, features={})
-    assert set(alone.features) == set(after.features) == {"curves", "mini-clip-encoder", "mini-frame-encoder"}
+    kept = {"curves", "lse-curve-mini", "mini-clip-encoder", "mini-frame-encoder"}
+    assert set(alone.features) == set(after.features) == kept
+    assert alone.features["lse-curve-mini"].shape == (1, 31)
     for name, rows in alone.features.items():
         np.testing.assert_array_equal(rows, after.features[name])

@@ -228,10 +228,11 @@ def _finish(
     found: dict[str, float | Missing] = {name: Missing(reason) for name, reason in track.refused.items()}
     features: dict[str, NDArray[np.float32] | Missing] = {}
     for observer in track.observers:
+        # Some give both; features may be what was found on the way to values.
+        if isinstance(observer, Observer):
+            found.update(observer.values(clip))
         if isinstance(observer, FeatureObserver):
             features.update(observer.features(clip))
-        else:
-            found.update(observer.values(clip))
     gates = _gates(stream, reference_stream, broken, clip)
     values: dict[str, float] = {}
     missing: dict[str, str] = dict(selection.lacking)

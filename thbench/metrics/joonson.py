@@ -104,7 +104,8 @@ class Joonson:
         finally:
             self._frames.close()
         longest = max(range(len(tracks)), key=lambda i: len(tracks[i].frames))
-        return SyncValues(fmean(v.lse_c for v in found), fmean(v.lse_d for v in found), found[longest].offset)
+        means = fmean(v.lse_c for v in found), fmean(v.lse_d for v in found)
+        return SyncValues(*means, found[longest].offset, found[longest].curve)
 
     def _tracks(self, start: int, stop: int) -> list[Track]:
         """The tracks of a shot, whose first and last frames are key frames too."""

@@ -20,12 +20,13 @@ from thbench.backbones.syncnet import MFCC_WINDOW, WINDOW, LipTower
 from thbench.errors import MediaError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from numpy.typing import NDArray
 
     from thbench.backbones.syncnet import SyncNet
     from thbench.metrics.lip_stream import LipStream
+    from thbench.metrics.observer import Features, Missing
 
 SIDE = 224
 """Rows and columns that the lip network sees."""
@@ -37,6 +38,8 @@ SAMPLES_PER_FRAME = RATE // FPS
 """Sound of one frame."""
 MFCC_PER_FRAME = 4
 """Columns of MFCC per video frame."""
+CURVE = "lse-curve-"
+"""How the names of features begin that hold a curve; the protocol follows."""
 MAX_SHIFT = 15
 """Largest shift that is tried, frames."""
 AUDIO_WINDOWS = 16
@@ -69,6 +72,9 @@ class SyncValues(NamedTuple):
     lse_c: float
     lse_d: float
     offset: float
+    curve: tuple[float, ...] = ()
+    """Mean distance at each shift of the sound, from -`MAX_SHIFT` to `MAX_SHIFT` frames; of the longest track where
+    there are several. No metric: reports draw it."""
 
 
 def window_count(frames: int, samples: int) -> int:
@@ -198,7 +204,16 @@ def scored(network: SyncNet, lips: LipStream, audio: NDArray[np.int16]) -> SyncV
         result = score(lips.finish()[:count], _heard(network, audio, count))
     if not math.isfinite(result.lse_d) or not math.isfinite(result.lse_c):
         raise MediaError("the network's embeddings are not numbers")
-    return SyncValues(result.lse_c, result.lse_d, float(result.offset))
+    return SyncValues(result.lse_c, result.lse_d, float(result.offset), tuple(result.curve.tolist()))
+
+
+def curve_features(found: Mapping[str, SyncValues | Missing]) -> Features:
+    """Return the curves of some protocols as features `lse-curve-PROTOCOL`, shape (1, 2 MAX_SHIFT + 1)."""
+    return {
+        f"{CURVE}{name}": np.array([values.curve], dtype=np.float32)
+        for name, values in found.items()
+        if isinstance(values, SyncValues) and values.curve
+    }
 
 
 def whole_frame(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:

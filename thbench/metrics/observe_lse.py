@@ -13,7 +13,7 @@ from thbench.errors import MediaError
 from thbench.faces.landmarks import face_box
 from thbench.metrics.joonson import Joonson
 from thbench.metrics.lip_stream import CropTracks, LipStream
-from thbench.metrics.lse import FPS, SAMPLES_PER_FRAME, SyncValues, scored, whole_frame
+from thbench.metrics.lse import FPS, SAMPLES_PER_FRAME, SyncValues, curve_features, scored, whole_frame
 from thbench.metrics.observer import Missing
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from thbench.backbones.mode_names import Mode
     from thbench.backbones.syncnet import SyncNet
-    from thbench.metrics.observer import ClipFacts, Moment, Values, View
+    from thbench.metrics.observer import ClipFacts, Features, Moment, Values, View
 
 
 class _Protocol(Protocol):
@@ -103,6 +103,7 @@ class LseObserver:
         self._protocols = {
             in_mode(name, mode): PROTOCOLS[name](loaded.syncnet(mode), mode) for name, mode in sorted(asked)
         }
+        self._found: dict[str, SyncValues | Missing] = {}
 
     def observe(self, moment: Moment) -> None:
         """Show the frame to every protocol."""
@@ -111,8 +112,12 @@ class LseObserver:
 
     def values(self, clip: ClipFacts) -> Values:
         """Return the scores."""
-        found = {name: self._scored(protocol, clip) for name, protocol in self._protocols.items()}
+        found = self._found = {name: self._scored(protocol, clip) for name, protocol in self._protocols.items()}
         return {name: _field(found[name.split("/")[1]], FIELDS[name.split("/")[0]]) for name in self._wanted}
+
+    def features(self, clip: ClipFacts) -> Features:
+        """Return the distances at each shift, once values were asked for: reports draw them."""
+        return curve_features(self._found)
 
     def _scored(self, protocol: _Protocol, clip: ClipFacts) -> SyncValues | Missing:
         if clip.fps != FPS:

@@ -18,7 +18,7 @@ from thbench.faces.pose import head_pose_degrees, rotation_from_degrees
 from thbench.metrics.blink import RATE, blink_values
 from thbench.metrics.landmarks import FORMULAS, distance
 from thbench.metrics.lip_stream import LipStream
-from thbench.metrics.lse import FPS, SAMPLES_PER_FRAME, SyncValues, scored
+from thbench.metrics.lse import FPS, SAMPLES_PER_FRAME, SyncValues, curve_features, scored
 from thbench.metrics.observe_lse import FIELDS, to_int16
 from thbench.metrics.observer import Missing
 from thbench.metrics.pose import pose_error, temporal_std
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from thbench.backbones.mini.face import MiniFace, Seen
     from thbench.backbones.mini.sync import MiniSync
     from thbench.backbones.syncnet import SyncNet
-    from thbench.metrics.observer import ClipFacts, Moment, Values, View
+    from thbench.metrics.observer import ClipFacts, Features, Moment, Values, View
 
 LANDMARKS = {"m-lmd/mini": "m-lmd/interocular", "f-lmd/mini": "f-lmd/interocular"}
 """Metric to the formula in `thbench.metrics.landmarks`."""
@@ -119,6 +119,7 @@ class MiniObserver:
         self._generated = Recorder(_WIDTH)
         self._reference = Recorder(_WIDTH)
         self._frames = 0
+        self._sync: SyncValues | Missing = Missing("not asked for")
 
     def observe(self, moment: Moment) -> None:
         """Take in the frames of a moment."""
@@ -136,8 +137,13 @@ class MiniObserver:
             lack = Missing(f"{share:.0%} of the frames show a head as synth-heads does; these networks know no other")
             return dict.fromkeys(self._wanted, lack)
         ours, theirs = track_of(rows), track_of(self._reference.rows())
-        sync = self._scored(clip) if self._lips is not None else Missing("not asked for")
-        return {name: _value(name, ours, theirs, sync, clip) for name in self._wanted}
+        if self._lips is not None:
+            self._sync = self._scored(clip)
+        return {name: _value(name, ours, theirs, self._sync, clip) for name in self._wanted}
+
+    def features(self, clip: ClipFacts) -> Features:
+        """Return the distances of lips and sound at each shift, once values were asked for: reports draw them."""
+        return curve_features({"mini": self._sync})
 
     def _flush(self) -> None:
         look_at([glance for pair in self._waiting for glance in pair if glance is not None], self._network)

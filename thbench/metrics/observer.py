@@ -121,7 +121,7 @@ Features = Mapping[str, "NDArray[np.float32] | Missing"]
 
 @runtime_checkable
 class FeatureObserver(Protocol):
-    """An observer whose metrics are of sets of videos: it ends with features instead of values."""
+    """An observer that ends with features, of which metrics of sets of videos or reports are made."""
 
     def observe(self, moment: Moment) -> None:
         """Take in one moment."""
@@ -132,6 +132,7 @@ class FeatureObserver(Protocol):
         ...
 
 
+@runtime_checkable
 class Observer(Protocol):
     """Sees the moments of one clip in order, then gives values for the metrics that it was made for."""
 
