@@ -128,7 +128,9 @@ class LipTower(nn.Module):
                 steps.append(_flat_convolution(layer))
             elif isinstance(layer, nn.MaxPool3d):
                 steps.append(_flat_pool(layer))
-        self.steps = nn.ModuleList(steps)
+        self.steps = nn.ModuleList(steps[:-1])
+        self.last = steps[-1]
+        """Has more weights than all others together and one place to apply them at: it takes all windows at once."""
 
     def forward(self, frames: Tensor) -> Tensor:
         """Map (N, 3, T, 224, 224) to float32 (N, 512, T - 4, 1, 1)."""
@@ -139,19 +141,19 @@ class LipTower(nn.Module):
     def _clip(self, frames: Tensor) -> Tensor:
         """Map (T, 224, 224, 3) to (512, T - 4)."""
         count = len(frames) - WINDOW + 1
-        features = []
+        maps = []
         for start in range(0, count, self.WINDOWS):
             windows = min(self.WINDOWS, count - start)
             shifted = [frames[start + delay : start + delay + windows] for delay in range(WINDOW)]
-            features.append(self._windows(torch.cat(shifted, dim=3).permute(0, 3, 1, 2)))
-        return at_least_float32(torch.cat(features)).T
+            maps.append(self._windows(torch.cat(shifted, dim=3).permute(0, 3, 1, 2)))
+        return at_least_float32(F.relu_(self.last(torch.cat(maps))).flatten(1)).T
 
     def _windows(self, x: Tensor) -> Tensor:
         for step, following in zip(self.steps, [*self.steps[1:], None], strict=True):
             x = step(x)
             if not isinstance(following, nn.MaxPool2d):
                 x = F.relu_(x)
-        return x.flatten(1)
+        return x
 
 
 def _flat_convolution(layer: nn.Conv3d) -> nn.Conv2d:
