@@ -11,6 +11,10 @@ LOWER_FACE = (0, 1, 2, 3, 4, 5, 7, 9, 10, 11, 12, 13, 14)
 """Expression coefficients of the Basel face model that move the lower face."""
 
 
+MINI_LOWER_FACE = (5, *range(22, 49), 51, 52)
+"""Those of the mini preset's face: cheeks that puff, jaw, mouth and tongue."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sizes:
     """Sizes of the denoising network."""
@@ -49,6 +53,10 @@ class Diffusion:
     """Noise variance of step 1; from there it rises linearly. Step 0 has none."""
     beta_end: float = 0.02
     """Noise variance of the last step."""
+    coherence: float = 0.0
+    """Frames over which the noise of a clip is alike (deviation of the Gaussian that it is smoothed with). Frames are
+    denoised by themselves, so with noise of its own for each frame, as published, what speech does not decide (lids,
+    brows) flickers; noise that changes slowly has the same distribution in every frame."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +111,28 @@ class Config:
     """Frames of motion on each side of the one that is rendered."""
     portrait_size: int = 256
     """Side of the portrait and of the frames."""
+    cell: int = 1
+    """Side of the pixel cells on which the renderer computes; 1 as published."""
 
 
 PAPER = Config()
 """The published preset."""
+MINI = Config(
+    sizes=Sizes(
+        width=96,
+        heads=4,
+        layers=2,
+        feed_forward=192,
+        audio=384,
+        motion=53,
+        style_length=100,
+        lower_face=MINI_LOWER_FACE,
+    ),
+    diffusion=Diffusion(coherence=3.0),
+    predictor=PredictorSizes(width=96, layers=2, heads=4, audio=384, identity=60, style=96),
+    expert=ExpertSizes(width=128, mouth=3 * 44),
+    render_radius=6,
+    portrait_size=128,
+    cell=4,
+)
+"""The small preset that is trained on synth-heads and shipped."""

@@ -53,3 +53,9 @@ def crop(rgb: NDArray[np.uint8], face: ArrayLike, size: int = 256) -> NDArray[np
     """Return the crop (size, size, 3) of a portrait (height, width, 3)."""
     left, top, right, bottom = crop_box(face, *rgb.shape[:2])
     return np.asarray(cv2.resize(rgb[top:bottom, left:right], (size, size)), dtype=np.uint8)
+
+
+def box_of(points68: ArrayLike) -> NDArray[np.float64]:
+    """Return the box (4,) around the 68 landmarks (68, 2), brows to chin, which stands for a face detector's."""
+    points = np.asarray(points68, dtype=np.float64)
+    return np.concatenate((points.min(axis=0), points.max(axis=0)))

@@ -76,9 +76,14 @@ class LipExpert(nn.Module):
         Returns:
             Shape (N,), range [-1, 1].
         """
-        frame = torch.arange(style.clip.shape[1], device=style.clip.device)
-        code = self.style_encoder(style.clip, frame >= style.length[:, None])
+        code = self.style(style)
         return F.cosine_similarity(self.embed_mouth(mouth, code), self.embed_speech(speech, code))
+
+    def style(self, style: StyleClip) -> Tensor:
+        """Return the style feature (N, style) of clips."""
+        frame = torch.arange(style.clip.shape[1], device=style.clip.device)
+        code: Tensor = self.style_encoder(style.clip, frame >= style.length[:, None])
+        return code
 
     def embed_mouth(self, mouth: Tensor, code: Tensor) -> Tensor:
         """Map vertices (N, frames, mouth) under a style (N, style) to (N, width)."""

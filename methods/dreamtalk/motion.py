@@ -88,11 +88,58 @@ def with_pose(expression: Tensor, pose: Tensor | None = None) -> Tensor:
     return torch.cat((expression, track[rows]), dim=1)
 
 
-def render_windows(motion: Tensor, radius: int) -> Tensor:
-    """Return the motion around each frame, (frames, m) to (frames, m, 2 radius + 1); the ends repeat."""
-    frame = torch.arange(len(motion), device=motion.device)
+def render_windows(motion: Tensor, radius: int, places: Tensor | None = None) -> Tensor:
+    """Return the motion around frames.
+
+    Args:
+        motion: Shape (frames, m).
+        radius: Frames on each side of the middle one; the ends of the motion repeat.
+        places: Shape (n,): where the middles lie, in frames; between two frames the motion is read by linear
+            interpolation. None takes every frame.
+
+    Returns:
+        Shape (n, m, 2 radius + 1).
+    """
+    last = max(len(motion) - 1, 0)
     around = torch.arange(-radius, radius + 1, device=motion.device)
-    return motion[(frame[:, None] + around).clamp(0, max(len(motion) - 1, 0))].transpose(1, 2)
+    if places is None:
+        frame = torch.arange(len(motion), device=motion.device)
+        return motion[(frame[:, None] + around).clamp(0, last)].transpose(1, 2)
+    wanted = (places[:, None] + around).clamp(0, last)
+    before = wanted.floor().long()
+    share = (wanted - before)[..., None].to(motion)
+    return torch.lerp(motion[before], motion[(before + 1).clamp(max=last)], share).transpose(1, 2)
+
+
+def there_and_back(track: Tensor, frames: int) -> Tensor:
+    """Return a track (n, values) as long as wanted: when it ends it runs backwards, and so on."""
+    period = max(2 * len(track) - 2, 1)
+    place = torch.arange(frames, device=track.device) % period
+    return track[torch.minimum(place, period - place)]
+
+
+def coherent_noise(white: Tensor, coherence: float) -> Tensor:
+    """Return noise whose neighbouring rows are alike, each number still of mean 0 and variance 1.
+
+    Args:
+        white: Shape (frames + 2 margin, values), standard normal, `margin` from `noise_margin`.
+        coherence: Deviation of the Gaussian that it is smoothed with, frames; 0 leaves it as it is.
+
+    Returns:
+        Shape (frames, values).
+    """
+    margin = noise_margin(coherence)
+    if margin == 0:
+        return white
+    distance = torch.arange(-margin, margin + 1).to(white)
+    kernel = (-0.5 * (distance / coherence) ** 2).exp()
+    kernel = kernel / kernel.square().sum().sqrt()
+    return torch.einsum("tvk,k->tv", white.unfold(0, len(kernel), 1), kernel)
+
+
+def noise_margin(coherence: float) -> int:
+    """Return how many rows of noise are needed before the first frame, and behind the last."""
+    return int(3 * coherence + 0.5)
 
 
 def pose_of_fit(coefficients: Tensor, crop: Tensor) -> Tensor:

@@ -9,16 +9,16 @@ from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
-from thbench_methods.nets.pirenderer.layers import AdaptiveInstanceNorm, ConvBlock, widths
+from thbench_methods.nets.pirenderer.layers import SHARED_WIDTH, AdaptiveInstanceNorm, ConvBlock, Descriptor, widths
 from torch import Tensor, nn
 
 
 class Encoder(nn.Module):
     """Convolutions and average pools; returns every resolution."""
 
-    def __init__(self, inputs: int, channels: list[int]) -> None:
+    def __init__(self, inputs: int, channels: list[int], kernel: int) -> None:
         super().__init__()
-        self.first = ConvBlock(inputs, channels[0], kernel=7)
+        self.first = ConvBlock(inputs, channels[0], kernel)
         self.levels = len(channels) - 1
         for number, (narrow, wide) in enumerate(pairwise(channels)):
             self.add_module(f"down{number}", ConvBlock(narrow, wide))
@@ -35,14 +35,16 @@ class ResidualBlock(nn.Module):
     """A modulated convolution and the identity.
 
     The published block computes a first convolution and norm, too, and overwrites their result. Their weights lie
-    unused in the checkpoint, and here.
+    unused in the checkpoint, and here where `unused` asks for them.
     """
 
-    def __init__(self, channels: int, descriptor: int) -> None:
+    def __init__(self, channels: int, descriptor: Descriptor, *, unused: bool) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1)
+        if unused:
+            self.conv1 = nn.Conv2d(channels, channels, 3, padding=1)
         self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
-        self.norm1 = AdaptiveInstanceNorm(channels, descriptor)
+        if unused:
+            self.norm1 = AdaptiveInstanceNorm(channels, descriptor)
         self.norm2 = AdaptiveInstanceNorm(channels, descriptor)
 
     def forward(self, x: Tensor, z: Tensor) -> Tensor:
@@ -53,10 +55,10 @@ class ResidualBlock(nn.Module):
 class ResidualBlocks(nn.Module):
     """Several residual blocks in a row."""
 
-    def __init__(self, blocks: int, channels: int, descriptor: int) -> None:
+    def __init__(self, blocks: int, channels: int, descriptor: Descriptor, *, unused: bool) -> None:
         super().__init__()
         for number in range(blocks):
-            self.add_module(f"res{number}", ResidualBlock(channels, descriptor))
+            self.add_module(f"res{number}", ResidualBlock(channels, descriptor, unused=unused))
 
     def forward(self, x: Tensor, z: Tensor) -> Tensor:
         """Map (N, channels, H, W) under (N, descriptor) to the same shape."""
@@ -68,9 +70,9 @@ class ResidualBlocks(nn.Module):
 class Final(nn.Module):
     """Convolution to the image and tanh."""
 
-    def __init__(self, channels: int, image: int) -> None:
+    def __init__(self, channels: int, image: int, kernel: int) -> None:
         super().__init__()
-        self.model = nn.Sequential(nn.Conv2d(channels, image, 7, padding=3), nn.Tanh())
+        self.model = nn.Sequential(nn.Conv2d(channels, image, kernel, padding=kernel // 2), nn.Tanh())
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, channels, H, W) to (N, image, H, W), range (-1, 1)."""
@@ -81,15 +83,17 @@ class Final(nn.Module):
 class Decoder(nn.Module):
     """At each level: residual blocks, up-sampling, and the encoder's map through a convolution, added."""
 
-    def __init__(self, image: int, channels: list[int], blocks: int, descriptor: int) -> None:
+    def __init__(
+        self, image: int, channels: list[int], blocks: int, descriptor: Descriptor, kernel: int, *, unused: bool
+    ) -> None:
         super().__init__()
         self.levels = range(len(channels) - 2, -1, -1)
         for level in self.levels:
             fine, coarse = channels[level], channels[level + 1]
             self.add_module(f"up{level}", ConvBlock(coarse, fine))
-            self.add_module(f"res{level}", ResidualBlocks(blocks, coarse, descriptor))
+            self.add_module(f"res{level}", ResidualBlocks(blocks, coarse, descriptor, unused=unused))
             self.add_module(f"jump{level}", ConvBlock(fine, fine))
-        self.final = Final(channels[0], image)
+        self.final = Final(channels[0], image, kernel)
 
     def forward(self, maps: list[Tensor], z: Tensor) -> Tensor:
         """Map the encoder's maps under (N, descriptor) to (N, image, H, W)."""
@@ -112,11 +116,30 @@ class EditingNetwork(nn.Module):
         max_nc: int = 256,
         layer: int = 3,
         num_res_blocks: int = 2,
+        *,
+        inputs: int | None = None,
+        kernel: int = 7,
+        shared_nc: int = SHARED_WIDTH,
+        unused: bool = True,
     ) -> None:
+        """Make the network; the defaults are the published sizes.
+
+        Args:
+            image_nc: Channels that are made.
+            descriptor_nc: Values of a descriptor.
+            base_nc: Channels at full resolution; each halving doubles them.
+            max_nc: Most channels.
+            layer: Halvings.
+            num_res_blocks: Residual blocks of each resolution.
+            inputs: Channels that are read; None for two images, as published.
+            kernel: Side of the first and of the last convolution.
+            shared_nc: Values between descriptor and norms.
+            unused: Whether to hold the weights that the published checkpoint has and nothing reads.
+        """
         super().__init__()
-        channels = widths(base_nc, layer, max_nc)
-        self.encoder = Encoder(2 * image_nc, channels)
-        self.decoder = Decoder(image_nc, channels, num_res_blocks, descriptor_nc)
+        channels, descriptor = widths(base_nc, layer, max_nc), Descriptor(descriptor_nc, shared_nc)
+        self.encoder = Encoder(2 * image_nc if inputs is None else inputs, channels, kernel)
+        self.decoder = Decoder(image_nc, channels, num_res_blocks, descriptor, kernel, unused=unused)
 
     def forward(self, image: Tensor, warped: Tensor, z: Tensor) -> Tensor:
         """Map the portrait and the warped portrait (N, 3, H, W) under (N, descriptor_nc) to the frame (N, 3, H, W)."""

@@ -5,6 +5,8 @@ Source: RenYurui/PIRender, generators/base_function.py; the same in ali-vilab/dr
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -12,6 +14,16 @@ from torch import Tensor, nn
 SLOPE = 0.1
 """Of every leaky ReLU."""
 SHARED_WIDTH = 128
+"""Values between the descriptor and the scales and shifts of a norm, as published."""
+
+
+class Descriptor(NamedTuple):
+    """Sizes of what modulates."""
+
+    values: int
+    """Of a descriptor."""
+    shared: int = SHARED_WIDTH
+    """Values between it and the scales and shifts of a norm."""
 
 
 def activate(x: Tensor) -> Tensor:
@@ -35,11 +47,11 @@ class LayerNorm2d(nn.Module):
 class AdaptiveInstanceNorm(nn.Module):
     """Instance norm whose scale and shift come from a descriptor (Huang and Belongie, ICCV 2017)."""
 
-    def __init__(self, channels: int, descriptor: int) -> None:
+    def __init__(self, channels: int, descriptor: Descriptor) -> None:
         super().__init__()
-        self.mlp_shared = nn.Sequential(nn.Linear(descriptor, SHARED_WIDTH), nn.ReLU())
-        self.mlp_gamma = nn.Linear(SHARED_WIDTH, channels)
-        self.mlp_beta = nn.Linear(SHARED_WIDTH, channels)
+        self.mlp_shared = nn.Sequential(nn.Linear(descriptor.values, descriptor.shared), nn.ReLU())
+        self.mlp_gamma = nn.Linear(descriptor.shared, channels)
+        self.mlp_beta = nn.Linear(descriptor.shared, channels)
 
     def forward(self, x: Tensor, z: Tensor) -> Tensor:
         """Map (N, channels, H, W) under a descriptor (N, descriptor) to the same shape."""

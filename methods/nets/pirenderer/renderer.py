@@ -5,7 +5,7 @@ Source: RenYurui/PIRender, generators/face_model.py:FaceGenerator; ali-vilab/dre
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from thbench_methods.nets.pirenderer.editing import EditingNetwork
 from thbench_methods.nets.pirenderer.mapping import MappingNetwork
@@ -34,14 +34,14 @@ class FaceGenerator(nn.Module):
         self,
         mapping_net: Mapping[str, int] | None = None,
         warpping_net: Mapping[str, int] | None = None,
-        editing_net: Mapping[str, int] | None = None,
+        editing_net: Mapping[str, Any] | None = None,
         *,
         image_nc: int = 3,
         descriptor_nc: int = 256,
         max_nc: int = 256,
     ) -> None:
         super().__init__()
-        common = {"image_nc": image_nc, "descriptor_nc": descriptor_nc, "max_nc": max_nc}
+        common: dict[str, Any] = {"image_nc": image_nc, "descriptor_nc": descriptor_nc, "max_nc": max_nc}
         self.mapping_net = MappingNetwork(**{**(mapping_net or {}), "descriptor_nc": descriptor_nc})
         self.warpping_net = WarpingNetwork(**(warpping_net or {}), **common)  # the published key is spelled so
         self.editing_net = EditingNetwork(**(editing_net or {}), **common)

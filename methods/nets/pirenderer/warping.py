@@ -9,14 +9,22 @@ from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
-from thbench_methods.nets.pirenderer.layers import SLOPE, AdaptiveInstanceNorm, LayerNorm2d, activate, widths
+from thbench_methods.nets.pirenderer.layers import (
+    SHARED_WIDTH,
+    SLOPE,
+    AdaptiveInstanceNorm,
+    Descriptor,
+    LayerNorm2d,
+    activate,
+    widths,
+)
 from torch import Tensor, nn
 
 
 class EncoderBlock(nn.Module):
     """Halves the resolution."""
 
-    def __init__(self, inputs: int, outputs: int, descriptor: int) -> None:
+    def __init__(self, inputs: int, outputs: int, descriptor: Descriptor) -> None:
         super().__init__()
         self.conv_0 = nn.Conv2d(inputs, outputs, 4, stride=2, padding=1)
         self.conv_1 = nn.Conv2d(outputs, outputs, 3, padding=1)
@@ -33,7 +41,7 @@ class EncoderBlock(nn.Module):
 class DecoderBlock(nn.Module):
     """Doubles the resolution, by transposed convolutions on the main path and on the shortcut."""
 
-    def __init__(self, inputs: int, outputs: int, descriptor: int) -> None:
+    def __init__(self, inputs: int, outputs: int, descriptor: Descriptor) -> None:
         super().__init__()
         self.conv_0 = nn.Conv2d(inputs, outputs, 3, padding=1)
         self.conv_1 = nn.ConvTranspose2d(outputs, outputs, 3, stride=2, padding=1, output_padding=1)
@@ -53,9 +61,9 @@ class DecoderBlock(nn.Module):
 class Encoder(nn.Module):
     """Input convolution and down blocks; returns every resolution."""
 
-    def __init__(self, image: int, channels: list[int], descriptor: int) -> None:
+    def __init__(self, image: int, channels: list[int], descriptor: Descriptor, kernel: int) -> None:
         super().__init__()
-        self.input_layer = nn.Conv2d(image, channels[0], 7, padding=3)
+        self.input_layer = nn.Conv2d(image, channels[0], kernel, padding=kernel // 2)
         for number, (inputs, outputs) in enumerate(pairwise(channels)):
             self.add_module(f"encoder{number}", EncoderBlock(inputs, outputs, descriptor))
         self.levels = len(channels) - 1
@@ -71,7 +79,7 @@ class Encoder(nn.Module):
 class Decoder(nn.Module):
     """Up blocks from the coarsest resolution, each followed by the encoder's map behind its output."""
 
-    def __init__(self, channels: list[int], levels: int, descriptor: int) -> None:
+    def __init__(self, channels: list[int], levels: int, descriptor: Descriptor) -> None:
         super().__init__()
         self.numbers = range(len(channels) - 2, len(channels) - 2 - levels, -1)
         inputs = channels[-1]
@@ -91,9 +99,11 @@ class Decoder(nn.Module):
 class Hourglass(nn.Module):
     """Encoder and decoder, conditioned everywhere on the descriptor."""
 
-    def __init__(self, image: int, channels: list[int], decoder_layer: int, descriptor: int) -> None:
+    def __init__(
+        self, image: int, channels: list[int], decoder_layer: int, descriptor: Descriptor, kernel: int
+    ) -> None:
         super().__init__()
-        self.encoder = Encoder(image, channels, descriptor)
+        self.encoder = Encoder(image, channels, descriptor, kernel)
         self.decoder = Decoder(channels, decoder_layer, descriptor)
 
     def forward(self, image: Tensor, z: Tensor) -> Tensor:
@@ -113,12 +123,16 @@ class WarpingNetwork(nn.Module):
         max_nc: int = 256,
         encoder_layer: int = 5,
         decoder_layer: int = 3,
+        *,
+        kernel: int = 7,
+        shared_nc: int = SHARED_WIDTH,
     ) -> None:
         super().__init__()
-        channels = widths(base_nc, encoder_layer, max_nc)
-        self.hourglass = Hourglass(image_nc, channels, decoder_layer, descriptor_nc)
+        channels, descriptor = widths(base_nc, encoder_layer, max_nc), Descriptor(descriptor_nc, shared_nc)
+        self.hourglass = Hourglass(image_nc, channels, decoder_layer, descriptor, kernel)
         features = self.hourglass.decoder.out_channels
-        self.flow_out = nn.Sequential(LayerNorm2d(features), nn.LeakyReLU(SLOPE), nn.Conv2d(features, 2, 7, padding=3))
+        flow = nn.Conv2d(features, 2, kernel, padding=kernel // 2)
+        self.flow_out = nn.Sequential(LayerNorm2d(features), nn.LeakyReLU(SLOPE), flow)
 
     def forward(self, image: Tensor, z: Tensor) -> Tensor:
         """Return the flow.
