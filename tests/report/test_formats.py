@@ -181,6 +181,7 @@ def table_lines(text: str) -> list[str]:
 
 def check_latex(text: str) -> None:
     """Braces and environments are balanced, and every special character belongs to a command or table that we wrote."""
+    text = text.replace(f"{latex.ANY_LETTER}\n", "")
     depth = 0
     for token in re.findall(r"\\[a-zA-Z]+|\\.|[{}]", text, flags=re.DOTALL):
         depth += {"{": 1, "}": -1}.get(token, 0)
@@ -202,8 +203,11 @@ def unescape(text: str) -> str:
     words = {
         "textbackslash": "\\", "textasciitilde": "~", "textasciicircum": "^", "textless": "<", "textgreater": ">",
         "textbar": "|", "textasciigrave": "`", "uparrow": "↑", "downarrow": "↓", "rightarrow": "→", "infty": "∞",
-        "textemdash": "—",
+        "textemdash": "—", "textdagger": "†", "textdaggerdbl": "‡", "times": "×", "pm": "±", "mu": "µ", "geq": "≥",
+        "leq": "≤", "dots": "…",
     }  # fmt: skip
+    text = re.sub(r"\\anyletter\{[0-9A-F]+\}\{(.)\}", lambda m: f"\0{ord(m[1]):x};", text, flags=re.DOTALL)
+    text = text.replace("$-$", f"\0{ord('−'):x};")
     text = text.replace(r"\symbol{34}", '"')
     text = re.sub(r"(?<!\\)\$(\\[a-z]+)(?<!\\)\$", r"\1{}", text)
     text = re.sub(r"\\([a-zA-Z]+)\{\}", lambda m: f"\0{ord(words[m[1]]):x};", text)

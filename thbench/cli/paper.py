@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from thbench.cli.writing import write_text
 from thbench.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -14,9 +14,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from rich.console import RenderableType
+    from rich.table import Table
 
     from thbench.cli.entry import Subparsers
-    from thbench.report.published import Beside, Published, PublishedTable
+    from thbench.report.grid import Grid
+    from thbench.report.published import Beside, Published
+    from thbench.report.recomputed import Recomputed
+
+
+COLUMNS = 5
+"""Columns of a published table beside each other, so that it fits 80 characters."""
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -25,12 +32,14 @@ def add_parser(subparsers: Subparsers) -> None:
         "paper",
         help="the published tables of a method beside a run",
         description="Prints what the paper of a method publishes: every table with its source, data and reliability, "
-        "and what is not published. With --run, what the run has of the same name stands beside it, with the reasons "
-        "why the two cannot be compared.",
+        "numbers that were computed anew beside the published ones, and what is not published. With --run, what the "
+        "run has of the same name stands beside it, with the reasons why the two cannot be compared.",
     )
     parser.add_argument("method", metavar="METHOD", help="method name; an unknown one lists those that are here")
     parser.add_argument("--run", type=Path, metavar="RUN", dest="run_folder", help="run folder to show beside it")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write it as JSON to FILE (- for standard output)")
+    for kind, title in (("markdown", "Markdown"), ("latex", "LaTeX (booktabs)"), ("csv", "CSV")):
+        parser.add_argument(f"--{kind}", type=Path, metavar="FILE", help=f"the same as {title}")
     parser.set_defaults(run=run)
 
 
@@ -42,35 +51,54 @@ def run(args: argparse.Namespace) -> int:
     """
     from rich.console import Console
 
+    from thbench.report.paper_tables import to_paper_csv, to_paper_latex, to_paper_markdown
     from thbench.report.published import beside, published
     from thbench.report.reading import read_leaderboard
+    from thbench.report.recomputed import recomputed
 
     found = published(args.method)
     rows: tuple[Beside, ...] = ()
     if args.run_folder is not None:
         board = read_leaderboard(args.run_folder / "leaderboard.json")
         rows = tuple(beside(args.method, board, f"the suite {board.name!r}"))
-    if args.json is not None:
-        content = {**found.model_dump(mode="json"), "beside": [row.model_dump(mode="json") for row in rows]}
-        text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-        if str(args.json) == "-":
-            sys.stdout.write(text)
-        else:
-            args.json.write_text(text, encoding="utf-8")
+    counted = recomputed(args.method)
+    written = False
+    for option, text in (
+        ("json", lambda: _json(found, counted, rows)),
+        ("markdown", lambda: to_paper_markdown(found, counted, rows)),
+        ("latex", lambda: to_paper_latex(found, counted, rows)),
+        ("csv", lambda: to_paper_csv(found, counted, rows)),
+    ):
+        if (path := getattr(args, option)) is not None:
+            write_text(path, text(), f"--{option}")
+            written = True
+    if written:
         return int(ExitCode.OK)
     console = Console()
-    for part in _parts(found, rows, ran=args.run_folder is not None):
-        console.print(part, soft_wrap=isinstance(part, str), highlight=False, markup=False)
+    for part in _parts(found, counted, rows, ran=args.run_folder is not None):
+        console.print(part, soft_wrap=False, highlight=False, markup=False)
     return int(ExitCode.OK)
 
 
-def _parts(found: Published, rows: tuple[Beside, ...], *, ran: bool) -> Iterator[RenderableType]:
+def _json(found: Published, counted: Recomputed | None, rows: tuple[Beside, ...]) -> str:
+    content = {
+        **found.model_dump(mode="json"),
+        "recomputed": None if counted is None else counted.model_dump(mode="json"),
+        "beside": [row.model_dump(mode="json") for row in rows],
+    }
+    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+
+
+def _parts(
+    found: Published, counted: Recomputed | None, rows: tuple[Beside, ...], *, ran: bool
+) -> Iterator[RenderableType]:
     yield f"{found.method}" + (f" (arXiv {found.arxiv})" if found.arxiv else "")
+    from thbench.report.paper_tables import lay_out_paper, notes_of
+
     for table in found.tables:
         yield f"\n{table.id}: {table.title}\n{table.source} [{table.reliability}]\nData: {table.dataset}"
-        yield from _tables(table)
-        if table.notes:
-            yield f"Note: {table.notes}"
+        yield from map(_table, lay_out_paper(table, counted, COLUMNS))
+        yield from notes_of(table, counted)
     if found.not_published:
         yield "\nNot there:"
         for one in found.not_published:
@@ -85,21 +113,16 @@ def _parts(found: Published, rows: tuple[Beside, ...], *, ran: bool) -> Iterator
         yield from (f"  not comparable: {reason}" for reason in row.apart)
 
 
-def _tables(table: PublishedTable, most: int = 6) -> Iterator[RenderableType]:
-    """The table in parts that fit 80 columns."""
+def _table(grid: Grid) -> Table:
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    arrows = {"lower": " ↓", "higher": " ↑", "closer-to-real": " →", "closer-to-zero": " →0", None: ""}
-    for start in range(0, len(table.columns), most):
-        columns = table.columns[start : start + most]
-        part = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-        part.add_column("", max_width=22, overflow="fold")
-        for column in columns:
-            part.add_column(Text(column.name + arrows[column.direction]), justify="right", overflow="fold")
-        for row in table.rows:
-            style = "bold" if row.is_this_method else ""
-            cells = ["—" if v is None else str(v) for v in row.values[start : start + most]]
-            part.add_row(Text(row.name, style=style), *(Text(cell, style=style) for cell in cells))
-        yield part
+    part = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    part.add_column("", max_width=22, overflow="fold")
+    for head in grid.heads:
+        part.add_column(Text(f"{head.name} {head.arrow}".strip()), justify="right", overflow="fold", max_width=12)
+    for line in grid.lines:
+        style = "bold" if line.head.kind == "method" else ""
+        part.add_row(Text(line.head.name, style=style), *(Text(entry.value, style=style) for entry in line.entries))
+    return part

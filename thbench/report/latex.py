@@ -1,11 +1,13 @@
 """The leaderboard as LaTeX tables for a paper; needs the package booktabs.
 
-Names outside Latin scripts need LuaLaTeX or XeLaTeX with a font that has them.
+Letters that pdfLaTeX's default fonts lack are themselves under LuaLaTeX and XeLaTeX, given a font that has them, and
+appear as their code points under pdfLaTeX, which would stop at them.
 """
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -47,14 +49,30 @@ COMMANDS = {
     "—": r"\textemdash{}",
     "†": r"\textdagger{}",
     "‡": r"\textdaggerdbl{}",
+    "×": r"$\times$",
+    "±": r"$\pm$",
+    "µ": r"$\mu$",
+    "−": r"$-$",
+    "≥": r"$\geq$",
+    "≤": r"$\leq$",
+    "…": r"\dots{}",
 }
 """Characters that mean something to LaTeX, and those of our own that its default fonts lack."""
+ACCENTS = frozenset("\u0300\u0301\u0302\u0303\u0304\u0306\u0307\u0308\u030a\u030b\u030c\u0327")
+"""Accents that pdfLaTeX sets on any letter of its default fonts."""
+LETTERS = frozenset("ÆæŒœØøŁłß")
+"""Other letters that these fonts have."""
+ANY_LETTER = (
+    r"\DeclareRobustCommand{\anyletter}[2]{\ifdefined\Umathcode#2\else{\tiny U+#1}\fi}"
+    " % letters that pdfLaTeX lacks"
+)
+"""Command that shows a letter where the engine knows Unicode, and its code point elsewhere."""
 
 
 def to_latex(leaderboard: Leaderboard) -> str:
     """Write the leaderboard as `table*` environments, the notes and protocols below the last one."""
     sheet = lay_out(leaderboard, MOST_COLUMNS)
-    parts = ["% Needs \\usepackage{booktabs}."]
+    parts: list[str] = []
     for number, grid in enumerate(sheet.grids, start=1):
         last = number == len(sheet.grids)
         parts.append(
@@ -64,7 +82,7 @@ def to_latex(leaderboard: Leaderboard) -> str:
                     r"\centering",
                     rf"\caption{{{_caption(leaderboard, number, ranked=sheet.ranked)}}}",
                     rf"\label{{tab:{_label(leaderboard.name)}-{number}}}",
-                    _tabular(grid),
+                    tabular(grid),
                     *([_below(leaderboard, sheet.notes)] if last else []),
                     r"\end{table*}",
                 ]
@@ -78,13 +96,19 @@ def to_latex(leaderboard: Leaderboard) -> str:
                     r"\centering",
                     rf"\caption{{{_cost_caption(leaderboard, table, part)}}}",
                     rf"\label{{tab:{_label(leaderboard.name)}-costs-{number}-{part}}}",
-                    _tabular(grid),
+                    tabular(grid),
                     r"\end{table*}",
                 ]
             )
             for part, grid in enumerate(lay_out_costs(table, kinds_of(leaderboard), MOST_COLUMNS), start=1)
         ]
-    return "\n\n".join(parts) + "\n"
+    return with_preamble("\n\n".join(parts) + "\n")
+
+
+def with_preamble(text: str) -> str:
+    """Put before tables what they need."""
+    letters = f"{ANY_LETTER}\n" if r"\anyletter{" in text else ""
+    return f"% Needs \\usepackage{{booktabs}}.\n{letters}\n{text}"
 
 
 def _cost_caption(leaderboard: Leaderboard, table: CostTable, part: int) -> str:
@@ -102,9 +126,15 @@ def escape(text: str) -> str:
         >>> escape("50% of a_b--c")
         '50\\% of a\\_b-{}-c'
     """
-    written = "".join(COMMANDS.get(c, c) for c in clean(text))
+    written = "".join(COMMANDS.get(c) or _letter(c) for c in clean(text))
     # Two of these in a row would become one other character.
     return re.sub(r"([-',])(?=\1)", r"\1{}", written)
+
+
+def _letter(c: str) -> str:
+    parts = unicodedata.normalize("NFD", c)
+    known = c in LETTERS or (parts[0].isascii() and ACCENTS.issuperset(parts[1:]) and len(parts) <= 2)
+    return c if known else rf"\anyletter{{{ord(c):04X}}}{{{c}}}"
 
 
 def _caption(leaderboard: Leaderboard, number: int, *, ranked: bool) -> str:
@@ -126,7 +156,8 @@ def _label(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "run"
 
 
-def _tabular(grid: Grid) -> str:
+def tabular(grid: Grid) -> str:
+    """One table without its environment."""
     groups = [list(lines) for _, lines in groupby(grid.lines, key=lambda line: line.head.kind)]
     return "\n".join(
         [

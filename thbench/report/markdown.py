@@ -35,7 +35,7 @@ def to_markdown(leaderboard: Leaderboard) -> str:
     blocks = [
         f"# {escape(leaderboard.name)}",
         escape(prose.state_of(leaderboard)),
-        *(_table(grid) for grid in sheet.grids),
+        *(table_text(grid) for grid in sheet.grids),
         " ".join(legend),
         "  \n".join(f"<sup>{mark}</sup> {escape(note)}" for mark, note in sheet.notes.items()),
         *_costs(leaderboard),
@@ -56,7 +56,7 @@ def _costs(leaderboard: Leaderboard) -> Iterable[str]:
         yield f"## Speed and memory\n\n{prose.cost_sentence(leaderboard)}"
     for table in leaderboard.costs:
         yield escape(setting_text(table))
-        yield from map(_table, lay_out_costs(table, kinds_of(leaderboard), MOST_COLUMNS))
+        yield from map(table_text, lay_out_costs(table, kinds_of(leaderboard), MOST_COLUMNS))
         if notes := cost_notes(table):
             yield _bullets(map(escape, notes))
 
@@ -71,7 +71,8 @@ def escape(text: str) -> str:
     return "".join(ENTITIES.get(c) or (f"\\{c}" if c in "`*_{}[]#~$" else c) for c in clean(text))
 
 
-def _table(grid: Grid) -> str:
+def table_text(grid: Grid) -> str:
+    """One table."""
     lines = [
         "| |" + "".join(f" {_head(head)} |" for head in grid.heads),
         "|:--|" + ":-:|" * len(grid.heads),

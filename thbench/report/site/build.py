@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from thbench.errors import MissingExtraError, UsageError
 from thbench.report.claims import Claims, read_claims
+from thbench.report.figures import FigureIndex, draw_all, require_matplotlib
 from thbench.report.names import slug
 from thbench.report.reading import read_leaderboard
 from thbench.report.receipts import Receipts, read_receipts
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from thbench.report.leaderboard import Leaderboard
     from thbench.run.store import Contents
     from thbench.types import Document
+    from thbench.validate.document import Validation
 
 DATA = "site/data"
 """Folder of the data, relative to that of the report."""
@@ -40,8 +42,9 @@ DATA_FILES: Mapping[str, type[Document]] = {
     f"{DATA}/receipts.json": Receipts,
     f"{DATA}/media.json": Media,
     f"{DATA}/comparison.json": Comparison,
+    f"{DATA}/figures.json": FigureIndex,
 }
-"""Data files beside `leaderboard.json` and the clips; claims, receipts and comparison only if there are any."""
+"""Data files beside `leaderboard.json` and the clips; each of them only if there is anything in it."""
 SHOWN_CLIPS = 3
 """Clips whose videos are shown."""
 
@@ -55,8 +58,10 @@ def write_site(
     *,
     clips: int = SHOWN_CLIPS,
     against: tuple[Contents, Leaderboard] | None = None,
+    validation: Validation | None = None,
+    figures: bool = True,
 ) -> int:
-    """Write the site of a run into `folder`, beside `leaderboard.json`.
+    """Write the site of a run into `folder`, beside `leaderboard.json`, and its figures.
 
     Args:
         contents: The run.
@@ -64,6 +69,8 @@ def write_site(
         folder: Folder of the report.
         clips: How many clips to show as videos.
         against: Another run to compare with.
+        validation: What `thbench validate-metrics` found, for a figure.
+        figures: Whether to draw figures.
 
     Returns:
         How many pages there are.
@@ -89,8 +96,21 @@ def write_site(
         media=collect_media(contents, leaderboard, folder, clips=clips),
         comparison=comparison,
     )
+    if figures:
+        data = data.model_copy(update={"figures": _figures(contents, data, folder, validation)})
     write_data(data, folder)
     return write_pages(data, folder)
+
+
+def _figures(contents: Contents, data: SiteData, folder: Path, validation: Validation | None) -> FigureIndex:
+    """Draw what there is; without matplotlib, say so."""
+    try:
+        require_matplotlib()
+    except MissingExtraError as error:
+        return FigureIndex(lacking={"Figures": str(error)})
+    from thbench.report.figures.collect import figure_data
+
+    return draw_all(figure_data(contents, data, folder, validation=validation), folder)
 
 
 def _together(parts: Iterable[Claims | None]) -> Claims | None:
@@ -111,13 +131,17 @@ def publish(
     *,
     clips: int = SHOWN_CLIPS,
     against: tuple[Contents, Leaderboard] | None = None,
+    validation: Validation | None = None,
+    figures: bool = True,
 ) -> str:
     """Write the site, or say in one sentence why there is none; the files of the leaderboard do without it.
 
     Args and errors are those of `write_site`, but for the missing package.
     """
     try:
-        pages = write_site(contents, leaderboard, folder, clips=clips, against=against)
+        pages = write_site(
+            contents, leaderboard, folder, clips=clips, against=against, validation=validation, figures=figures
+        )
     except MissingExtraError as error:
         return f"No site: {error}"
     return f"Site: {folder / 'index.html'} ({pages} pages)"
@@ -133,9 +157,8 @@ def write_data(data: SiteData, folder: Path) -> None:
     (folder / CLIPS).mkdir(parents=True, exist_ok=True)
     for variant, table in data.clips.items():
         _put(folder / CLIPS / f"{slug(variant)}.json", table.model_dump_json() + "\n")
-    for name, document in zip(
-        DATA_FILES, (data.cards, data.claims, data.receipts, data.media, data.comparison), strict=True
-    ):
+    documents = (data.cards, data.claims, data.receipts, data.media, data.comparison, data.figures)
+    for name, document in zip(DATA_FILES, documents, strict=True):
         if document is None:
             (folder / name).unlink(missing_ok=True)
         else:
@@ -153,7 +176,7 @@ def write_pages(data: SiteData, folder: Path) -> int:
 
     shutil.rmtree(folder / "site" / "methods", ignore_errors=True)
     (folder / "site" / "methods").mkdir(parents=True, exist_ok=True)
-    for stale in ("videos.html", "compare.html", "papers.html"):
+    for stale in ("videos.html", "compare.html", "papers.html", "figures.html"):
         (folder / "site" / stale).unlink(missing_ok=True)
     count = 0
     for name, text in pages_of(data):
@@ -194,6 +217,7 @@ def read_data(folder: Path) -> SiteData:
         receipts=_read(folder / DATA / "receipts.json", Receipts),
         media=_required(folder / DATA / "media.json", Media),
         comparison=_read(folder / DATA / "comparison.json", Comparison),
+        figures=_read(folder / DATA / "figures.json", FigureIndex),
     )
 
 

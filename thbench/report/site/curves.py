@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from thbench.report.names import base_of
 from thbench.report.site.svg import element, join, number, polyline, tick_label, ticks
 
 if TYPE_CHECKING:
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 WIDTH, LANE, GAP, LEFT = 960.0, 74.0, 14.0, 104.0
 WAVE = 44.0
+MOST_FAMILIES = 6
+"""Variants with accelerations that have a button of their own."""
 LANES = (("mouth", "mouth", "of eye span"), ("yaw", "yaw", "deg"), ("pitch", "pitch", "deg"), ("roll", "roll", "deg"))
 """Curve, its title and its unit."""
 
@@ -49,6 +52,20 @@ def picture(scene: Scene) -> Markup:
 def has_curves(scene: Scene) -> bool:
     """Whether there is anything to draw."""
     return bool(scene.wave) or any(track.curves is not None for track in scene.tracks)
+
+
+def families(tracks: Sequence[Track]) -> list[str]:
+    """Variants of a scene that are also there with an acceleration."""
+    names = [track.variant for track in tracks]
+    return [name for name in names if any(base_of(other) == name for other in names)][:MOST_FAMILIES]
+
+
+def classes(track: Track, tracks: Sequence[Track]) -> str:
+    """CSS classes that say which comparison with and without acceleration a track belongs to."""
+    if track.kind == "ground-truth":
+        return "ref"
+    of = [i for i, name in enumerate(families(tracks)) if name in {track.variant, base_of(track.variant)}]
+    return " ".join(f"f{i}" for i in of)
 
 
 def _time_axis(scene: Scene, top: float) -> list[Markup]:
@@ -104,7 +121,8 @@ def _lane(scene: Scene, name: str, title: str, unit: str, top: float) -> list[Ma
         )
     for place, values in series.items():
         points = ((_across((i + 0.5) / scene.fps, scene), up(value)) for i, value in enumerate(values))
-        parts.append(element("path", class_=f"line t{place}", d=polyline(points)))
+        look = f"line t{place} {classes(scene.tracks[place], scene.tracks)}".strip()
+        parts.append(element("path", class_=look, d=polyline(points)))
     return parts
 
 

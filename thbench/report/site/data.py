@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from thbench.report.claims import Claim, Claims, Verdict
+from thbench.report.figures import FigureIndex
 from thbench.report.leaderboard import Leaderboard
 from thbench.report.receipts import Receipts
 from thbench.spec import Direction
@@ -219,5 +220,7 @@ class SiteData(Document):
     """Videos."""
     comparison: Comparison | None = None
     """This run beside another."""
+    figures: FigureIndex | None = None
+    """Figures beside the pages; None where none were drawn."""
     papers: bool = True
     """Whether the published tables are shown; they come with thbench."""

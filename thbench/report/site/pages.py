@@ -14,7 +14,9 @@ from thbench.report import prose
 from thbench.report.digits import format_interval, format_value
 from thbench.report.grid import ARROWS, DASH, clean
 from thbench.report.names import base_of, slug
+from thbench.report.paper_tables import lay_out_paper, notes_of
 from thbench.report.published import beside, published, published_methods
+from thbench.report.recomputed import recomputed
 from thbench.report.site import curves
 from thbench.report.site.acceleration import costs_of
 from thbench.report.site.board import TOLD, board_of, reasons_by_column
@@ -59,10 +61,19 @@ def pages_of(data: SiteData) -> Iterator[tuple[str, str]]:
             yield row.href, _render("method.html", about, root="../../", here="method", view=view)
     if data.media.scenes:
         yield "site/videos.html", _render("videos.html", about, root="../", here="videos")
+    if data.figures is not None:
+        yield "site/figures.html", _render("figures.html", about, root="../", here="figures", index=data.figures)
     if data.papers:
         papers = {name: published(name) for name in published_methods()}
         rows = {name: tuple(beside(name, data.leaderboard, f"the suite {data.leaderboard.name!r}")) for name in papers}
-        yield "site/papers.html", _render("papers.html", about, root="../", here="papers", papers=papers, beside=rows)
+        again = {name: recomputed(name) for name in papers}
+        grids = {
+            name: [lay_out_paper(table, again[name], len(table.columns) * 3)[0] for table in paper.tables]
+            for name, paper in papers.items()
+        }
+        notes = {name: [notes_of(table, again[name]) for table in paper.tables] for name, paper in papers.items()}
+        more = {"papers": papers, "beside": rows, "grids": grids, "notes": notes}
+        yield "site/papers.html", _render("papers.html", about, root="../", here="papers", **more)
     if data.comparison is not None:
         deltas = comparison_view(data.comparison)
         yield "site/compare.html", _render("compare.html", about, root="../", here="compare", view=deltas)
