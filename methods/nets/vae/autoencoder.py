@@ -8,19 +8,25 @@ projections of the attention by other names; `read_published` knows both.
 from __future__ import annotations
 
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
+from thbench_methods.common.presets import shipped
 from thbench_methods.nets.building import build
 from thbench_methods.nets.unet3d.layers import Upsample
+from thbench_methods.nets.vae.config import MINI
 from torch import Tensor, nn
+
+from thbench.training.weights import load_weights
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from thbench_methods.nets.vae.config import VAEConfig
 
+FILE = Path(__file__).parent / "mini.safetensors"
 _EPS = 1e-6
 _OLD_NAMES = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
 
@@ -147,7 +153,8 @@ class _Encoder(nn.Module):
         super().__init__()
         widths, groups = (config.channels[0], *config.channels), config.groups
         last = len(config.channels) - 1
-        self.conv_in = nn.Conv2d(3, widths[0], 3, padding=1)
+        self.patch = config.patch
+        self.conv_in = nn.Conv2d(3 * config.patch**2, widths[0], 3, padding=1)
         self.down_blocks = nn.ModuleList(
             _DownBlock(a, b, config.layers, groups, last=i == last) for i, (a, b) in enumerate(pairwise(widths))
         )
@@ -156,7 +163,7 @@ class _Encoder(nn.Module):
         self.conv_out = nn.Conv2d(widths[-1], 2 * config.latent, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.conv_in(x)
+        x = self.conv_in(F.pixel_unshuffle(x, self.patch))
         for block in self.down_blocks:
             x = block(x)
         output: Tensor = self.conv_out(F.silu(self.conv_norm_out(self.mid_block(x))))
@@ -174,13 +181,14 @@ class _Decoder(nn.Module):
             _UpBlock(a, b, config.layers + 1, groups, last=i == last) for i, (a, b) in enumerate(pairwise(widths))
         )
         self.conv_norm_out = nn.GroupNorm(groups, widths[-1], eps=_EPS)
-        self.conv_out = nn.Conv2d(widths[-1], 3, 3, padding=1)
+        self.patch = config.patch
+        self.conv_out = nn.Conv2d(widths[-1], 3 * config.patch**2, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.mid_block(self.conv_in(x))
         for block in self.up_blocks:
             x = block(x)
-        output: Tensor = self.conv_out(F.silu(self.conv_norm_out(x)))
+        output: Tensor = F.pixel_shuffle(self.conv_out(F.silu(self.conv_norm_out(x))), self.patch)
         return output
 
 
@@ -203,6 +211,21 @@ def read_published(state: Mapping[str, Tensor], config: VAEConfig, *, source: st
         # Files of the first release keep the projections as 1 x 1 convolutions.
         renamed[new] = value.flatten(1) if dot and value.ndim == 4 else value
     return build(lambda: AutoencoderKL(config), renamed, source=source)
+
+
+def load_mini_vae(path: Path = FILE) -> AutoencoderKL:
+    """Load the shipped weights, strictly.
+
+    Args:
+        path: Another training's.
+
+    Raises:
+        MissingWeightsError: The file was not installed.
+        WeightsMismatchError: It is damaged or of another network.
+    """
+    vae = AutoencoderKL(MINI)
+    load_weights(shipped(path), vae)
+    return vae
 
 
 def whiten(vae: AutoencoderKL, mean: Tensor, deviation: Tensor) -> None:

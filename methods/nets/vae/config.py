@@ -19,14 +19,19 @@ class VAEConfig:
     """Of each group norm."""
     scaling: float = 0.18215
     """Factor between the encoder's output and the latents that are denoised."""
+    patch: int = 1
+    """Pixels along the side of a square that the first convolution reads, and the last one writes, as channels."""
 
     @property
     def factor(self) -> int:
         """Pixels of a picture along the side of one of its latents."""
-        return int(2 ** (len(self.channels) - 1))
+        return int(self.patch * 2 ** (len(self.channels) - 1))
 
 
 PAPER = VAEConfig()
 """`stabilityai/sd-vae-ft-mse`, which all published methods of this family use."""
-MINI = VAEConfig(channels=(32, 48, 64, 96), layers=1, latent=8, groups=8, scaling=1.0)
-"""Trained on synth-heads at 128 px: latents of 8 channels at 16 x 16, whitened by the weights themselves."""
+MINI = VAEConfig(channels=(64, 64), layers=1, latent=8, groups=8, scaling=1.0, patch=4)
+"""Trained on synth-heads at 128 px: latents of 8 channels at 16 x 16, whitened by the weights themselves.
+
+Squares of 4 x 4 pixels enter as channels, since convolutions over all pixels would take most of the time.
+"""
