@@ -8,6 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from thbench_methods.nets.unet3d.config import AudioProjection, FaceProjection, Sizes
+from thbench_methods.nets.vae.config import MINI as MINI_VAE
+from thbench_methods.nets.vae.config import PAPER as PAPER_VAE
+from thbench_methods.nets.vae.config import VAEConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +49,38 @@ class Config:
     """Frames per second of the video."""
     size: int = 512
     """Side of the picture in pixels."""
+    vae: VAEConfig = PAPER_VAE
+    """Of the autoencoder."""
+    packing: int = 1
+    """Side of the squares of latent cells whose channels are denoised as those of one; 1 as published."""
+    locator: tuple[int, ...] = (16, 32, 64, 128)
+    """Widths of the face locator; each behind the first halves height and width."""
+    locator_sees_portrait: bool = False
+    """The locator sees the portrait, lit where the face is, instead of a picture that is white there."""
+
+    @property
+    def side(self) -> int:
+        """Rows and columns of what is denoised."""
+        return self.size // (self.vae.factor * self.packing)
 
 
 PAPER = Config()
 """The published preset."""
+MINI = Config(
+    unet=Sizes(
+        latent=32, channels=(40, 40, 24), layers=2, heads=2, groups=8, tokens=32, audio=32, feed_forward=2, idle=False
+    ),
+    audio=AudioProjection(window=5, layers=4, channels=96, hidden=64, tokens=8),
+    face=FaceProjection(embedding=128, tokens=2),
+    sampling=Sampling(steps=40, guidance=1.5),
+    size=128,
+    vae=MINI_VAE,
+    packing=2,
+    locator=(8, 16, 24, 32, 40),
+    locator_sees_portrait=True,
+)
+"""The small preset that is trained on synth-heads and shipped.
+
+Squares of 2 x 2 cells of the 16 x 16 latents are denoised as one. That its locator sees the portrait is the project's
+own: so small a network would need far more steps to learn from attention alone what stays where it is.
+"""

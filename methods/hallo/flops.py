@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from thbench_methods.hallo.config import PAPER, Config
+from thbench_methods.hallo.config import MINI, PAPER, Config
 from thbench_methods.hallo.networks import Condition, Hallo, Masks
 from thbench_methods.nets.unet3d.guidance import is_guided, with_guidance
 from thbench_methods.nets.unet3d.reference import split
@@ -11,9 +11,7 @@ from thbench_methods.nets.unet3d.reference import split
 from thbench.cost.offer import Denoising, Offer, Part
 from thbench.errors import UsageError, did_you_mean
 
-VAE_FACTOR = 8
-"""Pixels of the picture along a side for one of the latent."""
-CONFIGS = {"paper": PAPER}
+CONFIGS = {"mini": MINI, "paper": PAPER}
 """Preset to sizes and settings."""
 
 
@@ -37,7 +35,7 @@ def offer_of(config: Config, dtype: str = "float16") -> Offer:
     """
     sampling, sizes = config.sampling, config.unet
     guided = is_guided(sampling.guidance)
-    batch, frames, side = 1 + guided, sampling.frames, config.size // VAE_FACTOR
+    batch, frames, side = 1 + guided, sampling.frames, config.side
     with torch.device("meta"), torch.inference_mode():
         net = Hallo(config).to("meta").eval()
         images = torch.empty(batch * (1 + sampling.motion_frames), sizes.latent, side, side)

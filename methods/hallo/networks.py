@@ -66,6 +66,8 @@ class Condition:
     """The first half of the batch is unconditional: it reads no reference."""
     half: bool = False
     """The batch is the conditional half of a pair; only the features of the reference image are still both halves'."""
+    plain: int = 0
+    """Without guidance: so many leading rows read no reference, as the unconditional ones of a training batch."""
 
     @property
     def batch(self) -> int:
@@ -85,7 +87,7 @@ class Condition:
         """Return the condition of a batch whose rows are each repeated, the copies of a row together."""
         whole = self._over_rows(lambda rows: repeated(rows, self.batch, times))
         image = {place: rows.repeat_interleave(times, dim=0) for place, rows in self.reference.image.items()}
-        return replace(whole, reference=whole.reference._replace(image=image))
+        return replace(whole, reference=whole.reference._replace(image=image), plain=times * self.plain)
 
     def _over_rows(self, function: Callable[[Tensor], Tensor]) -> Condition:
         """Return the condition with a function applied to what has rows for each clip of the batch."""
@@ -133,7 +135,7 @@ class _Call:
 
     @property
     def unconditional(self) -> int:
-        return len(self.tokens) // 2 if self.condition.guided else 0
+        return len(self.tokens) // 2 if self.condition.guided else self.condition.plain * self.frames
 
     def reference_at(self, place: str) -> Tensor | None:
         tokens = self.condition.reference.image.get(place)
@@ -147,14 +149,14 @@ class _Call:
 class AudioBlock(nn.Module):
     """Self-attention, hierarchical audio-visual cross-attention (section 3.2), feed-forward."""
 
-    def __init__(self, width: int, audio: int, heads: int) -> None:
+    def __init__(self, width: int, audio: int, heads: int, feed_forward: int = 4) -> None:
         super().__init__()
         self.norm1, self.norm2, self.norm3 = (nn.LayerNorm(width) for _ in range(3))
         self.attn1 = Attention(width, heads=heads)
         for index, region in enumerate(REGIONS):
             self.add_module(f"attn2_{index}", Attention(width, context=audio, heads=heads))
             self.add_module(f"zero_conv_{region}", nn.Conv2d(width, width, 1))
-        self.ff = FeedForward(width)
+        self.ff = FeedForward(width, feed_forward)
 
     def forward(self, x: Tensor, audio: Tensor, masks: Masks, scale: Tensor, attend: Attend = everywhere) -> Tensor:
         """Map (B F, h w, width) to the same shape.
@@ -185,13 +187,16 @@ class AudioTransformer(nn.Module):
     def __init__(self, place: Place, sizes: Sizes) -> None:
         super().__init__()
         self.place, self.level, width = place.name, place.level, place.block_inputs
+        self.runs = True
         self.norm = nn.GroupNorm(sizes.groups, place.channels, eps=1e-6)
         self.proj_in = nn.Conv2d(place.channels, width, 1)
-        self.transformer_blocks = nn.ModuleList([AudioBlock(width, sizes.audio, sizes.heads)])
+        self.transformer_blocks = nn.ModuleList([AudioBlock(width, sizes.audio, sizes.heads, sizes.feed_forward)])
         self.proj_out = nn.Conv2d(width, place.channels, 1)
 
     def forward(self, x: Tensor, call: _Call) -> Tensor:
-        """Map (B F, C, h, w) to the same shape."""
+        """Map (B F, C, h, w) to the same shape; the first stage of training leaves it out (`runs` is False)."""
+        if not self.runs:
+            return x
         tokens = to_tokens(self.proj_in(self.norm(x)))
         condition, attend = call.condition, attend_at(call.focus, self.place)
         mixed = self.transformer_blocks[0](tokens, call.audio, condition.masks[self.level], condition.scale, attend)
@@ -211,7 +216,7 @@ class DenoisingUNet(VideoUNet[Condition]):
             Stage(
                 "motion_modules",
                 lambda place: MotionModule(place, sizes, runs=not place.name.startswith(unused)),
-                everywhere=True,
+                everywhere=sizes.idle,
             ),
         )
         super().__init__(sizes, stages)
@@ -233,7 +238,7 @@ class Hallo(nn.Module):
         sizes = config.unet
         self.reference_unet = ReferenceUNet(sizes)
         self.denoising_unet = DenoisingUNet(sizes)
-        self.face_locator = FaceLocator(sizes.channels[0])
+        self.face_locator = FaceLocator(sizes.channels[0], widths=config.locator)
         self.imageproj = ImageProjModel(config.face, sizes.tokens)
         self.audioproj = AudioProjModel(config.audio, sizes.audio)
 

@@ -15,7 +15,7 @@ import torch
 from thbench_methods.memo.config import DECAY
 from thbench_methods.nets.unet3d.attention import FeedForward, join_heads, split_heads
 from thbench_methods.nets.unet3d.focus import Attend, Choose, Focus, Run, attend_at, everywhere
-from thbench_methods.nets.unet3d.layout import frames_last, pixels_last, to_maps, to_tokens
+from thbench_methods.nets.unet3d.layout import by_pixel, frames_last, pixels_last, to_maps, to_tokens
 from thbench_methods.nets.unet3d.motion import ATTENTIONS, TemporalAttention
 from torch import Tensor, nn
 
@@ -113,7 +113,7 @@ class MemoryBlock(nn.Module):
     def forward(self, x: Tensor, memory: Memory, clips: int = 1, attend: Attend = everywhere) -> Tensor:
         """Map (clips L, F, width) to the same shape; `attend` is given the L pixels of each clip."""
         for index, (norm, attention, sums) in enumerate(zip(self.norms, self._attentions, memory, strict=True)):
-            rows = norm(x).unflatten(0, (clips, -1))
+            rows = by_pixel(norm(x), clips)
             run = _recalling(attention, sums, clips)
             x = x + attend(f"attention_blocks.{index}", rows, run).flatten(0, 1)
         mixed: Tensor = x + self.ff(self.ff_norm(x))
@@ -134,8 +134,8 @@ def _recalling(attention: LinearTemporalAttention, memory: Sums, clips: int) -> 
     """Return the attention over rows (clips, L, F, width) of pixels, with the memory of the same pixels."""
 
     def run(own: Tensor, chosen: Choose) -> Tensor:
-        older = Sums(*(chosen(part.unflatten(0, (clips, -1))).flatten(0, 1) for part in memory))
-        return attention.recall(own.flatten(0, 1), older).unflatten(0, (clips, -1))
+        older = Sums(*(chosen(by_pixel(part, clips)).flatten(0, 1) for part in memory))
+        return by_pixel(attention.recall(own.flatten(0, 1), older), clips)
 
     return run
 

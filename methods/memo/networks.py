@@ -6,7 +6,7 @@ Source: arXiv 2412.04448, section 3; memoavatar/memo at a5aee30, memo/models/.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import torch
 from thbench_methods.memo.config import PAPER, Config
@@ -66,12 +66,13 @@ class Condition:
     def conditional(self) -> Condition:
         """Return the conditional half."""
         half = mapped(self, lambda rows: rows.chunk(2)[1])
-        return replace(half, reference=self.reference, guided=False, half=True)
+        return cast(Condition, replace(half, reference=self.reference, guided=False, half=True))
 
     def repeated(self, times: int) -> Condition:
         """Return the condition of a batch whose rows are each repeated, the copies of a row together."""
         whole = mapped(self, lambda rows: repeated(rows, self.batch, times))
-        return replace(whole, reference=mapped(self.reference, lambda rows: rows.repeat_interleave(times, dim=0)))
+        reference = mapped(self.reference, lambda rows: rows.repeat_interleave(times, dim=0))
+        return cast(Condition, replace(whole, reference=reference))
 
 
 class Given(NamedTuple):

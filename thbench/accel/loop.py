@@ -56,6 +56,8 @@ def sample(
     def changed(inner: Denoiser) -> Denoiser:
         return reduce(lambda view, change: change.denoiser(view), plan.changes, inner)
 
+    for change in plan.changes:
+        change.begins(denoiser, schedule, noise, condition, plan)
     view = changed(denoiser)
     for change in plan.changes:
         schedule = change.schedule(schedule, noise)

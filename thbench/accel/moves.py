@@ -92,6 +92,17 @@ class Trace:
 class Change:
     """Alters what is run, whatever the plan; each method by default alters nothing."""
 
+    def begins(self, denoiser: Denoiser, schedule: Schedule, noise: Tensor, condition: Any, plan: Plan) -> None:
+        """Be told of a clip before it is denoised: what the loop was given, before any change.
+
+        Args:
+            denoiser: As given to `sample`.
+            schedule: As given.
+            noise: As given.
+            condition: As given.
+            plan: As given, this change included.
+        """
+
     def denoiser(self, denoiser: Denoiser) -> Denoiser:
         """Return the denoiser that takes the place of another, once per clip."""
         return denoiser

@@ -5,9 +5,6 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-FF_FACTOR = 4
-"""Width of the hidden layer of a feed-forward over its own width."""
-
 
 class Attention(nn.Module):
     """Multi-head attention: queries, keys and values without bias, output with bias."""
@@ -67,9 +64,9 @@ class _GEGLU(nn.Module):
 class FeedForward(nn.Module):
     """Linear layers around a gated GELU (Shazeer, "GLU Variants Improve Transformer", 2020)."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, factor: int = 4) -> None:
         super().__init__()
-        hidden = FF_FACTOR * width
+        hidden = factor * width
         # The published list has a dropout without weights in its middle.
         self.net = nn.Sequential(_GEGLU(width, hidden), nn.Identity(), nn.Linear(hidden, width))
 

@@ -25,6 +25,10 @@ class Sizes:
     """Values of an audio token, where audio has a transformer of its own."""
     positions: int = 32
     """Most frames that a motion module can tell apart."""
+    feed_forward: int = 4
+    """Width of the hidden layer of a feed-forward over its own width."""
+    idle: bool = True
+    """Whether there are modules that the published files hold and the published inference never runs."""
 
 
 @dataclass(frozen=True, slots=True)

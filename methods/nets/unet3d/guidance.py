@@ -58,28 +58,28 @@ class Guided:
 
     def repeated(self, condition: Any, deep: Any, times: int) -> tuple[Any, Any]:
         """Return condition and `deep` for latents whose rows are each repeated; each half keeps its place."""
-        return self._able(Repeating).repeated(condition, deep, times)
+        return self._able(Repeating).repeated(condition, deep, times)  # type: ignore[type-abstract]
 
     def cut(self, layers: int) -> Guided:
         """Return the same with a shallow pass of the last `layers` up layers."""
-        return replace(self, denoiser=self._able(Cuttable).cut(layers))
+        return replace(self, denoiser=self._able(Cuttable).cut(layers))  # type: ignore[type-abstract]
 
     def decoder(self) -> Guided:
         """Return the same with a shallow pass of everything behind the down and middle blocks."""
-        return replace(self, denoiser=self._able(Cuttable).decoder())
+        return replace(self, denoiser=self._able(Cuttable).decoder())  # type: ignore[type-abstract]
 
     def focused(self, foreground: Tensor, attentions: Collection[str] = ()) -> Guided:
         """Return the same with a last layer that attends in the foreground (h, w) of the latent only."""
-        return replace(self, denoiser=self._able(Focusing).focused(foreground, attentions))
+        return replace(self, denoiser=self._able(Focusing).focused(foreground, attentions))  # type: ignore[type-abstract]
 
     @property
     def reference_places(self) -> Sequence[str]:
         """Where features of a reference image are read."""
-        return self._able(ReferenceReading).reference_places
+        return self._able(ReferenceReading).reference_places  # type: ignore[type-abstract]
 
     def without_reference(self, condition: Any, places: Collection[str]) -> Any:
         """Return the condition without the features of some places."""
-        return self._able(ReferenceReading).without_reference(condition, places)
+        return self._able(ReferenceReading).without_reference(condition, places)  # type: ignore[type-abstract]
 
     def with_cached_guidance(self) -> CachedGuidance:
         """Return the same, able to run its conditional half alone."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import torch.nn.functional as F
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -18,9 +20,24 @@ def clips(images: Tensor, frames: int) -> Tensor:
     return by_clip(images, frames).transpose(1, 2)
 
 
+def packed(latents: Tensor, side: int) -> Tensor:
+    """(N, C, h, w) to (N, side² C, h / side, w / side): squares of cells as the channels of one."""
+    return F.pixel_unshuffle(latents, side)
+
+
+def unpacked(latents: Tensor, side: int) -> Tensor:
+    """(N, side² C, h, w) to (N, C, side h, side w), the way back."""
+    return F.pixel_shuffle(latents, side)
+
+
 def by_clip(rows: Tensor, frames: int) -> Tensor:
     """(B frames, ...) to (B, frames, ...)."""
     return rows.reshape(-1, frames, *rows.shape[1:])
+
+
+def by_pixel(sequences: Tensor, clips: int) -> Tensor:
+    """(clips L, ...) to (clips, L, ...): one row of pixels for each clip."""
+    return sequences.reshape(clips, -1, *sequences.shape[1:])
 
 
 def repeated(rows: Tensor, batch: int, times: int) -> Tensor:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 
 class FaceLocator(nn.Module):
-    """3x3 convolutions with SiLU; three of them halve height and width. The last has no activation."""
+    """3x3 convolutions with SiLU; one of each width behind the first halves height and width. The last has no SiLU."""
 
     def __init__(self, outputs: int, inputs: int = 3, widths: tuple[int, ...] = (16, 32, 64, 128)) -> None:
         super().__init__()
@@ -25,7 +25,10 @@ class FaceLocator(nn.Module):
         self.conv_out = nn.Conv2d(widths[-1], outputs, 3, padding=1)
 
     def forward(self, regions: Tensor) -> Tensor:
-        """Map regions (B, inputs, F, H, W), range [0, 1], to (B, outputs, F, H/8, W/8); each frame by itself."""
+        """Map regions (B, inputs, F, H, W), range [0, 1], to (B, outputs, F, H/8, W/8); each frame by itself.
+
+        Height and width are divided by 8 with the published widths, by 2 for each width behind the first with others.
+        """
         hidden = images(regions)
         for conv in (self.conv_in, *self.blocks):
             hidden = F.silu(conv(hidden))

@@ -12,7 +12,7 @@ from thbench_methods.nets.building import computed
 from thbench_methods.nets.embeddings import position_table
 from thbench_methods.nets.unet3d.attention import Attention, FeedForward
 from thbench_methods.nets.unet3d.focus import Attend, Focus, attend_at, everywhere
-from thbench_methods.nets.unet3d.layout import by_clip, frames_last, pixels_last, to_maps, to_tokens
+from thbench_methods.nets.unet3d.layout import by_clip, by_pixel, frames_last, pixels_last, to_maps, to_tokens
 from torch import Tensor, nn
 
 from thbench.errors import MethodError
@@ -84,11 +84,11 @@ class TemporalAttention(Attention):
 class TemporalBlock(nn.Module):
     """Two temporal attentions and a feed-forward, each behind a layer norm, with the identity."""
 
-    def __init__(self, width: int, heads: int, positions: int) -> None:
+    def __init__(self, width: int, heads: int, positions: int, feed_forward: int = 4) -> None:
         super().__init__()
         self.attention_blocks = nn.ModuleList([TemporalAttention(width, heads, positions) for _ in range(ATTENTIONS)])
         self.norms = nn.ModuleList([nn.LayerNorm(width) for _ in range(ATTENTIONS)])
-        self.ff = FeedForward(width)
+        self.ff = FeedForward(width, feed_forward)
         self.ff_norm = nn.LayerNorm(width)
 
     def forward(self, x: Tensor, clips: int = 1, attend: Attend = everywhere) -> Tensor:
@@ -103,8 +103,8 @@ def over_pixels(
     attend: Attend, name: str, sequences: Tensor, clips: int, attention: Callable[[Tensor], Tensor]
 ) -> Tensor:
     """Run an attention over the frames (clips L, frames, width) of each pixel where `attend` lets it act."""
-    rows = sequences.unflatten(0, (clips, -1))
-    return attend(name, rows, lambda own, chosen: attention(own.flatten(0, 1)).unflatten(0, (clips, -1))).flatten(0, 1)
+    rows = by_pixel(sequences, clips)
+    return attend(name, rows, lambda own, chosen: by_pixel(attention(own.flatten(0, 1)), clips)).flatten(0, 1)
 
 
 class TemporalTransformer(nn.Module):
@@ -114,7 +114,9 @@ class TemporalTransformer(nn.Module):
         super().__init__()
         self.norm = nn.GroupNorm(sizes.groups, channels, eps=1e-6)
         self.proj_in = nn.Linear(channels, channels)
-        self.transformer_blocks = nn.ModuleList([TemporalBlock(channels, sizes.heads, sizes.positions)])
+        self.transformer_blocks = nn.ModuleList(
+            [TemporalBlock(channels, sizes.heads, sizes.positions, sizes.feed_forward)]
+        )
         self.proj_out = nn.Linear(channels, channels)
 
     def forward(self, x: Tensor, frames: int, attend: Attend = everywhere) -> Tensor:

@@ -46,13 +46,13 @@ class ReferenceCall(Protocol):
 class TransformerBlock(nn.Module):
     """Self-attention with reference, cross-attention, feed-forward; each behind a layer norm, with the identity."""
 
-    def __init__(self, width: int, tokens: int, heads: int, cross_scale: float = 1.0) -> None:
+    def __init__(self, width: int, tokens: int, heads: int, cross_scale: float = 1.0, feed_forward: int = 4) -> None:
         super().__init__()
         self.cross_scale = cross_scale
         self.norm1, self.norm2, self.norm3 = (nn.LayerNorm(width) for _ in range(3))
         self.attn1 = Attention(width, heads=heads)
         self.attn2 = Attention(width, context=tokens, heads=heads)
-        self.ff = FeedForward(width)
+        self.ff = FeedForward(width, feed_forward)
 
     def forward(
         self,
@@ -102,7 +102,7 @@ class SpatialTransformer(nn.Module):
         self.norm = nn.GroupNorm(sizes.groups, place.channels, eps=1e-6)
         self.proj_in = nn.Conv2d(place.channels, place.channels, 1)
         self.transformer_blocks = nn.ModuleList(
-            [TransformerBlock(place.channels, sizes.tokens, sizes.heads, cross_scale)]
+            [TransformerBlock(place.channels, sizes.tokens, sizes.heads, cross_scale, sizes.feed_forward)]
         )
         self.proj_out = nn.Conv2d(place.channels, place.channels, 1)
 

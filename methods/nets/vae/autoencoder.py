@@ -239,8 +239,8 @@ def whiten(vae: AutoencoderKL, mean: Tensor, deviation: Tensor) -> None:
     latent = vae.config.latent
     into, out = dict(vae.quant_conv.named_parameters()), dict(vae.post_quant_conv.named_parameters())
     with torch.no_grad():
-        out["bias"] += out["weight"][:, :, 0, 0] @ mean
-        out["weight"] *= deviation[None, :, None, None]
+        out["bias"].add_(out["weight"][:, :, 0, 0] @ mean)
+        out["weight"].mul_(deviation[None, :, None, None])
         into["bias"][:latent] = (into["bias"][:latent] - mean) / deviation
         into["weight"][:latent] /= deviation[:, None, None, None]
         into["bias"][latent:] -= 2 * deviation.log()

@@ -1,0 +1,220 @@
+"""Trains the mini Hallo on synth-heads in the paper's two stages, on latents that were encoded once.
+
+Stage 1: single frames from a reference frame of the same clip, without audio and motion modules. Stage 2: windows of
+frames with the frames before them, all modules. The autoencoder and the speech encoder are trained before and frozen.
+Velocity prediction with zero terminal SNR (arXiv 2406.08801, section 3.3; the release's training code).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import torch
+from thbench_methods.common.training import About, destination, fitted, ship
+from thbench_methods.hallo.bundle import FILE, outlines68
+from thbench_methods.hallo.config import MINI, Config
+from thbench_methods.hallo.networks import AudioTransformer, Condition, Given, Hallo, Masks
+from thbench_methods.hallo.portrait import masks_of, region_of
+from thbench_methods.nets.speech.encoder import FILE as SPEECH_FILE
+from thbench_methods.nets.speech.encoder import load_speech_encoder
+from thbench_methods.nets.speech.train import train_mini as train_speech
+from thbench_methods.nets.unet3d.motion import MotionModule
+from thbench_methods.nets.unet3d.reference import split
+from thbench_methods.nets.unet3d.train import PORTRAITS, LatentClips, Velocity, latent_clips
+from thbench_methods.nets.vae.autoencoder import FILE as VAE_FILE
+from thbench_methods.nets.vae.autoencoder import load_mini_vae
+from thbench_methods.nets.vae.train import train_mini as train_vae
+from torch import nn
+
+from thbench.data.synth_heads.pictures import open_pictures
+from thbench.training import Recipe
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import Tensor
+
+    from thbench.training.order import Order
+
+STAGE_1 = Recipe(steps=2000, learning_rate=1.5e-3, warm_up=100, last_rate=0.2, average=0.998, bfloat16=False)
+STAGE_2 = Recipe(steps=2500, learning_rate=1e-3, warm_up=100, last_rate=0.02, average=0.998, bfloat16=False)
+"""Without AMX, float32 is the faster format on processors."""
+ABOUT = About(
+    "Hallo mini",
+    "Xu et al., arXiv 2406.08801; sizes are the project's own",
+    "Velocity prediction with zero terminal SNR, squared error weighted by where face, eyes and lips are: single"
+    " frames first, then windows of 16 frames with audio and motion. This card is of the second stage.",
+    (
+        "Face embedding and landmarks of the portrait come from the mini networks of the metrics, as the published"
+        " model takes them from a face recogniser; identity similarity (mini) is measured by the same network.",
+        "The face locator sees the portrait, lit where the face is; the published one sees a white box.",
+    ),
+)
+CLIPS_1, FRAMES_1 = 6, 6
+"""Clips of a batch of stage 1, and frames of each."""
+CLIPS_2 = 2
+"""Windows of a batch of stage 2."""
+DROPPED = 0.1
+"""Share of clips without any condition, for guidance."""
+FIRST = 0.3
+"""Share of windows that begin at their portrait, as the first one of a video does."""
+PAST_NOISE = 0.1
+"""Deviation of what is added to latents of frames before a window, which are generated ones later on."""
+
+
+class Batch(NamedTuple):
+    """Clips of a batch; those without condition come first."""
+
+    clean: Tensor
+    """Latents (B, C, F, h, w)."""
+    given: Given
+    """Of B clips: latents (B (1 + n), C, h, w), those of a clip together; face (B, E); audio (B, F, window, ...)."""
+    plain: int
+    """How many clips are without condition."""
+    weight: Tensor
+    """Shape (B, 1, F, h, w)."""
+
+
+@dataclass
+class DiffusionTask:
+    """One stage."""
+
+    network: Hallo
+    clips: LatentClips
+    config: Config = MINI
+    windows: bool = True
+    """Stage 2: windows of frames, and everything runs. Otherwise frames by themselves, without audio and motion."""
+
+    def __post_init__(self) -> None:
+        self.velocity = Velocity.of()
+        for module in self.network.denoising_unet.modules():
+            if isinstance(module, AudioTransformer | MotionModule):
+                module.runs = self.windows
+        # A portrait's masks and the picture of its region do not change.
+        self._outlines: dict[tuple[int, int], tuple[Tensor, list[Masks]]] = {}
+
+    def batch(self, rng: np.random.Generator) -> Batch:
+        """Draw clips, in each a portrait and frames."""
+        count = CLIPS_2 if self.windows else CLIPS_1
+        chosen = rng.choice(len(self.clips), count, replace=False)
+        portraits = rng.integers(len(PORTRAITS), size=count)
+        references = np.array(PORTRAITS)[portraits]
+        if self.windows:
+            length, past = self.config.sampling.frames, self.config.sampling.motion_frames
+            begins = rng.random(count) < FIRST
+            first = np.where(begins, references, rng.integers(past, self.clips.frames - length, size=count))
+            frames = first[:, None] + np.arange(length)
+            before = np.where(begins[:, None], references[:, None], first[:, None] + np.arange(-past, 0))
+        else:
+            frames = rng.integers(self.clips.frames, size=(count, FRAMES_1))
+            before = np.empty((count, 0), np.int64)
+        own = self.clips.latents[chosen[:, None], frames].float().transpose(1, 2)
+        latents = self.clips.latents[chosen[:, None], np.concatenate((references[:, None], before), axis=1)].float()
+        latents[:, 1:] += PAST_NOISE * torch.randn_like(latents[:, 1:])
+        looked = [self._looked(int(clip), int(frame)) for clip, frame in zip(chosen, references, strict=True)]
+        # Frames by themselves hear nothing, and are repeated from one row of their clip.
+        rows, heard = (frames.shape[1], frames) if self.windows else (1, frames[:, :1])
+        masks = [
+            Masks(*(torch.cat([m.expand(rows, -1) for m in region]) for region in zip(*level, strict=True)))
+            for level in zip(*(masks for _, masks in looked), strict=True)
+        ]
+        given = Given(
+            latents.flatten(0, 1),
+            self.clips.identity[chosen, portraits],
+            self.clips.heard(chosen, heard, self.config.audio.window // 2),
+            torch.cat([region for region, _ in looked]),
+            masks,
+            torch.ones(3),
+        )
+        weight = self.clips.weight[chosen[:, None], frames].float().transpose(1, 2)
+        return Batch(own, given, int((rng.random(count) < DROPPED).sum()), weight)
+
+    def losses(self, batch: Batch) -> Mapping[str, Tensor]:
+        """Return the squared errors of the velocity."""
+        condition, clean, weight = self.condition(batch), batch.clean, batch.weight
+        if not self.windows:
+            # Each frame is a clip of one frame, with a time of its own.
+            condition = condition.repeated(clean.shape[2])
+            clean, weight = _frames_apart(clean), _frames_apart(weight)
+        noisy, velocity, times = self.velocity.noisy(clean)
+        predicted, _ = self.network.denoising_unet.full(noisy, times, condition)
+        return self.velocity.losses(predicted, velocity, weight, (weight > weight.amax() / 2).float())
+
+    def condition(self, batch: Batch) -> Condition:
+        """Return what the denoiser is told; the leading clips are told nothing."""
+        net, given, count = self.network, batch.given, len(batch.clean)
+        kept = (torch.arange(count) >= batch.plain).float()
+        images = len(given.latents) // count
+        face = net.imageproj(given.face * kept[:, None])
+        # Under guidance, features are read that were made with and without the face; either may come.
+        shown = given.face * (torch.rand(len(given.face)) < 0.5)[:, None]
+        features = net.reference_unet(given.latents, net.imageproj(shown).repeat_interleave(images, dim=0))
+        return Condition(
+            face=face,
+            audio=net.audioproj(given.audio) * kept[:, None, None, None],
+            locator=net.face_locator(given.region[:, :, None]) * kept[:, None, None, None, None],
+            masks=given.masks,
+            scale=given.scale,
+            reference=split(features, images - 1),
+            guided=False,
+            plain=batch.plain,
+        )
+
+    def _looked(self, clip: int, frame: int) -> tuple[Tensor, list[Masks]]:
+        """Region and masks of a portrait, by its true landmarks."""
+        picture = self.clips.portrait(clip, frame)[None]
+        outlines = outlines68(self.clips.pictures.landmarks68[clip, frame] / self.config.size)
+        sides = [self.config.side >> level for level in range(len(self.config.unet.channels))]
+        return region_of(outlines, picture, self.config), masks_of(outlines, self.config.size, sides)
+
+
+def _frames_apart(clips: Tensor) -> Tensor:
+    """(B, C, F, h, w) to (B F, C, 1, h, w)."""
+    return clips.transpose(1, 2).flatten(0, 1)[:, :, None]
+
+
+def fresh(config: Config) -> Hallo:
+    """Return the networks before training; audio and motion modules begin as identities."""
+    network = Hallo(config)
+    for module in network.denoising_unet.modules():
+        if isinstance(module, AudioTransformer):
+            _silence(module.proj_out)
+        if isinstance(module, MotionModule):
+            _silence(module.temporal_transformer.proj_out)
+    # Tokens of an image then lie in memory as convolutions leave them.
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return network
+
+
+def _silence(layer: nn.Linear | nn.Conv2d) -> None:
+    nn.init.zeros_(layer.weight)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+
+
+def prepared(order: Order, config: Config) -> LatentClips:
+    """Return the split as latents; autoencoder and speech encoder are trained where they are not there."""
+    pictures = open_pictures(order.data, order.clips)
+    speech, autoencoder = _part_of(order, "speech"), _part_of(order, "vae")
+    train_speech(speech, pictures)
+    train_vae(autoencoder, pictures)
+    vae = load_mini_vae(destination(autoencoder, VAE_FILE))
+    encoder = load_speech_encoder(destination(speech, SPEECH_FILE))
+    return latent_clips(pictures, vae, encoder, config.packing, order.work)
+
+
+def _part_of(order: Order, name: str) -> Order:
+    """Return the order for a part whose weights have the same file name: into a folder of its own, if anywhere."""
+    return order if order.out is None else replace(order, out=order.out / name)
+
+
+def train(order: Order) -> None:
+    """Train both stages; autoencoder and speech encoder too where they are not there."""
+    clips = prepared(order, MINI)
+    torch.manual_seed(STAGE_1.seed)
+    network = fresh(MINI)
+    fitted(DiffusionTask(network, clips, windows=False), STAGE_1, order, "hallo-stage-1")
+    training = fitted(DiffusionTask(network, clips), STAGE_2, order, "hallo-stage-2")
+    ship(destination(order, FILE), network, ABOUT, order, training, clips.pictures)
