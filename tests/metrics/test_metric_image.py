@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from image_helpers import Image, natural, noisy, views, watch
 
+from thbench.errors import MediaError
 from thbench.metrics import image as image_module
 from thbench.metrics.image import CAP, SMALLEST_SIDE, ImageObserver, channel_ssim, psnr, squared_error
 from thbench.metrics.observer import Missing, View
@@ -202,3 +203,12 @@ def test_a_clip_does_not_depend_on_the_one_before() -> None:
     alone = watch(ImageObserver, ALL, views(second[0]), views(second[1]))
     watch(ImageObserver, ALL, views(first[0]), views(first[1]))
     assert watch(ImageObserver, ALL, views(second[0]), views(second[1])) == alone
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 7.0])
+def test_pixels_that_are_no_bytes_are_refused(value: float) -> None:
+    frame = np.full((20, 30, 3), 90.0, np.float32)
+    frame[3, 4, 1] = value
+    words = r"this one holds float32" if np.isfinite(value) else "1 of 1800 values NaN or infinite; round its pixels"
+    with pytest.raises(MediaError, match=words):
+        View(frame)  # type: ignore[arg-type]

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast, runtime_checkabl
 import cv2
 import numpy as np
 
+from thbench.errors import MediaError
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -29,6 +31,22 @@ class View:
     """One frame of one video."""
 
     def __init__(self, rgb: NDArray[np.uint8], face: Face | None = None) -> None:
+        """Take in a frame.
+
+        Args:
+            rgb: Shape (height, width, 3), uint8.
+            face: Its face.
+
+        Raises:
+            MediaError: The frame holds other numbers, which may be NaN: no metric says what it would make of them.
+        """
+        if rgb.dtype != np.uint8:
+            broken = int(np.count_nonzero(~np.isfinite(rgb)))
+            raise MediaError(
+                f"frames hold integers from 0 to 255 (uint8); this one holds {rgb.dtype}"
+                + (f", {broken} of {rgb.size} values NaN or infinite" if broken else "")
+                + "; round its pixels first"
+            )
         self._made: dict[str, Any] = {}
         self.rgb = rgb
         """Shape (height, width, 3), RGB."""

@@ -8,6 +8,7 @@ literal `values`), and for each output its whole shape, the slice that `expected
 from __future__ import annotations
 
 import json
+import re
 import zipfile
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,7 +20,7 @@ from thbench.errors import ThbenchError, UsageError
 from thbench.parity import recipe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -69,6 +70,16 @@ class Fixture:
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Key of the published checkpoint to shape, `kept` ones included."""
         return {key: tuple(shape) for key, shape in (self.spec.get("shapes") or {}).items()}
+
+    def shares(self, derived: str, usual: Sequence[float]) -> NDArray[np.float64]:
+        """Return the shares of a mix over the batch, as the fixture states them of a derived input: `w = [0, 0.5, 1]`.
+
+        Args:
+            derived: Name of the derived input.
+            usual: What counts where it states none.
+        """
+        stated = re.search(r"\bw = \[([^\]]*)\]", str((self.spec.get("derived") or {}).get(derived, "")))
+        return np.array([float(number) for number in stated.group(1).split(",")] if stated else usual)
 
     def weights(self, group: str = "") -> dict[str, NDArray[Any]]:
         """Return the checkpoint: every key but the kept ones, filled by the recipe.

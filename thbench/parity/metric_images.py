@@ -53,7 +53,7 @@ def lmd(fixture: Fixture) -> Mapping[str, Any]:
 
 def ssim_psnr(fixture: Fixture) -> Mapping[str, Any]:
     """SSIM, MS-SSIM and PSNR as scikit-image, torchmetrics and common_metrics define them."""
-    pairs = list(zip(*images(fixture.inputs), strict=True))
+    pairs = list(zip(*images(fixture), strict=True))
     wang, skimage = SsimKernel(WANG), SsimKernel(SKIMAGE)
     rgb = np.array([channel_ssim(wang, a, b) for a, b in pairs])
     errors = np.array([squared_error(a, b) / a.size for a, b in pairs])
@@ -73,10 +73,10 @@ def ssim_psnr(fixture: Fixture) -> Mapping[str, Any]:
     }
 
 
-def images(given: Mapping[str, NDArray[Any]]) -> tuple[Image, Image]:
+def images(fixture: Fixture) -> tuple[Image, Image]:
     """Build the two stacks of images of the fixture, shape (images, height, width, 3) each."""
-    a, b, noise_a, noise_b = (given[name].astype(np.float64) for name in ("a", "b", "an", "bn"))
-    share = np.array([0.0, 0.15, 0.5, 1.0]).reshape(-1, 1, 1, 1)
+    a, b, noise_a, noise_b = (fixture.inputs[name].astype(np.float64) for name in ("a", "b", "an", "bn"))
+    share = fixture.shares("image_b", (0, 0.15, 0.5, 1)).reshape(-1, 1, 1, 1)
     first, second = (
         np.clip(np.floor(stack), 0, 255).astype(np.uint8)
         for stack in (a + noise_a, (1 - share) * a + share * b + noise_b)

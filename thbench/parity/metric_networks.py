@@ -101,7 +101,7 @@ def _inception_tools(net: inception_network.InceptionFID, name: str, images: tor
 @torch.inference_mode()
 def lpips(fixture: Fixture) -> Outputs:
     """`metrics.lpips`: distances with each trunk that the fixture has and with both kinds of heads."""
-    first, second = _lpips_images(fixture.inputs)
+    first, second = _lpips_images(fixture)
     outputs: Outputs = {}
     for trunk in sorted({key.partition(":")[0] for key in fixture.shapes}):
         weights = tensors(fixture.weights(group=f"{trunk}:"))
@@ -118,9 +118,10 @@ def lpips(fixture: Fixture) -> Outputs:
     return outputs
 
 
-def _lpips_images(inputs: Mapping[str, NDArray[Any]]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return pairs that grow alike: the share of the first image in the second is 1, 0.5, 0.1 and 0 over the batch."""
-    share = np.array([1, 0.5, 0.1, 0], dtype=np.float32)[:, None, None, None]
+def _lpips_images(fixture: Fixture) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return pairs of which the second is a mix of the first and another image, by shares over the batch."""
+    inputs = fixture.inputs
+    share = fixture.shares("image_b", (1, 0.5, 0.1, 0)).astype(np.float32)[:, None, None, None]
     first = np.clip(inputs["a"] + inputs["an"], -1, 1)
     second = np.clip((1 - share) * inputs["a"] + share * inputs["b"] + inputs["bn"], -1, 1)
     return torch.from_numpy(first), torch.from_numpy(second)

@@ -55,8 +55,9 @@ class Bench:
 
     def prepare(self) -> None:
         """Make the material unless it is there, and note the rate of convolutions."""
-        if not (self.folder / "rates.json").exists():
+        if not (self.folder / "arcface.onnx").exists():
             make_material(self.folder, self.clip, self.frames)
+        if not (self.folder / "rates.json").exists():
             (self.folder / "rates.json").write_text(json.dumps(convolution_rate()))
 
     @property
@@ -143,6 +144,8 @@ def make_material(folder: Path, clip: Path, frames: int) -> None:
 
 def make_features(folder: Path, count: int) -> Path:
     """Write two sets of 2048 features with the spectrum of real ones: few strong directions, the rest weak."""
+    if (folder / "second.npy").exists():
+        return folder
     folder.mkdir(exist_ok=True)
     random = np.random.default_rng(0)
     mix = random.standard_normal((256, 2048)) * 0.1

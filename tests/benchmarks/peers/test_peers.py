@@ -50,7 +50,9 @@ def test_each_part_agrees(bench: Bench) -> None:
         assert difference(runs["exact"].arrays, runs["peer"].arrays) < 1e-3, tool
     for part in ("LPIPS alex", "FVD logits", "SSIM"):
         assert difference(found[part]["exact"].arrays, found[part]["peer"].arrays) < 1e-4, part
-    assert difference(found["CSIM embeddings"]["exact"].arrays, found["CSIM embeddings"]["peer"].arrays) < 1e-2
+    ours, theirs = (found["CSIM embeddings"][side].arrays["generated"] for side in ("exact", "peer"))
+    # OpenCV 4 aligns with weights of five bits: faces differ by up to two grey levels, random weights make more of it.
+    assert (ours * theirs).sum(axis=1).min() > 0.995
 
 
 def test_the_frechet_step_agrees(bench: Bench) -> None:
