@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from thbench.cli.writing import write_text
 from thbench.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -39,6 +42,9 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument("--clips", type=int, metavar="N", help="only the first N clips")
     parser.add_argument("--share", type=float, default=1.0, help="share of the steps, for a trial (default: 1)")
     parser.add_argument("--threads", type=int, default=1, help="threads of torch (default: 1)")
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="write what was trained from what to FILE (- for standard output)"
+    )
     parser.set_defaults(run=run)
 
 
@@ -55,7 +61,10 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(f"{spec.name} has no training of a preset {args.preset!r}; it trains: {known}")
     trainer: Callable[[Order], None] = load(spec.trainers[args.preset], purpose=f"training of {spec.name!r}")
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    trainer(_order(args))
+    order = _order(args)
+    trainer(order)
+    if args.json is not None:
+        write_text(args.json, json.dumps(asdict(order), indent=2, default=str) + "\n", "--json")
     return ExitCode.OK
 
 

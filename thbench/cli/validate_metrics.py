@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from thbench.cli.writing import write_text
 from thbench.errors import ExitCode, NothingMeasuredError, UsageError
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument(
         "--out", type=Path, default=Path("reports"), metavar="DIR", help="folder of the files (default: reports)"
     )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the JSON to FILE (- for standard output)")
     parser.add_argument("--quiet", action="store_true", help="no progress bar and no table")
     parser.set_defaults(run=run)
 
@@ -62,7 +64,9 @@ def run(args: argparse.Namespace) -> int:
             on_progress=progressed,
         )
     _write(validation, args.out)
-    if not args.quiet:
+    if args.json is not None:
+        write_text(args.json, validation.model_dump_json(indent=1) + "\n", "--json")
+    if not args.quiet and str(args.json) != "-":
         _show(validation)
     if all(verdict.verdict == "not measured" for verdict in validation.verdicts):
         why = (validation.failures or validation.verdicts[0].reasons or ("no reason given",))[0]
