@@ -16,17 +16,15 @@ import numpy as np
 
 from thbench.stats.bootstrap import (
     FLAT,
-    LEAST_FREEDOM,
-    LEVEL,
     RESAMPLES,
     Estimate,
     Interval,
     IntervalMethod,
     mean_estimate,
     resample_counts,
-    satterthwaite_freedom,
 )
-from thbench.stats.skew import reskewed, unskewed
+from thbench.stats.freedom import LEVEL, freedoms
+from thbench.stats.skew import reskewed, unbiased, unskewed
 from thbench.stats.student import TERMS, front, student_quantile
 
 if TYPE_CHECKING:
@@ -393,6 +391,7 @@ class _Precision(NamedTuple):
     freedom: Floats
     skewness: Floats
     draws: Floats
+    few: Truths
 
 
 def _precision(sums: _Sums) -> _Precision:
@@ -401,31 +400,35 @@ def _precision(sums: _Sums) -> _Precision:
     some = (draws > 1) & (error > 0)
     skewness = np.zeros(len(error))
     shares = sums.residuals[some] / (sums.sizes[some].sum(axis=1) * error[some])[:, None]
-    skewness[some] = exact_sums(shares * shares * shares)
-    return _Precision(np.where(draws > 1, error, np.nan), _freedoms(sums.sizes, draws), skewness, draws)
+    skewness[some] = exact_sums(shares * shares * shares) * [unbiased(int(count)) for count in draws[some]]
+    freedom, few = _freedoms(sums.sizes, draws)
+    return _Precision(np.where(draws > 1, error, np.nan), freedom, skewness, draws, few)
 
 
-def _freedoms(sizes: Floats, draws: Floats) -> Floats:
-    """Degrees of freedom of each row; NaN with fewer than two identities."""
-    found = np.full(len(sizes), np.nan)
+def _freedoms(sizes: Floats, draws: Floats) -> tuple[Floats, Truths]:
+    """Degrees of freedom of each row, NaN with fewer than two identities; and where identities are few."""
+    found, few = np.full(len(sizes), np.nan), np.ones(len(sizes), bool)
     if sizes.strides[0] == 0:
-        return np.full(len(sizes), float(satterthwaite_freedom(sizes[0]))) if draws[0] > 1 else found
+        if draws[0] > 1:
+            one, alone = freedoms(sizes[:1])
+            found[:], few[:] = one[0], alone[0]
+        return found, few
     for count in np.unique(draws):
         rows = np.flatnonzero(draws == count)
         if count > 1:
             # The identities that have clips, closed up.
             compact = sizes[rows][sizes[rows] > 0].reshape(len(rows), int(count))
-            found[rows] = satterthwaite_freedom(compact)
-    return found
+            found[rows], few[rows] = freedoms(compact)
+    return found, few
 
 
 def _intervals(
     mean: Floats, count: NDArray[np.intp], sums: _Sums, level: float, resamples: int, seed: int
 ) -> list[Estimate]:
-    error, freedom, skewness, draws = _precision(sums)
+    error, freedom, skewness, draws, few = _precision(sums)
     lower, upper = np.full(len(mean), -np.inf), np.full(len(mean), np.inf)
     with np.errstate(invalid="ignore"):
-        able = (error > 0) & (freedom >= LEAST_FREEDOM - 1e-9)
+        able = (error > 0) & ~few
     if resamples:
         patterns: dict[bytes, list[int]] = {}
         for row in np.flatnonzero(able).tolist():
