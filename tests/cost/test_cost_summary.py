@@ -118,6 +118,14 @@ def test_each_trouble_has_its_warning(given: dict[str, object], kind: str) -> No
     assert kind in kinds(**given)
 
 
+def test_stage_times_that_did_not_wait_for_the_device_are_told() -> None:
+    plain = trials({"a": [[1.0] * 4] * 4})
+    staged = [t.model_copy(update={"seconds": {**t.seconds, "stage/motion": 0.5}}) for t in plain]
+    on_device = [t.model_copy(update={"device_seconds": {"end-to-end": 1.0}}) for t in staged]
+    assert [(w.kind, w.measure) for w in warnings_of(on_device, ["a"], protocol())] == [("not-exact", "stage")]
+    assert warnings_of(staged, ["a"], protocol()) == ()
+
+
 def test_an_effect_of_the_order_is_told() -> None:
     made = [
         t.model_copy(

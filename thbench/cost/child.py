@@ -170,8 +170,10 @@ def interleaved(job: Job, clocks: Clocks) -> Outcome:
 def memory(job: Job) -> Outcome:
     """Peaks of loading and generating once."""
     target = job.targets[0]
-    before = Bytes(host=tree_rss())
+    resident = tree_rss()
     device = open_device(target.device)
+    # What other processes hold on the device, and what the bare use of it costs.
+    before = Bytes(host=resident, device=device.in_use())
     stages, exact = peaks_by_stage(target.build, job.request, device)
     trial = MemoryTrial(
         variant=target.variant, process=job.process, before=before, stages=stages, peak=largest(list(stages.values()))

@@ -141,7 +141,7 @@ def _record(
     leaks = tuple(leak_check(j.targets[0].variant, o.resident, o.held) for j, o in outcomes if j.task == "leak")
     resolution = time.get_clock_info("perf_counter").resolution
     return CostRecord(
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        created=datetime.now(UTC).isoformat(timespec="milliseconds"),
         environment=environment(),
         conditions=Conditions(
             **{

@@ -35,7 +35,9 @@ def measured_rates(
 ) -> MachineRates:
     """Measure the best rates of a device.
 
-    They are reached, not promised: convolutions of good shape can come close to them and rarely beyond.
+    They are reached, not promised: convolutions of good shape can come close to them and rarely beyond. Products are
+    as exact as torch makes them unless told otherwise; on a GPU it lets float32 convolutions, and not products, use
+    TF32, and those can go beyond.
 
     Args:
         device: Where.

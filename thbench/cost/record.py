@@ -13,7 +13,7 @@ A trial is one generation of one clip. Its measures, in seconds unless said othe
 | `frame` | steady time per frame: first frame to last, over the frames after the first | all |
 | `real-time-factor` | `end-to-end` over the length of the video, without unit: below 1 is faster than real time | all |
 | `processor` | processor seconds of the whole process during `end-to-end`, all threads together | all |
-| `stage/NAME` | wall seconds of a stage, as the method reports them | all |
+| `stage/NAME` | wall seconds of a stage, as the method reports them; on a GPU it may not have waited for it | all |
 | `step/NAME` | mean time of a step of stage NAME, between two calls of `on_step` | all |
 
 Single frames and steps are in `Trial.samples` under `frame` and `step/NAME`.
@@ -190,7 +190,7 @@ class MemoryTrial(Document):
     process: int
     """Which fresh process."""
     before: Bytes
-    """In use before the method was imported."""
+    """In use before the method was imported: resident on the host, and on the device by all processes together."""
     stages: Mapping[str, Bytes]
     """`load`, then the stages that the method reports, or `generate`: peaks, set back before each."""
     peak: Bytes

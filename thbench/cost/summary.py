@@ -136,6 +136,7 @@ def warnings_of(
         whole = samples_of(trials, variant, "end-to-end")
         found += _too_little(whole, variant, protocol)
         found += _trends(whole, variant, resolution)
+        found += _loose_stages(trials, variant)
         for measure in measures_of(trials, variant):
             number = outliers([s.value for s in samples_of(trials, variant, measure)])
             if number and "/" not in measure and measure != "real-time-factor":
@@ -175,6 +176,19 @@ def _too_little(whole: Sequence[_Sample], variant: str, protocol: Protocol) -> I
             f"s, but stops after {protocol.max_rounds} rounds); time more frames",
             value=shortest,
             limit=protocol.min_seconds,
+        )
+
+
+def _loose_stages(trials: Sequence[Trial], variant: str) -> Iterable[CostWarning]:
+    if not any(name.startswith("stage/") for name in measures_of(trials, variant)):
+        return
+    if any(t.device_seconds for t in trials if t.variant == variant):
+        yield CostWarning(
+            kind="not-exact",
+            variant=variant,
+            measure="stage",
+            text=f"{variant} takes the times of its stages on the host, which runs ahead of the device: work may count "
+            "for a later stage; steps and whole generations are exact",
         )
 
 
