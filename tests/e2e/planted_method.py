@@ -1,4 +1,4 @@
-"""A method whose faults can be planted: mouth-warp as it is, slower, out of step with the sound, or too good.
+"""Methods whose faults can be planted: as they are, slower, out of step with the sound, with fewer steps, or too good.
 
 The environment variable says which, so that fresh processes know as well.
 """
@@ -12,24 +12,36 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from thbench_methods.baselines.mouth_warp import MouthWarp
 
 from thbench.spec import MethodSpec
 from thbench.types import Generation, OnStep, Request
 
 VARIABLE = "THBENCH_TEST_PLANT"
+STEPS = 10
+"""Denoising steps where none are planted."""
 
-SPEC = MethodSpec(
+WARPED = MethodSpec(
     name="planted",
     title="mouth-warp with a fault",
     kind="external",
-    factory="planted_method:Planted",
+    factory="planted_method:Warped",
     inputs=frozenset({"reference"}),
+)
+DIFFUSED = MethodSpec(
+    name="planted-diffusion",
+    title="KDTalker in ten denoising steps, with a fault",
+    kind="external",
+    factory="planted_method:Diffused",
+    extra="torch",
 )
 
 
-class Planted:
+class Warped:
+    """mouth-warp; `shift3`, `sleep0.15` and `reference` are its faults."""
+
     def __init__(self, preset: str = "default", device: str = "cpu") -> None:
+        from thbench_methods.baselines.mouth_warp import MouthWarp
+
         self._inner = MouthWarp()
 
     def generate(self, request: Request, on_step: OnStep | None = None) -> Generation:
@@ -40,8 +52,24 @@ class Planted:
         if plant.startswith("shift"):
             return self._inner.generate(later(request, int(plant.removeprefix("shift"))), on_step)
         if plant.startswith("sleep"):
-            return replace_frames(self._inner.generate(request, on_step), float(plant.removeprefix("sleep")))
+            start = time.perf_counter()
+            return slowed(self._inner.generate(request, on_step), start, float(plant.removeprefix("sleep")))
         return self._inner.generate(request, on_step)
+
+
+class Diffused:
+    """KDTalker, small preset; `steps8` and `shift3` are its faults."""
+
+    def __init__(self, preset: str = "default", device: str = "cpu") -> None:
+        from thbench_methods.kdtalker.pipeline import KDTalker
+
+        self._inner = KDTalker("mini", device)
+
+    def generate(self, request: Request, on_step: OnStep | None = None) -> Generation:
+        plant = os.environ.get(VARIABLE, "")
+        steps = int(plant.removeprefix("steps")) if plant.startswith("steps") else STEPS
+        shift = int(plant.removeprefix("shift")) if plant.startswith("shift") else 0
+        return self._inner.generate(replace(later(request, shift), controls={"steps": steps}), on_step)
 
 
 def later(request: Request, frames: int) -> Request:
@@ -51,17 +79,11 @@ def later(request: Request, frames: int) -> Request:
     return replace(request, audio=replace(request.audio, samples=samples))
 
 
-def replace_frames(generation: Generation, share: float) -> Generation:
-    """Every frame takes so much longer, asleep."""
-    return replace(generation, frames=_slow(generation.frames, share))
+def slowed(generation: Generation, start: float, share: float) -> Generation:
+    """The whole takes so much longer, asleep at the end."""
+    return replace(generation, frames=_slow(generation.frames, start, share))
 
 
-def _slow(frames: Any, share: float) -> Iterator[Any]:
-    iterator = iter(frames)
-    while True:
-        start = time.perf_counter()
-        frame = next(iterator, None)
-        if frame is None:
-            return
-        time.sleep(share * (time.perf_counter() - start))
-        yield frame
+def _slow(frames: Any, start: float, share: float) -> Iterator[Any]:
+    yield from frames
+    time.sleep(share * (time.perf_counter() - start))

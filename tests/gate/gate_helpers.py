@@ -19,7 +19,7 @@ from thbench.run.store import Contents, RunStore
 from thbench.types import GROUND_TRUTH, Record
 
 MACHINE = Environment(thbench="1.0", python="3.11", platform="Linux", cpu="a CPU", cores=2, memory=2**30)
-FIXTURE = Path(__file__).parents[1] / "fixtures" / "timings" / "mouth-warp.json"
+TIMINGS = Path(__file__).parents[1] / "fixtures" / "timings"
 CLIPS = 24
 
 
@@ -49,12 +49,19 @@ def cost_record(times: Mapping[str, Sequence[Sequence[float]]], created: str = "
 
 
 def timed(*processes: Sequence[float], **changes: Any) -> Side:
-    """One side with timings of variant `m`."""
+    """One side with timings of variant `m`, process by process."""
     return Side("side", costs=Costs((cost_record({"m": processes}, **changes),)))
 
 
 def noisy(rng: np.random.Generator, n: int, factor: float = 1.0, spread: float = 0.02) -> list[float]:
+    """Samples of one process."""
     return (factor * np.exp(spread * rng.normal(size=n))).tolist()
+
+
+def several(rng: np.random.Generator, n: int, factor: float = 1.0) -> list[list[float]]:
+    """Samples of several processes of four."""
+    values = noisy(rng, n, factor)
+    return [values[i : i + 4] for i in range(0, n, 4)]
 
 
 def memory(variant: str, allocated: int) -> MemoryTrial:

@@ -38,8 +38,9 @@ def make(tmp_path: Path) -> Make:
     def call(name: str, change: float = 0.0, factor: float | None = 1.0) -> Path:
         rng = np.random.default_rng(len(name))
         contents = run_of(with_truth([v + change for v in VALUES]))
-        times = [] if factor is None else [cost_record({"m": [noisy(rng, 40, factor)]}, memory=(memory("m", 1000),))]
-        return write_run(tmp_path / name, contents, *times)
+        times = [noisy(rng, 1, factor) for _ in range(40)] if factor is not None else []
+        costs = [cost_record({"m": times}, memory=(memory("m", 1000),))] if times else []
+        return write_run(tmp_path / name, contents, *costs)
 
     return call
 
@@ -150,7 +151,8 @@ def test_calibration_is_kept_and_widens_what_the_gate_believes(
     quiet = tmp_path / "noise.json"
     assert gate("--calibrate", base, "--noise", quiet) == 0
     noise = read_noise(quiet)
-    assert 0 < noise.of("m", "time/end-to-end", 20) < noise.of("m", "time/end-to-end", 4) < 0.06
+    assert 0 < noise.of("m", "time/end-to-end", 8) < noise.of("m", "time/end-to-end", 1) < 0.06
+    assert noise.of("m", "time/end-to-end", 9) == noise.of("m", "time/end-to-end", 8)
     assert noise.of("unknown", "time/end-to-end", 20) == 0
     ours = ["--baseline", base, "--candidate", slow, "--confirm", slow, "--rules", rules_file]
     assert gate(*ours, "--noise", quiet) == 1
@@ -168,7 +170,7 @@ def test_calibration_is_kept_and_widens_what_the_gate_believes(
 
 
 def test_calibration_needs_timings(make: Make, tmp_path: Path) -> None:
-    few = write_run(tmp_path / "few", run_of(with_truth(VALUES)), cost_record({"m": [[1.0, 1.1]]}))
+    few = write_run(tmp_path / "few", run_of(with_truth(VALUES)), cost_record({"m": [[1.0, 1.1, 1.0, 1.2]] * 3}))
     assert gate("--calibrate", few, "--noise", tmp_path / "n.json") == 2
     assert gate("--calibrate", make("untimed", factor=None), "--noise", tmp_path / "n.json") == 3
 

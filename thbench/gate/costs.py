@@ -98,7 +98,8 @@ def cost_loss(baseline: Costs, candidate: Costs, variant: str, cost: str, noise:
         sides = (_alone(side.counted(variant, cost)) for side in (baseline, candidate))
         return time_loss(*sides)
     ours, theirs = baseline.samples(variant, cost), candidate.samples(variant, cost)
-    spread = noise.of(variant, cost, min(ours.count, theirs.count)) if noise is not None else 0.0
+    fewer = min(len(ours.processes), len(theirs.processes))
+    spread = noise.of(variant, cost, fewer) if noise is not None else 0.0
     return time_loss(ours, theirs, noise=spread)
 
 

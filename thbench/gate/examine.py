@@ -9,6 +9,7 @@ from thbench.errors import UsageError
 from thbench.gate.costs import Costs, cost_loss
 from thbench.gate.decide import decide
 from thbench.gate.document import Finding
+from thbench.gate.outputs import RMSE, distances
 from thbench.gate.quality import ColumnKey, Lost, Quality, measured_of, moved_truth, quality_loss
 from thbench.report.outcomes import FAILED
 from thbench.stats.bootstrap import RESAMPLES
@@ -17,11 +18,13 @@ ALPHA = 0.05
 """Chance from which lost values may be bad luck."""
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from thbench.gate.document import Against, Verdict
     from thbench.gate.noise import Noise
+    from thbench.gate.outputs import Shown
     from thbench.gate.rules import Rule, Rules
+    from thbench.report.contrast import Unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,8 @@ class Side:
     """From its records."""
     costs: Costs = field(default_factory=Costs)
     """From its cost records."""
+    videos: Mapping[str, Mapping[Unit, Shown]] = field(default_factory=dict)
+    """Variant to its videos, as far as they are still there."""
     warnings: tuple[str, ...] = ()
     """From reading it."""
 
@@ -46,7 +51,8 @@ class Side:
         """Metrics of which a variant has a value, and costs that were measured."""
         row = self.quality.rows.get(variant, {})
         scored = frozenset(self.quality.columns[key].metric for key, evidence in row.items() if evidence.scored)
-        return scored | self.costs.names.get(variant, frozenset())
+        shown = frozenset({RMSE}) if any(v.path for v in self.videos.get(variant, {}).values()) else frozenset()
+        return scored | shown | self.costs.names.get(variant, frozenset())
 
     @property
     def all_measures(self) -> frozenset[str]:
@@ -90,7 +96,8 @@ def _of_rule(pair: Comparison, rule: Rule, judged: set[tuple[str, str]]) -> Iter
     ours, theirs = pair.baseline, pair.candidate
     for variant in sorted(ours.variants):
         for metric in sorted(ours.measures(variant) | theirs.measures(variant)):
-            if rule.covers(metric, variant) and (metric, variant) not in judged:
+            # What says nothing of good or bad is judged only where a rule names it, and not by a glob of metrics.
+            if rule.covers(metric, variant) and (metric, variant) not in judged and (metric != RMSE or rule.is_output):
                 yield _judge(pair, rule, metric, variant)
 
 
@@ -114,6 +121,11 @@ def _judge(pair: Comparison, rule: Rule, metric: str, variant: str) -> Finding:
         if loss.measured is None:
             return _finding(pair, rule, metric, variant, "undecided", loss.reason)
         return _finding(pair, rule, metric, variant, *decide(loss.measured, rule), measured=loss.measured)
+    if rule.is_output:
+        sides = distances(ours.videos[variant], theirs.videos[variant])
+        return _judge_lost(
+            pair, rule, metric, variant, quality_loss(*sides, "lower", resamples=pair.resamples), "levels"
+        )
     return _judge_quality(pair, rule, metric, variant)
 
 
@@ -140,10 +152,14 @@ def _judge_column(pair: Comparison, rule: Rule, metric: str, variant: str, key: 
         "lower" if direction == "same" else direction,
         resamples=pair.resamples,
     )
+    return _judge_lost(pair, rule, metric, variant, lost, column.unit)
+
+
+def _judge_lost(pair: Comparison, rule: Rule, metric: str, variant: str, lost: Lost, unit: str) -> Finding:
     measured = measured_of(lost.contrast, relative=rule.is_relative)
     more = {
         "measured": None if isinstance(measured, str) else measured,
-        "unit": column.unit,
+        "unit": unit,
         "notes": tuple(_notes(lost)),
     }
     if FAILED in lost.lost and lost.contrast.pairs:

@@ -15,6 +15,7 @@ from thbench.gate.costs import read_costs
 from thbench.gate.document import ORDER, Finding, GateReport, gravest
 from thbench.gate.examine import Comparison, Side, against_anchor, confirmed, examine, unconfirmed
 from thbench.gate.noise import machine_of
+from thbench.gate.outputs import videos_of
 from thbench.gate.quality import Quality, quality_of
 from thbench.run.store import RUN_FILE, RunStore
 
@@ -53,7 +54,7 @@ def read_side(folder: Path) -> Side:
     costs = read_costs(folder)
     if (folder / RUN_FILE).is_file():
         contents = RunStore.open(folder).read()
-        return Side(str(folder), quality_of(contents), costs, contents.warnings)
+        return Side(str(folder), quality_of(contents), costs, videos_of(contents), contents.warnings)
     if not costs.records:
         raise UsageError(
             f"{folder} holds neither a run ({RUN_FILE}) nor cost records (costs/*.json); make them with thbench run "

@@ -19,12 +19,13 @@ if TYPE_CHECKING:
 
 
 def render(noise: Noise) -> RenderableType:
-    """What this machine does to equal code, by samples per side."""
+    """What this machine does to equal code, by processes per side."""
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for name in (
         "variant",
         "cost",
-        "samples",
+        "processes",
+        "rounds",
         "equal code within",
         "red at first",
         "red",
@@ -37,7 +38,8 @@ def render(noise: Noise) -> RenderableType:
                 table.add_row(
                     Text(clean(variant)),
                     Text(clean(cost)),
-                    str(size.samples),
+                    str(size.processes),
+                    str(size.rounds),
                     f"±{math.expm1(size.spread):.1%}",
                     f"{size.first_alarms:.1%}",
                     f"{size.false_alarms:.1%}",

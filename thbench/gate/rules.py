@@ -18,6 +18,9 @@ COSTS = ("time/", "memory/", "flops")
 """How names of costs begin: `time/MEASURE` and `time/cold/MEASURE` with the measures of a cost record, `memory/KIND`
 with `allocated`, `reserved`, `device` or `host`, and `flops`. Everything else is a metric of a leaderboard."""
 
+OUTPUTS = "output/"
+"""How names of distances between the two runs' own videos begin; see `thbench.gate.outputs`."""
+
 RuleDirection = Literal["higher", "lower", "closer-to-real", "same"]
 """`same`: a change either way is a regression."""
 
@@ -26,7 +29,8 @@ class Rule(Document):
     """What must not get worse, and by how much."""
 
     metric: str = Field(min_length=1)
-    """Name of a metric or cost, or a glob: `lip-audio-corr`, `m-lmd/*`, `time/frame`, `memory/allocated`, `flops`."""
+    """Name of a metric or cost, or a glob: `lip-audio-corr`, `m-lmd/*`, `time/frame`, `memory/allocated`, `flops`; or
+    `output/rmse`, how far the candidate's videos lie from the baseline's, in levels of 255."""
     smallest: float = Field(gt=0)
     """Smallest loss that matters; smaller ones are never a regression, however certain."""
     relative: bool = False
@@ -48,6 +52,11 @@ class Rule(Document):
     def is_cost(self) -> bool:
         """Whether it is about a cost record and not about a leaderboard."""
         return self.metric.startswith(COSTS)
+
+    @property
+    def is_output(self) -> bool:
+        """Whether it is about the videos themselves."""
+        return self.metric.startswith(OUTPUTS)
 
     @property
     def is_relative(self) -> bool:
@@ -120,7 +129,17 @@ window = 0.3
 optional = true
 
 [[rule]]
-metric = "lse-c/*"
+metric = "lip-audio-offset"  # ms
+smallest = 40            # one frame
+optional = true
+
+[[rule]]
+metric = "av-offset/*"   # frames
+smallest = 1
+optional = true
+
+[[rule]]
+metric = "lse-c/*"       # a sound that comes late changes the offset, and not this
 smallest = 0.3
 window = 2.0
 optional = true
@@ -143,6 +162,11 @@ metric = "duration-error"
 smallest = 0.02          # s
 direction = "same"
 optional = true
+
+# For a change that is to leave the videos as they are, whatever metrics say of them (levels of 255; equal code has 0):
+# [[rule]]
+# metric = "output/rmse"
+# smallest = 0.5
 """
 """The default rules, also what `thbench gate --print-rules` prints."""
 

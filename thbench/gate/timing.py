@@ -2,7 +2,9 @@
 
 Samples of one process follow each other and are not independent, so each process is cut into a few runs of neighbours
 and each run's median stands for it. Two sides are compared by the ranks of these medians (`thbench.stats.shift`), in
-pairs where the measurements alternated. What the machine does to equal code (`thbench.gate.noise`) widens the interval.
+pairs where the measurements alternated. Runs of one process are still more alike than processes are, so the interval is
+never narrower than that of Student's t over whole processes, where there are several. What the machine does to equal
+code (`thbench.gate.noise`) widens it as well.
 """
 
 from __future__ import annotations
@@ -10,11 +12,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from itertools import pairwise
-from statistics import median
+from statistics import fmean, median
 from typing import TYPE_CHECKING, NamedTuple
 
 from thbench.gate.document import Measured
 from thbench.stats.shift import LEVEL, Shift, enough, paired_shift, shift
+from thbench.stats.student import student_quantile
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
 BLOCKS = 12
 """Runs of neighbours that a side is cut into, at most; more processes than that stay whole. Enough for ranks, and each
 long enough for a median where there are many samples."""
+LEAST_PROCESSES = 2
+"""Fewest processes on each side, if they were not measured in turn."""
 LEAST_PAIRS = 6
 """Fewest pairs from which a 95 % interval can exclude no difference."""
 
@@ -102,12 +107,38 @@ def _shift(baseline: Samples, candidate: Samples, level: float) -> tuple[Shift |
         found = paired_shift([blocks_of([b], 1)[0] - blocks_of([a], 1)[0] for a, b in pairs], level=level)
         return found, "ranks of pairs of alternating processes"
     a, b = blocks_of(baseline.processes), blocks_of(candidate.processes)
+    counts = [sum(map(bool, side.processes)) for side in (baseline, candidate)]
+    if min(counts) < LEAST_PROCESSES:
+        return None, (
+            f"{counts[0]} processes against {counts[1]} are too few: equal code differs from process to process, and "
+            f"one does not say by how much; measure at least {LEAST_PROCESSES} on each side (thbench time --processes)"
+        )
     if not enough(len(a), len(b), level):
         return None, (
             f"{baseline.count} samples against {candidate.count} are too few for any difference to show; measure at "
             "least 4 on each side"
         )
-    return shift(a, b, level=level), "ranks of runs of neighbours"
+    found, reach = shift(a, b, level=level), between_processes(baseline.processes, candidate.processes, level)
+    return found and _widened(found, reach), "ranks of runs of neighbours" + (", t over processes" if reach else "")
+
+
+def between_processes(a: Sequence[Process], b: Sequence[Process], level: float) -> float:
+    """Half the width of the interval of Student's t over the medians of processes, of logarithms.
+
+    0 where every process is one run anyway.
+
+    Args:
+        a: At least two.
+        b: At least two.
+        level: Nominal coverage.
+    """
+    sides = [blocks_of(side, 1) for side in (a, b)]
+    counts = [len(side) for side in sides]
+    if min(counts) >= BLOCKS:
+        return 0.0
+    freedom = sum(counts) - 2
+    squares = sum((value - fmean(side)) ** 2 for side in sides for value in side)
+    return student_quantile((1 + level) / 2, freedom) * math.sqrt(squares / freedom * sum(1 / n for n in counts))
 
 
 def alternating(baseline: Samples, candidate: Samples) -> bool:
