@@ -10,6 +10,45 @@ from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
+class HourglassSizes:
+    """Sizes of a U-Net of single images."""
+
+    block_expansion: int
+    """Half the channels after the first halving."""
+    num_blocks: int = 5
+    """Halvings."""
+    max_features: int = 1024
+    """Most channels."""
+
+
+@dataclass(frozen=True, slots=True)
+class LFGSizes:
+    """Sizes of the latent flow generator; the defaults are those of the published one."""
+
+    num_regions: int = 10
+    """Moving parts beside the background."""
+    regions: HourglassSizes = HourglassSizes(32)
+    """Of the region predictor."""
+    region_scale: float = 0.25
+    """Size of the image in which regions are looked for, in units of the portrait's."""
+    flow: HourglassSizes = HourglassSizes(64)
+    """Of the pixelwise flow predictor, which works at a quarter of the portrait's size."""
+    background: HourglassSizes = HourglassSizes(32)
+    """Of the background predictor; it has the halvings only."""
+    block_expansion: int = 64
+    """Channels of the generator at the full size."""
+    max_features: int = 512
+    """Most channels of the generator."""
+    num_bottleneck_blocks: int = 6
+    """Residual blocks at a quarter of the size."""
+
+    @property
+    def feature(self) -> int:
+        """Channels of the portrait's feature at a quarter of its size."""
+        return min(self.max_features, 4 * self.block_expansion)
+
+
+@dataclass(frozen=True, slots=True)
 class UNetSizes:
     """Sizes of the U-Net; the defaults are those of the published one."""
 
@@ -100,11 +139,42 @@ class Diffusion:
 
 
 @dataclass(frozen=True, slots=True)
+class MotionSpace:
+    """How flow and occlusion are written as the numbers that are denoised; see `diffusion.flow_of`."""
+
+    residual: bool = False
+    """Whether the flow is told as the way from each place to where it is read. The published networks are told where it
+    is read; their code has the other option, switched off."""
+    gain: float = 1.0
+    """Of the flow's two numbers."""
+
+
+PUBLISHED_SPACE = MotionSpace()
+"""Of the published networks."""
+
+
+@dataclass(frozen=True, slots=True)
+class PoseRange:
+    """Range of the six numbers of pose that PBNet sees as 0 to 1."""
+
+    low: tuple[float, ...] = (-90.0, -90.0, -90.0, 0.0, 0.0, 0.0)
+    """Yaw, pitch, roll in degrees, scale, x and y translation."""
+    high: tuple[float, ...] = (90.0, 90.0, 90.0, 1.0, 720.0, 1080.0)
+    """Of the same numbers."""
+
+
+PUBLISHED_RANGE = PoseRange()
+"""Of the published networks."""
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """Everything that a preset fixes."""
 
     image_size: int = 128
     """Side of the portrait and of the frames; the motion's maps have a quarter of it."""
+    lfg: LFGSizes = LFGSizes()
+    """Of the latent flow generator."""
     unet: UNetSizes = UNetSizes()
     """Of A2V-FDM."""
     pose: PBNetSizes = PBNetSizes(state=6)
@@ -113,6 +183,12 @@ class Config:
     """Of PBNet for blinks."""
     diffusion: Diffusion = Diffusion()
     """Schedule and sampler."""
+    motion: MotionSpace = PUBLISHED_SPACE
+    """What the diffusion's numbers mean."""
+    pose_range: PoseRange = PUBLISHED_RANGE
+    """Of PBNet."""
+    pose_units: tuple[float, ...] = (1.0,) * 6
+    """Of the differences of pose that A2V-FDM is told, in the units of the pose itself."""
     fps: float = 25.0
     """Frames per second that the networks know; sound features are interpolated to it."""
     window: int = 400
@@ -125,6 +201,39 @@ PAPER = Config()
 """The published preset at 128 px."""
 PAPER_256 = Config(image_size=256)
 """The published preset at 256 px; it has weights of its own and the same sizes."""
+MINI = Config(
+    lfg=LFGSizes(
+        regions=HourglassSizes(8, 4, 96),
+        region_scale=0.5,
+        flow=HourglassSizes(16, 3, 96),
+        background=HourglassSizes(8, 5, 64),
+        block_expansion=16,
+        max_features=64,
+        num_bottleneck_blocks=2,
+    ),
+    unet=UNetSizes(
+        width=16,
+        multipliers=(1, 2, 4),
+        still=64 + 16,
+        audio=96,
+        heads=2,
+        head_width=16,
+        groups=4,
+        window=16,
+    ),
+    pose=PBNetSizes(
+        state=6, audio=96, state_latent=32, audio_latent=64, feed_forward=96, heads=2, head_width=16, max_frames=200
+    ),
+    blink=PBNetSizes(
+        state=2, audio=96, state_latent=32, audio_latent=64, feed_forward=96, heads=2, head_width=16, max_frames=200
+    ),
+    diffusion=Diffusion(steps=10),
+    motion=MotionSpace(residual=True, gain=4.0),
+    pose_range=PoseRange((-20.0, -12.0, -10.0, 0.09, 0.38, 0.4), (20.0, 12.0, 10.0, 0.12, 0.62, 0.53)),
+    pose_units=(15.0, 15.0, 15.0, 0.02, 0.1, 0.1),
+)
+"""The small preset that is trained on synth-heads and shipped. Its scale and translation are those of nose and eyes, in
+units of the picture's side, and its blinks are how far each lid is open, 0 to 1."""
 JOINT = PBNetSizes(state=8)
 """Of the published PBNet for pose and blinks at once."""
 

@@ -8,14 +8,27 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
+from thbench_methods.dawn.config import PUBLISHED_SPACE
+from thbench_methods.dawn.lfg.blocks import coordinate_grid
 from thbench_methods.dawn.lfg.flow import Flow
-from thbench_methods.dawn.schedule import NoiseSchedule, StochasticDDIM, cosine_schedule
-from thbench_methods.dawn.unet import Condition, UNet, guided
-from thbench_methods.nets.sampling import sample
+from thbench_methods.dawn.schedule import NoiseSchedule, cosine_schedule
+from thbench_methods.dawn.unet import UNet
+from thbench_methods.nets.unet3d.guidance import Guided
 from torch import Tensor, nn
 
+from thbench.accel import sample
+from thbench.accel.plans import EveryStep
+
 if TYPE_CHECKING:
-    from thbench_methods.dawn.config import UNetSizes
+    from collections.abc import Callable
+
+    from thbench_methods.dawn.config import MotionSpace, UNetSizes
+    from thbench_methods.dawn.schedule import StochasticDDIM
+    from thbench_methods.dawn.unet import Condition
+
+    from thbench.accel import Plan, Step
+
+EVERY_STEP = EveryStep()
 
 
 class A2VFDM(nn.Module):
@@ -34,30 +47,40 @@ class A2VFDM(nn.Module):
         """The tables of the noise schedule."""
         return NoiseSchedule(**{name: self.get_buffer(name) for name in NoiseSchedule.__slots__})
 
-    def sample(self, sampler: StochasticDDIM, condition: Condition, initial: Tensor, guidance: float = 1.0) -> Tensor:
+    def sample(
+        self,
+        sampler: StochasticDDIM,
+        condition: Condition,
+        initial: Tensor,
+        guidance: float = 1.0,
+        plan: Plan = EVERY_STEP,
+        on_step: Callable[[Step], None] | None = None,
+    ) -> Tensor:
         """Return clean motion of whole clips.
 
         Args:
             sampler: Which steps to take.
             condition: What the motion depends on.
             initial: Standard normal numbers, shape (N, 3, F, h, w).
-            guidance: Scale, as in `unet.guided`.
+            guidance: Scale; 1 is none.
+            plan: What of the network runs at each step.
+            on_step: Told of each step.
         """
-
-        def denoise(motion: Tensor, time: float) -> Tensor:
-            times = torch.full((len(motion),), int(time), device=motion.device)
-            return guided(self.denoise_fn, guidance, motion, times, condition)
-
-        return sample(sampler, denoise, initial)
+        if guidance == 1:
+            return sample(self.denoise_fn, sampler, initial, condition, plan, on_step)
+        return sample(Guided(self.denoise_fn, guidance), sampler, initial, condition.paired(), plan, on_step)
 
 
-def flow_of(motion: Tensor) -> Flow:
+def flow_of(motion: Tensor, space: MotionSpace = PUBLISHED_SPACE) -> Flow:
     """Return the flows of N F frames, clip by clip, of motion (N, 3, F, h, w)."""
     frames = motion.transpose(1, 2).flatten(0, 1)
-    return Flow(frames[:, :2].movedim(1, 3), (frames[:, 2:] + 1) / 2)
+    moved = frames[:, :2].movedim(1, 3) / space.gain
+    return Flow(moved + coordinate_grid(frames) if space.residual else moved, (frames[:, 2:] + 1) / 2)
 
 
-def motion_of(flow: Flow, clips: int) -> Tensor:
+def motion_of(flow: Flow, clips: int, space: MotionSpace = PUBLISHED_SPACE) -> Tensor:
     """Undo `flow_of`."""
-    frames = torch.cat((flow.optical_flow.movedim(3, 1), 2 * flow.occlusion_map - 1), dim=1)
+    places = flow.optical_flow
+    moved = (places - coordinate_grid(flow.occlusion_map) if space.residual else places) * space.gain
+    frames = torch.cat((moved.movedim(3, 1), 2 * flow.occlusion_map - 1), dim=1)
     return frames.view(clips, -1, *frames.shape[1:]).transpose(1, 2)

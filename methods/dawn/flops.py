@@ -5,15 +5,15 @@ from __future__ import annotations
 from functools import partial
 
 import torch
-from thbench_methods.dawn.config import PAPER, PAPER_256, Config
+from thbench_methods.dawn.config import MINI, PAPER, PAPER_256, Config
 from thbench_methods.dawn.lfg.flow import Flow
-from thbench_methods.dawn.lfg.generator import LatentFlowGenerator
+from thbench_methods.dawn.lfg.generator import flow_generator
 from thbench_methods.dawn.unet import Condition, UNet
 
 from thbench.cost.offer import Denoising, Offer, Part
 from thbench.errors import UsageError, did_you_mean
 
-CONFIGS = {"paper": PAPER, "paper-256": PAPER_256}
+CONFIGS = {"mini": MINI, "paper": PAPER, "paper-256": PAPER_256}
 """Preset to sizes and settings."""
 FRAMES = 200
 """As in the published evaluation."""
@@ -39,7 +39,7 @@ def offer_of(config: Config, frames: int = FRAMES) -> Offer:
     sizes, side = config.unet, config.image_size // MAP_FACTOR
     with torch.device("meta"), torch.inference_mode():
         net = UNet(sizes).to("meta").eval()
-        generator = LatentFlowGenerator().generator.to("meta").eval()
+        generator = flow_generator(config.lfg).generator.to("meta").eval()
         condition = Condition(
             torch.empty(1, sizes.still - FACE_CHANNELS, side, side),
             torch.empty(1, FACE_CHANNELS, side, side),
@@ -61,5 +61,5 @@ def offer_of(config: Config, frames: int = FRAMES) -> Offer:
             ),
         ),
         denoising=Denoising("a2v_fdm", net, net, noise, condition, config.diffusion.steps),
-        uncounted=("HuBERT", "PBNet", "face mask"),
+        uncounted=("speech encoder", "PBNet", "face mask"),
     )

@@ -11,8 +11,9 @@ from thbench_methods.dawn.config import Diffusion, PBNetSizes, UNetSizes
 from thbench_methods.dawn.diffusion import A2VFDM, flow_of
 from thbench_methods.dawn.pbnet import PBNet
 from thbench_methods.dawn.schedule import stochastic_ddim
-from thbench_methods.dawn.unet import Condition, UNet, guided
+from thbench_methods.dawn.unet import Condition, UNet
 from thbench_methods.nets.building import build
+from thbench_methods.nets.unet3d.guidance import Guided
 
 from thbench.parity.loading import tensors
 
@@ -117,7 +118,7 @@ def unet3d(fixture: Fixture) -> Outputs:
     inputs = given["noisy_flow"], given["timestep"], _condition(given)
     return {
         "model_output": net(*inputs),
-        "model_output_guided": guided(net, float(given["cond_scale"]), *inputs),
+        "model_output_guided": Guided(net, float(given["cond_scale"])).full(*inputs[:2], inputs[2].paired())[0],
     }
 
 

@@ -21,13 +21,14 @@ from thbench_methods.dawn.attention import (
     join_heads,
     split_heads,
 )
+from thbench_methods.dawn.config import PUBLISHED_RANGE
 from thbench_methods.nets.building import computed
 from thbench_methods.nets.embeddings import position_table
 from thbench_methods.nets.posterior import Posterior
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
-    from thbench_methods.dawn.config import PBNetSizes
+    from thbench_methods.dawn.config import PBNetSizes, PoseRange
 
 
 class Positions(nn.Module):
@@ -219,18 +220,13 @@ class PBNet(nn.Module):
         return self.generate(initial, audio, posterior.draw(noise)), posterior
 
 
-POSE_LOW = (-90.0, -90.0, -90.0, 0.0, 0.0, 0.0)
-POSE_HIGH = (90.0, 90.0, 90.0, 1.0, 720.0, 1080.0)
-"""Range of yaw, pitch, roll in degrees, scale, and x and y translation; blinks are not normalised."""
-
-
-def normalised_pose(pose: Tensor) -> Tensor:
-    """Map poses (..., 6) to about [0, 1]."""
-    low, high = pose.new_tensor(POSE_LOW), pose.new_tensor(POSE_HIGH)
+def normalised_pose(pose: Tensor, limits: PoseRange = PUBLISHED_RANGE) -> Tensor:
+    """Map poses (..., 6) to about [0, 1]; blinks are not normalised."""
+    low, high = pose.new_tensor(limits.low), pose.new_tensor(limits.high)
     return (pose - low) / (high - low)
 
 
-def pose_of(normalised: Tensor) -> Tensor:
+def pose_of(normalised: Tensor, limits: PoseRange = PUBLISHED_RANGE) -> Tensor:
     """Undo `normalised_pose`."""
-    low, high = normalised.new_tensor(POSE_LOW), normalised.new_tensor(POSE_HIGH)
+    low, high = normalised.new_tensor(limits.low), normalised.new_tensor(limits.high)
     return low + normalised * (high - low)

@@ -118,7 +118,7 @@ def ddim_times(count: int, steps: int = 1000) -> tuple[int, ...]:
 
 @dataclass(frozen=True, slots=True)
 class StochasticDDIM:
-    """Which times are visited, and how motion moves from one to the next; for `thbench_methods.nets.sampling`."""
+    """Which times are visited, and how motion moves from one to the next; for `thbench.accel.sample`."""
 
     schedule: NoiseSchedule
     """That of the network."""

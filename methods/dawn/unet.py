@@ -7,8 +7,9 @@ channels, frames, height, width.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
@@ -16,15 +17,20 @@ from thbench_methods.dawn.attention import RelativePositionBias, Rotary, Tempora
 from thbench_methods.dawn.unet_blocks import (
     ConditionedBlock,
     Context,
+    FrameConv,
+    FrameConvTranspose,
     FullSpatialAttention,
     OverFrames,
     OverPixels,
     ResidualBlock,
     SpatialLinearAttention,
+    by_frame,
     normed,
 )
 from thbench_methods.nets.embeddings import angles, frequencies
 from torch import Tensor, nn
+
+from thbench.errors import UsageError
 
 if TYPE_CHECKING:
     from thbench_methods.dawn.config import UNetSizes
@@ -51,6 +57,15 @@ class Condition(NamedTuple):
         """Return the condition that says nothing of sound, pose and blinks."""
         silent = {name: torch.zeros_like(getattr(self, name)) for name in ("audio", "pose", "blink")}
         return self._replace(**silent)
+
+    def paired(self) -> Condition:
+        """Return twice as many clips: those that are told nothing of sound, pose and blinks, then these."""
+        return Condition(*(torch.cat(pair) for pair in zip(self.null(), self, strict=True)))
+
+    def between(self, start: int, stop: int) -> Condition:
+        """Return the condition of the frames from `start` to before `stop`."""
+        part = {name: getattr(self, name)[:, start:stop] for name in ("audio", "pose", "blink")}
+        return self._replace(**part)
 
 
 class TimeEmbedding(nn.Module):
@@ -108,7 +123,7 @@ class UNet(nn.Module):
             return OverFrames(TemporalAttention(width, sizes.heads, sizes.head_width, rotary))
 
         self.time_rel_pos_bias = RelativePositionBias(sizes.heads, sizes.buckets, sizes.max_distance)
-        self.init_conv = nn.Conv3d(sizes.motion + sizes.still, sizes.width, (1, 7, 7), padding=(0, 3, 3))
+        self.init_conv = FrameConv(sizes.motion + sizes.still, sizes.width, (1, 7, 7), padding=(0, 3, 3))
         self.init_temporal_attn = normed(sizes.width, temporal(sizes.width))
         self.time_mlp = nn.Sequential(
             TimeEmbedding(sizes.width),
@@ -117,7 +132,7 @@ class UNet(nn.Module):
             nn.Linear(4 * sizes.width, 4 * sizes.width),
         )
         self.downs = nn.ModuleList(
-            Level(i, o, sizes, rotary, nn.Conv3d(o, o, KERNEL, STRIDE, PADDING)) for i, o in levels[:-1]
+            Level(i, o, sizes, rotary, FrameConv(o, o, KERNEL, STRIDE, PADDING)) for i, o in levels[:-1]
         )
         self.downs.append(Level(*levels[-1], sizes, rotary, nn.Identity()))
         self.mid_block1 = ConditionedBlock(bottom, bottom, sizes)
@@ -125,7 +140,7 @@ class UNet(nn.Module):
         self.mid_temporal_attn = normed(bottom, temporal(bottom))
         self.mid_block2 = ConditionedBlock(bottom, bottom, sizes)
         self.ups = nn.ModuleList(
-            Level(2 * o, i, sizes, rotary, nn.ConvTranspose3d(i, i, KERNEL, STRIDE, PADDING))
+            Level(2 * o, i, sizes, rotary, FrameConvTranspose(i, i, KERNEL, STRIDE, PADDING))
             for i, o in reversed(levels[1:])
         )
         first, second = levels[0]
@@ -135,7 +150,7 @@ class UNet(nn.Module):
 
     def _head(self, channels: int) -> nn.Sequential:
         width = self.sizes.width
-        return nn.Sequential(ResidualBlock(2 * width, width, self.sizes), nn.Conv3d(width, channels, 1))
+        return nn.Sequential(ResidualBlock(2 * width, width, self.sizes), FrameConv(width, channels, 1))
 
     def forward(self, motion: Tensor, time: Tensor, condition: Condition) -> Tensor:
         """Predict the noise in noisy motion.
@@ -155,59 +170,112 @@ class UNet(nn.Module):
 
         The second is the input of the last up level, (N, width, F, h, w).
         """
-        context = self._context(motion, time, condition)
-        stem, skip = self._enter(motion, condition, context)
-        deep = self._deep(skip, context)
-        return self._leave(deep, skip, stem, context), deep
+        return Cut(self).full(motion, time, condition)
 
     def shallow(self, motion: Tensor, time: Tensor, condition: Condition, deep: Tensor) -> Tensor:
         """Run the uppermost level only, on what `full` gave at another time."""
-        context = self._context(motion, time, condition)
-        stem, skip = self._enter(motion, condition, context)
-        return self._leave(deep, skip, stem, context)
+        return Cut(self).shallow(motion, time, condition, deep)
+
+    def cut(self, layers: int) -> Cut:
+        """Return the network as a denoiser whose shallow pass runs the last `layers` up levels."""
+        return Cut(self, layers)
+
+    def decoder(self) -> Cut:
+        """Return the network as a denoiser whose shallow pass runs all up levels, on the skips of the full pass."""
+        return Cut(self, len(self.ups), keeps_skips=True)
+
+    def conditional(self, condition: Condition) -> Condition:
+        """Return the second half of the clips of a condition."""
+        return Condition(*(part.chunk(2)[1] for part in condition))
 
     def _context(self, motion: Tensor, time: Tensor, condition: Condition) -> Context:
         window = self.sizes.window
         bias = self.time_rel_pos_bias(motion.shape[2], window)
         return Context(self.time_mlp(time), condition.audio, condition.pose, condition.blink, bias, window)
 
-    def _enter(self, motion: Tensor, condition: Condition, context: Context) -> tuple[Tensor, Tensor]:
+    def _enter(self, motion: Tensor, condition: Condition, context: Context, layers: int) -> Entered:
+        """Run the first `layers` down levels."""
         still = torch.cat((condition.source_feature, condition.face_mask_feature), dim=1)
-        stem = self._stem(motion, still)
+        stem = self._stem(motion.contiguous(memory_format=torch.channels_last_3d), still)
         x = self.init_temporal_attn(stem, context.bias, context.window)
-        return stem, self.downs[0](x, context)
+        downs = self._levels(self.downs)
+        skips = [downs[0](x, context)]
+        for above, level in pairwise(downs[:layers]):
+            skips.append(level(above.resample(skips[-1]), context))
+        return Entered(stem, tuple(skips))
 
     def _stem(self, motion: Tensor, still: Tensor) -> Tensor:
         """Convolve motion and, repeated over the frames, what stands still; the latter only once."""
         convolution = self.init_conv
-        moving, resting = torch.split(convolution.weight, [motion.shape[1], still.shape[1]], dim=1)
-        padding = (0, 3, 3)
-        return F.conv3d(motion, moving, convolution.bias, padding=padding) + F.conv3d(
-            still[:, :, None], resting, padding=padding
-        )
+        moving, resting = torch.split(convolution.weight[:, :, 0], [motion.shape[1], still.shape[1]], dim=1)
+        moved = by_frame(motion, lambda frames: F.conv2d(frames, moving, convolution.bias, padding=3))
+        return moved + F.conv2d(still.contiguous(memory_format=torch.channels_last), resting, padding=3)[:, :, None]
 
-    def _deep(self, skip: Tensor, context: Context) -> Tensor:
+    def _within(self, skip: Tensor, context: Context, layers: int) -> Tensor:
+        """Run everything below the first `layers` levels."""
         skips = [skip]
-        downs, ups = (cast("list[Level]", list(levels)) for levels in (self.downs, self.ups))
-        for above, level in pairwise(downs):
+        for above, level in pairwise(self._levels(self.downs)[layers - 1 :]):
             skips.append(level(above.resample(skips[-1]), context))
         x: Tensor = self.mid_block1(skips[-1], context)
         x = self.mid_temporal_attn(self.mid_spatial_attn(x), context.bias, context.window)
         x = self.mid_block2(x, context)
-        for level, beside in zip(ups[:-1], reversed(skips[1:]), strict=True):
+        for level, beside in zip(self._levels(self.ups)[:-layers], reversed(skips[1:]), strict=True):
             x = level.resample(level(torch.cat((x, beside), dim=1), context))
         return x
 
-    def _leave(self, deep: Tensor, skip: Tensor, stem: Tensor, context: Context) -> Tensor:
-        x = self.ups[-1](torch.cat((deep, skip), dim=1), context)
-        x = torch.cat((x, stem), dim=1)
+    def _leave(self, deep: Tensor, entered: Entered, context: Context) -> Tensor:
+        """Run the last up levels, as many as there are skips, and the heads."""
+        x = deep
+        for level, beside in zip(self._levels(self.ups)[-len(entered.skips) :], reversed(entered.skips), strict=True):
+            x = level.resample(level(torch.cat((x, beside), dim=1), context))
+        x = torch.cat((x, entered.stem), dim=1)
         return torch.cat((self.final_conv(x), self.occlusion_map(x)), dim=1)
 
+    @staticmethod
+    def _levels(levels: nn.ModuleList) -> list[Level]:
+        return cast("list[Level]", list(levels))
 
-def guided(predict: UNet, scale: float, motion: Tensor, time: Tensor, condition: Condition) -> Tensor:
-    """Return the prediction under classifier-free guidance; a scale of one is the plain one, at half the cost."""
-    prediction: Tensor = predict(motion, time, condition)
-    if scale == 1:
-        return prediction
-    null: Tensor = predict(motion, time, condition.null())
-    return null + scale * (prediction - null)
+
+class Entered(NamedTuple):
+    """What the uppermost levels are given beside what comes from below."""
+
+    stem: Tensor
+    """Shape (N, width, F, h, w)."""
+    skips: tuple[Tensor, ...]
+    """Of the down levels, finest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """The network as the sampler loop takes it, cut below some of its levels."""
+
+    network: UNet
+    layers: int = 1
+    """How many up levels a shallow pass runs, and how many down levels beside them."""
+    keeps_skips: bool = False
+    """Whether a shallow pass runs no down level, and takes the skips of the full pass."""
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.layers <= len(self.network.ups):
+            raise UsageError(
+                f"a shallow pass of {self.layers} up levels; DAWN's network has {len(self.network.ups)} of them"
+            )
+
+    def full(self, motion: Tensor, time: Tensor, condition: Condition) -> tuple[Tensor, Any]:
+        """Return the prediction, and what a shallow pass needs."""
+        net = self.network
+        context = net._context(motion, time, condition)
+        entered = net._enter(motion, condition, context, self.layers)
+        deep = net._within(entered.skips[-1], context, self.layers)
+        return net._leave(deep, entered, context), (deep, entered) if self.keeps_skips else deep
+
+    def shallow(self, motion: Tensor, time: Tensor, condition: Condition, deep: Any) -> Tensor:
+        """Return the prediction of the levels above the cut alone."""
+        net = self.network
+        context = net._context(motion, time, condition)
+        below, entered = deep if self.keeps_skips else (deep, net._enter(motion, condition, context, self.layers))
+        return net._leave(below, entered, context)
+
+    def conditional(self, condition: Condition) -> Condition:
+        """Return the second half of the clips of a condition."""
+        return self.network.conditional(condition)

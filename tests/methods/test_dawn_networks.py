@@ -21,13 +21,14 @@ from thbench_methods.dawn.lfg.blocks import coordinate_grid, gaussian_kernel, wa
 from thbench_methods.dawn.lfg.flow import candidate_motions, heat_maps
 from thbench_methods.dawn.lfg.regions import regions_of
 from thbench_methods.dawn.pbnet import PBNet, normalised_pose, pose_of
-from thbench_methods.dawn.unet import Condition, UNet, guided
+from thbench_methods.dawn.unet import Condition, UNet
 from thbench_methods.dawn.unet_blocks import ConditionAttention
 from thbench_methods.nets.embeddings import rotate
 from thbench_methods.nets.sampling import sample
+from thbench_methods.nets.unet3d.guidance import Guided
 from torch import nn
 
-from thbench.errors import WeightsMismatchError
+from thbench.errors import UsageError, WeightsMismatchError
 
 SMALL = UNetSizes(width=16, multipliers=(1, 2, 2), still=12, audio=5, heads=2, head_width=8, groups=4, window=2)
 
@@ -196,7 +197,7 @@ def test_attention_to_one_token_is_a_softmax_with_the_null_token() -> None:
         )
         q, k = nn.functional.normalize(q, dim=-1) * net.q_scale, nn.functional.normalize(k, dim=-1) * net.k_scale
         whole = ((8 * q @ k.mT).softmax(dim=-1) @ v).transpose(1, 2).flatten(2)
-        torch.testing.assert_close(net(pixels, token), net.to_out(whole))
+        torch.testing.assert_close(net(nn.functional.layer_norm(pixels, (6,)), token), net.to_out(whole))
 
 
 def test_the_shallow_pass_continues_from_the_full_one(small_unet: UNet) -> None:
@@ -231,10 +232,30 @@ def test_guidance_goes_from_the_null_condition_through_the_prediction(small_unet
     inputs = small_motion(), torch.tensor([300]), small_condition()
     with torch.inference_mode():
         plain, null = small_unet(*inputs), small_unet(*inputs[:2], inputs[2].null())
-        torch.testing.assert_close(guided(small_unet, 0.0, *inputs), null)
-        assert torch.equal(guided(small_unet, 1.0, *inputs), plain)
-        torch.testing.assert_close(guided(small_unet, 2.0, *inputs), 2 * plain - null)
+        for scale, expected in ((0.0, null), (1.0, plain), (2.0, 2 * plain - null)):
+            guided, _ = Guided(small_unet, scale).full(*inputs[:2], inputs[2].paired())
+            torch.testing.assert_close(guided, expected)
     assert (plain - null).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("view", [lambda net: net, lambda net: net.cut(2), lambda net: net.cut(3), UNet.decoder])
+def test_a_shallow_pass_on_its_own_full_pass_is_the_full_pass(small_unet: UNet, view: Callable[[UNet], UNet]) -> None:
+    inputs = small_motion(), torch.tensor([300]), small_condition()
+    with torch.inference_mode():
+        whole, deep = view(small_unet).full(*inputs)
+        assert torch.equal(whole, small_unet(*inputs))
+        assert torch.equal(view(small_unet).shallow(*inputs, deep), whole)
+        other = view(small_unet).shallow(inputs[0], torch.tensor([700]), inputs[2], deep)
+        assert (other - whole).abs().max() > 1e-4
+    with pytest.raises(UsageError, match="has 3 of them"):
+        small_unet.cut(4)
+
+
+def test_the_decoder_alone_does_not_read_the_motion(small_unet: UNet) -> None:
+    inputs = small_motion(), torch.tensor([300]), small_condition()
+    with torch.inference_mode():
+        whole, deep = small_unet.decoder().full(*inputs)
+        assert torch.equal(small_unet.decoder().shallow(inputs[0] + 1, *inputs[1:], deep), whole)
 
 
 def test_the_schedule_adds_and_takes_off_noise() -> None:

@@ -5,7 +5,7 @@ Ni et al. use it for latent flow diffusion (CVPR 2023).
 """
 
 from thbench_methods.dawn.lfg.flow import Flow, PixelwiseFlowPredictor
-from thbench_methods.dawn.lfg.generator import Frame, Generator, LatentFlowGenerator, Portrait
+from thbench_methods.dawn.lfg.generator import Frame, Generator, LatentFlowGenerator, Portrait, flow_generator
 from thbench_methods.dawn.lfg.regions import BackgroundPredictor, RegionPredictor, Regions
 
 __all__ = [
@@ -18,4 +18,5 @@ __all__ = [
     "Portrait",
     "RegionPredictor",
     "Regions",
+    "flow_generator",
 ]

@@ -6,13 +6,17 @@ Latent Flow Diffusion Models", CVPR 2023, section 3.2.
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from itertools import pairwise
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from thbench_methods.dawn.lfg.blocks import ConvBlock, DownBlock, ResidualBlock, UpBlock, resized, warp
 from thbench_methods.dawn.lfg.flow import Flow, PixelwiseFlowPredictor
 from thbench_methods.dawn.lfg.regions import BackgroundPredictor, RegionPredictor, Regions
 from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from thbench_methods.dawn.config import LFGSizes
 
 
 class Portrait(NamedTuple):
@@ -108,3 +112,17 @@ class LatentFlowGenerator(nn.Module):
     def forward(self, source: Tensor, driving: Tensor) -> Frame:
         """Return `driving` as the portrait `source` and the flow between them give it: the flow autoencoder."""
         return self.generator.decode(self.generator.encode(source), self.flow(source, driving))
+
+
+def flow_generator(sizes: LFGSizes) -> LatentFlowGenerator:
+    """Return the three networks in given sizes, with random weights."""
+    return LatentFlowGenerator(
+        Generator(
+            block_expansion=sizes.block_expansion,
+            max_features=sizes.max_features,
+            num_bottleneck_blocks=sizes.num_bottleneck_blocks,
+            flow_predictor=PixelwiseFlowPredictor(sizes.num_regions, **asdict(sizes.flow)),
+        ),
+        RegionPredictor(sizes.num_regions, scale_factor=sizes.region_scale, **asdict(sizes.regions)),
+        BackgroundPredictor(**asdict(sizes.background)),
+    )

@@ -1,0 +1,84 @@
+"""Trains the mini DAWN on synth-heads: latent flow generator, then PBNet, then A2V-FDM; what is there is kept."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from thbench_methods.common.training import destination, fitted, ship
+from thbench_methods.dawn import train_a2v, train_lfg, train_pbnet
+from thbench_methods.dawn.bundle import (
+    A2V_FILE,
+    LFG_FILE,
+    PBNET_FILE,
+    PUBLISHED_SEED,
+    MaskedDiffusion,
+    PoseAndBlink,
+)
+from thbench_methods.dawn.config import MINI
+from thbench_methods.dawn.examples import Motions, states_of
+from thbench_methods.dawn.face_mask import published_encoder
+from thbench_methods.dawn.lfg import flow_generator
+from thbench_methods.dawn.pbnet import normalised_pose
+from thbench_methods.dawn.train_pbnet import Rivals, StateTask
+
+from thbench.data.synth_heads.pictures import open_pictures
+from thbench.training.weights import load_weights
+
+if TYPE_CHECKING:
+    from thbench_methods.dawn.lfg import LatentFlowGenerator
+
+    from thbench.data.synth_heads.pictures import Pictures
+    from thbench.training.order import Order
+
+
+def train(order: Order) -> None:
+    """Train what is not there yet."""
+    pictures = open_pictures(order.data, order.clips)
+    for file, part in (
+        (LFG_FILE, train_flow_generator),
+        (PBNET_FILE, train_pose_and_blink),
+        (A2V_FILE, train_diffusion),
+    ):
+        if not destination(order, file).exists():
+            part(order, pictures)
+
+
+def train_flow_generator(order: Order, pictures: Pictures) -> None:
+    """Train and write the latent flow generator."""
+    torch.manual_seed(train_lfg.RECIPE.seed)
+    network = flow_generator(MINI.lfg)
+    training = fitted(train_lfg.FlowTask(network, pictures), train_lfg.RECIPE, order, "dawn-lfg")
+    ship(destination(order, LFG_FILE), network, train_lfg.ABOUT, order, training, pictures)
+
+
+def train_pose_and_blink(order: Order, pictures: Pictures) -> None:
+    """Train and write PBNet for pose and for blinks."""
+    states = states_of(pictures)
+    torch.manual_seed(train_pbnet.RECIPE.seed)
+    both = PoseAndBlink(MINI)
+    steps = max(1, round(train_pbnet.RECIPE.steps * order.share))
+    pose = StateTask(Rivals(both.pose), normalised_pose(states.pose, MINI.pose_range), states.audio, steps)
+    fitted(pose, train_pbnet.RECIPE, order, "dawn-pose")
+    blink = StateTask(Rivals(both.blink), states.blink, states.audio, steps)
+    training = fitted(blink, train_pbnet.RECIPE, order, "dawn-blink")
+    ship(destination(order, PBNET_FILE), both, train_pbnet.ABOUT, order, training, pictures)
+
+
+def train_diffusion(order: Order, pictures: Pictures) -> None:
+    """Train and write A2V-FDM, stage by stage."""
+    motions, states = Motions(pictures, trained_flow_generator(order)), states_of(pictures)
+    torch.manual_seed(train_a2v.RECIPES[0].seed)
+    network = MaskedDiffusion(MINI)
+    network.face.load_state_dict(published_encoder(PUBLISHED_SEED).state_dict())
+    for number, (stage, recipe) in enumerate(zip(train_a2v.STAGES, train_a2v.RECIPES, strict=True), start=1):
+        task = train_a2v.MotionTask(network, motions, states, stage)
+        training = fitted(task, recipe, order, f"dawn-a2v-{number}")
+    ship(destination(order, A2V_FILE), network, train_a2v.ABOUT, order, training, pictures)
+
+
+def trained_flow_generator(order: Order) -> LatentFlowGenerator:
+    """Return the latent flow generator that was trained before, in evaluation mode."""
+    network = flow_generator(MINI.lfg)
+    load_weights(destination(order, LFG_FILE), network)
+    return network
