@@ -11,7 +11,7 @@ from thbench.errors import ExitCode
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from rich.console import RenderableType
     from rich.table import Table
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from thbench.report.published import Beside, Published
     from thbench.report.recomputed import Recomputed
 
+    Writer = Callable[[Published, Recomputed | None, tuple[Beside, ...]], str]
 
 COLUMNS = 5
 """Columns of a published table beside each other, so that it fits 80 characters."""
@@ -62,17 +63,16 @@ def run(args: argparse.Namespace) -> int:
         board = read_leaderboard(args.run_folder / "leaderboard.json")
         rows = tuple(beside(args.method, board, f"the suite {board.name!r}"))
     counted = recomputed(args.method)
-    written = False
-    for option, text in (
-        ("json", lambda: _json(found, counted, rows)),
-        ("markdown", lambda: to_paper_markdown(found, counted, rows)),
-        ("latex", lambda: to_paper_latex(found, counted, rows)),
-        ("csv", lambda: to_paper_csv(found, counted, rows)),
-    ):
-        if (path := getattr(args, option)) is not None:
-            write_text(path, text(), f"--{option}")
-            written = True
-    if written:
+    writers: dict[str, Writer] = {
+        "json": _json,
+        "markdown": to_paper_markdown,
+        "latex": to_paper_latex,
+        "csv": to_paper_csv,
+    }
+    asked = [option for option in writers if getattr(args, option) is not None]
+    for option in asked:
+        write_text(getattr(args, option), writers[option](found, counted, rows), f"--{option}")
+    if asked:
         return int(ExitCode.OK)
     console = Console()
     for part in _parts(found, counted, rows, ran=args.run_folder is not None):

@@ -11,7 +11,7 @@ import numpy as np
 from thbench.report.cells import Scored, table_of
 from thbench.report.contrast import contrast
 from thbench.stats.bootstrap import LEVEL, Estimate
-from thbench.stats.many import ROWS, Means, People, exact_sums, means_of
+from thbench.stats.many import ROWS, People, Sums, exact_sums, joined, means_of, sums_of
 from thbench.stats.power import detectable
 
 if TYPE_CHECKING:
@@ -131,44 +131,52 @@ def _paired(values: Floats, people: People) -> Contrasts:
         gathered.put(places, difference, entered, people)
         # Also where one identity has no error to tell.
         gathered.p_known[places.start + np.flatnonzero(same)] = 1.0
-    return gathered.contrasts(pairs)
+    return Contrasts(pairs, *gathered.means())
 
 
 def _towards_real(values: Floats, real: Floats, people: People) -> Contrasts:
     """Loss |mean of b - real| - |mean of a - real|, with the p-value of an intersection-union test; see `contrast`."""
     pairs = _pairs(len(values))
-    loss, apart, along = (_Gathered(len(pairs[0])) for _ in range(3))
+    apart, along = _Gathered(len(pairs[0])), _Gathered(len(pairs[0]))
+    first_sign, second_sign = np.ones(len(pairs[0])), np.ones(len(pairs[0]))
     usable = ~np.isnan(values) & ~np.isnan(real)
     with np.errstate(invalid="ignore"):
         away = values - real
     bad = usable & ~np.isfinite(away)
     away = np.where(usable & ~bad, away, 0.0)
     whole = bool(usable.all()) and not bad.any()
-    signs = np.where(exact_sums(away) < 0, -1.0, 1.0)
+    signs = _signs(away)
     for first, others, places in _blocks(len(values)):
         a, b = away[first], away[others]
         entered = None if whole else usable[others] & usable[first]
-        sign_a, sign_b = np.full(len(b), signs[first]), signs[others]
+        first_sign[places], second_sign[places] = signs[first], signs[others]
         if entered is not None:
             # What is infinite is not close to anything.
-            lost = (entered & (bad[others] | bad[first])).any(axis=1)
-            entered[lost] = False
-            sign_a = np.where(exact_sums(np.where(entered, a, 0.0)) < 0, -1.0, 1.0)
-            sign_b = np.where(exact_sums(np.where(entered, b, 0.0)) < 0, -1.0, 1.0)
-        loss.put(places, sign_b[:, None] * b - sign_a[:, None] * a, entered, people)
+            entered[(entered & (bad[others] | bad[first])).any(axis=1)] = False
+            first_sign[places], second_sign[places] = (_signs(np.where(entered, side, 0.0)) for side in (a, b))
         apart.put(places, b - a, entered, people)
         along.put(places, b + a, entered, people)
+    # |y| - |x| is y - x or y + x, or the opposite, by the signs of the two means.
+    same = first_sign == second_sign
+    *of_difference, p_difference = apart.means()
+    *of_sum, p_sum = along.means()
+    value, error, freedom = (np.where(same, *both) for both in zip(of_difference, of_sum, strict=True))
     # The larger p-value holds, and none where one of them is unknown.
-    return loss.contrasts(pairs, np.maximum(apart.p(), along.p()))
+    return Contrasts(pairs, second_sign * value, error, freedom, np.maximum(p_difference, p_sum))
+
+
+def _signs(rows: Floats) -> Floats:
+    """-1 where the sum of a row is below 0, else 1."""
+    return np.where(exact_sums(rows) < 0, -1.0, 1.0)
 
 
 class _Gathered:
-    """Means of the differences of pairs, block by block."""
+    """Differences of pairs, block by block, and then their means all at once."""
 
     def __init__(self, pairs: int) -> None:
-        value, error, freedom, self.p_known = (np.full(pairs, np.nan) for _ in range(4))
-        nothing = np.zeros(pairs, np.intp)
-        self.means = Means(value, error, freedom, np.zeros(pairs), nothing, nothing)
+        self._places: list[NDArray[np.intp]] = []
+        self._sums: list[Sums] = []
+        self.p_known = np.full(pairs, np.nan)
 
     def put(self, places: slice, differences: Floats, entered: Truths | None, people: People) -> None:
         """Take the pairs at `places`; those without a video, or with an infinite difference, stay unknown."""
@@ -176,20 +184,16 @@ class _Gathered:
         if entered is not None:
             able = entered.any(axis=1) & ~(entered & np.isinf(differences)).any(axis=1)
             rows, differences, entered = rows[able], differences[able], entered[able]
-        found = means_of(differences, entered, people)
-        for mine, theirs in (
-            (self.means.value, found.value),
-            (self.means.error, found.error),
-            (self.means.freedom, found.freedom),
-            (self.means.skewness, found.skewness),
-        ):
-            mine[rows] = theirs
+        if len(rows):
+            self._places.append(rows)
+            self._sums.append(sums_of(differences, entered, people))
 
-    def p(self) -> Floats:
-        """The p-values of all pairs."""
-        return np.where(np.isnan(self.p_known), self.means.p_values(), self.p_known)
-
-    def contrasts(self, pairs: Pairs, p: Floats | None = None) -> Contrasts:
-        """All that is known, with other p-values where they are given."""
-        means = self.means
-        return Contrasts(pairs, means.value, means.error, means.freedom, self.p() if p is None else p)
+    def means(self) -> tuple[Floats, Floats, Floats, Floats]:
+        """Value, standard error, degrees of freedom and p-value of each pair; NaN where one is unknown."""
+        found = tuple(np.full(len(self.p_known), np.nan) for _ in range(4))
+        if self._sums:
+            means, places = means_of(joined(self._sums)), np.concatenate(self._places)
+            for all_, some in zip(found, (means.value, means.error, means.freedom, means.p_values()), strict=True):
+                all_[places] = some
+        value, error, freedom, p = found
+        return value, error, freedom, np.where(np.isnan(self.p_known), p, self.p_known)

@@ -99,10 +99,10 @@ def to_paper_markdown(paper: Published, counted: Recomputed | None, beside: Sequ
         blocks += [table_text(grid) for grid in lay_out_paper(table, counted, most)]
         blocks += [escape(note) for note in notes_of(table, counted)]
     if paper.not_published:
-        lines = (
+        lines = [
             f"- {escape(one.what)}: **{one.status}**{f' ({escape(one.note)})' if one.note else ''}"
             for one in paper.not_published
-        )
+        ]
         blocks.append("## Not there\n\n" + "\n".join(lines))
     if beside:
         lines = [

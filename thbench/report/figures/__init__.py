@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from thbench.errors import MissingExtraError
+from thbench.report.figures.data import FigureInputs
 from thbench.types import Document
 
 if TYPE_CHECKING:
@@ -106,6 +107,8 @@ class FigureIndex(Document):
     """Those that there are."""
     lacking: Mapping[str, str] = {}
     """Title of a kind to the reason why there is none."""
+    inputs: FigureInputs = FigureInputs()
+    """What they were drawn from beside the data of the site."""
 
 
 def draw_all(data: FigureData, folder: Path) -> FigureIndex:
@@ -125,7 +128,7 @@ def draw_all(data: FigureData, folder: Path) -> FigureIndex:
     shutil.rmtree(folder / FOLDER, ignore_errors=True)
     (folder / FOLDER).mkdir(parents=True, exist_ok=True)
     drawn: list[Drawn] = []
-    lacking: Mapping[str, str] = {}
+    lacking: dict[str, str] = {}
     for kind in KINDS:
         with styled():
             found = importlib.import_module(f"{__name__}.{kind.module}").draw(data)
@@ -146,7 +149,7 @@ def draw_all(data: FigureData, folder: Path) -> FigureIndex:
                     height=height,
                 )
             )
-    return FigureIndex(drawn=tuple(drawn), lacking=lacking)
+    return FigureIndex(drawn=tuple(drawn), lacking=lacking, inputs=data.inputs)
 
 
 def require_matplotlib() -> None:

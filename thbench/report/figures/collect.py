@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +13,7 @@ from thbench.accel.calibrate import stored_beside
 from thbench.errors import MediaError, UsageError
 from thbench.registry import METHODS
 from thbench.report.figures.contact_sheet import MOST_ROWS
-from thbench.report.figures.data import ContactSheet, FigureData, LipCurve
+from thbench.report.figures.data import ContactSheet, FigureData, FigureInputs, LipCurve
 from thbench.report.names import base_of, method_of
 from thbench.stats.many import People, mean_estimates
 
@@ -35,32 +36,39 @@ SHEETS, COLUMNS = 2, 6
 """Clips, and instants of each."""
 
 
-def figure_data(
-    contents: Contents, site: SiteData, folder: Path, *, validation: Validation | None = None
-) -> FigureData:
-    """Gather what figures are made of.
+def inputs_of(contents: Contents, variants: Sequence[str]) -> FigureInputs:
+    """What figures need of a run.
 
     Args:
         contents: The run.
-        site: Data of the site.
-        folder: Folder of the report, in which the shown videos lie.
-        validation: What `thbench validate-metrics` found.
+        variants: Rows of its leaderboard, in order.
     """
     missing = {}
     if not any(name.startswith(LIP_CURVE) for record in contents.records for name in record.features):
         missing["lip-curves"] = "no lip-sync metric kept its distances: runs of this version keep them"
-    try:
-        sheets = tuple(_sheet(scene, folder) for scene in site.media.scenes[:SHEETS])
-    except (MediaError, ModuleNotFoundError) as error:
-        sheets, missing["contact-sheet"] = (), f"frames cannot be read: {error}"
-    return FigureData(
-        site=site,
-        lip_curves=tuple(_lip_curves(contents, [row.variant for row in site.leaderboard.rows])),
-        sheets=sheets,
-        calibrations=tuple(_calibrations(contents, [row.variant for row in site.leaderboard.rows])),
-        validation=validation,
+    return FigureInputs(
+        lip_curves=tuple(_lip_curves(contents, variants)),
+        calibrations=tuple(_calibrations(contents, variants)),
         missing=missing,
     )
+
+
+def figure_data(
+    site: SiteData, inputs: FigureInputs, folder: Path, *, validation: Validation | None = None
+) -> FigureData:
+    """Gather what figures are made of.
+
+    Args:
+        site: Data of the site.
+        inputs: What was read of the run.
+        folder: Folder of the report, in which the shown videos lie.
+        validation: What `thbench validate-metrics` found.
+    """
+    data = FigureData(site=site, inputs=inputs, validation=validation)
+    try:
+        return replace(data, sheets=tuple(_sheet(scene, folder) for scene in site.media.scenes[:SHEETS]))
+    except (MediaError, ModuleNotFoundError) as error:
+        return replace(data, no_sheets=f"frames cannot be read: {error}")
 
 
 def _lip_curves(contents: Contents, variants: Sequence[str]) -> Iterator[LipCurve]:
@@ -78,8 +86,15 @@ def _lip_curves(contents: Contents, variants: Sequence[str]) -> Iterator[LipCurv
         estimates = mean_estimates(curves.T, People.of([who for who, _ in clips]), resamples=0)
         means = [e.value for e in estimates if e is not None]
         ends = [(e.value, e.value) if e.interval is None else (e.interval.low, e.interval.high) for e in estimates if e]
-        low, high = np.array(ends).T
-        yield LipCurve(variant, protocol, np.arange(-shift, shift + 1.0), np.array(means), low, high, clips=len(curves))
+        yield LipCurve(
+            variant=variant,
+            protocol=protocol,
+            shifts=tuple(range(-shift, shift + 1)),
+            mean=tuple(round(mean, 4) for mean in means),
+            low=tuple(round(low, 4) for low, _ in ends),
+            high=tuple(round(high, 4) for _, high in ends),
+            clips=len(curves),
+        )
 
 
 def _sheet(scene: Scene, folder: Path) -> ContactSheet:

@@ -21,7 +21,7 @@ def draw(data: FigureData) -> Mapping[str, Figure] | str:
     """One sheet for each clip that the site shows."""
     looks = looks_of(data.site.leaderboard)
     drawn = {f"frames-{i}": _sheet(sheet, looks) for i, sheet in enumerate(data.sheets, start=1) if sheet.rows}
-    return drawn or data.missing.get("contact-sheet", "the site shows no videos")
+    return drawn or data.no_sheets
 
 
 def _sheet(sheet: ContactSheet, looks: Mapping[str, Look]) -> Figure:
@@ -29,8 +29,9 @@ def _sheet(sheet: ContactSheet, looks: Mapping[str, Look]) -> Figure:
     columns = len(sheet.seconds)
     label = 1.15
     side = (PAGE - label) / columns
-    drawing = figure(PAGE, side * len(rows) + 0.3)
-    drawing.get_layout_engine().set(w_pad=0.012, h_pad=0.012, wspace=0, hspace=0)  # type: ignore[union-attr]
+    # Photographs need fewer dots than letters, and would take megabytes.
+    drawing = figure(PAGE, side * len(rows) + 0.3, dpi=110)
+    drawing.set_layout_engine("constrained", w_pad=0.012, h_pad=0.012, wspace=0, hspace=0)
     axes = drawing.subplots(len(rows), columns, squeeze=False)
     for (variant, frames), line in zip(rows.items(), axes, strict=True):
         for place, axis in enumerate(line):

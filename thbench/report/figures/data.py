@@ -1,38 +1,50 @@
-"""What figures are drawn from: the data of the site, and what is read beside it."""
+"""What figures are drawn from: the data of the site, and what is kept beside it for figures alone."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from thbench.accel.calibrate import Calibration
+from thbench.types import Document
 
+if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from thbench.accel.calibrate import Calibration
     from thbench.report.site.data import SiteData
     from thbench.validate.document import Validation
 
 
-@dataclass(frozen=True, slots=True)
-class LipCurve:
+class LipCurve(Document):
     """Mean distance of lips and sound at each shift, over the clips of a variant."""
 
     variant: str
+    """Row of the leaderboard."""
     protocol: str
     """Of the lip-sync metric."""
-    shifts: NDArray[np.float64]
+    shifts: tuple[float, ...]
     """Frames by which the sound is moved."""
-    mean: NDArray[np.float64]
+    mean: tuple[float, ...]
     """Mean over clips."""
-    low: NDArray[np.float64]
-    """Lower end of its interval over identities."""
-    high: NDArray[np.float64]
+    low: tuple[float, ...]
+    """Lower end of its interval over identities; the mean itself where there is none."""
+    high: tuple[float, ...]
     """Upper end."""
     clips: int
     """Clips that entered."""
+
+
+class FigureInputs(Document):
+    """What figures need of a run beside the data of the site; kept, so that they can be drawn again."""
+
+    lip_curves: tuple[LipCurve, ...] = ()
+    """Lip-sync distances."""
+    calibrations: tuple[Calibration, ...] = ()
+    """How much features change over denoising steps."""
+    missing: Mapping[str, str] = {}
+    """Kind of figure to the reason why what it needs could not be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +64,11 @@ class FigureData:
 
     site: SiteData
     """Leaderboard, clips, videos."""
-    lip_curves: tuple[LipCurve, ...] = ()
-    """Lip-sync distances."""
+    inputs: FigureInputs = field(default_factory=FigureInputs)
+    """What was read beside it."""
     sheets: tuple[ContactSheet, ...] = ()
-    """Frames."""
-    calibrations: tuple[Calibration, ...] = ()
-    """How much features change over denoising steps."""
+    """Frames of the shown videos."""
+    no_sheets: str = "the site shows no videos"
+    """Why there are no frames."""
     validation: Validation | None = None
     """What `thbench validate-metrics` found, in full; without it the verdicts that come with thbench are drawn."""
-    missing: Mapping[str, str] = field(default_factory=dict)
-    """Kind of figure to the reason why what it needs could not be read."""

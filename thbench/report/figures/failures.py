@@ -54,7 +54,7 @@ def draw(data: FigureData) -> Mapping[str, Figure] | str:
     axes.set_facecolor("#f4f5f4")
     picture = axes.imshow(image, cmap="Oranges", vmin=0, vmax=1.15, aspect="auto", interpolation="nearest")
     axes.set_xticks(range(len(variants)), [short(v) for v in variants], rotation=30, ha="right", rotation_mode="anchor")
-    axes.set_yticks(range(len(shown)), [short(id_) for id_ in shown], fontsize=6.5)
+    axes.set_yticks(range(len(shown)), [short(id_, 44) for id_ in shown], fontsize=6.5)
     axes.set_xticks(np.arange(0.5, len(variants) - 1), minor=True)
     axes.set_yticks(np.arange(0.5, len(shown) - 1), minor=True)
     axes.grid(visible=False, which="major")
@@ -63,7 +63,7 @@ def draw(data: FigureData) -> Mapping[str, Figure] | str:
     axes.spines[:].set_visible(False)
     bar = drawing.colorbar(picture, ax=axes, shrink=0.6, pad=0.01, aspect=25, format="{x:.0%}")
     bar.ax.set_ylim(0, 1)
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.ax.spines["outline"].set_visible(False)
     bar.set_label("videos without the metric")
     words = [f"{letter}  {_line(reason)}" for reason, letter in letters.items()]
     if nowhere:

@@ -92,4 +92,4 @@ def _legend(axes: Axes, stages: list[str]) -> None:
         for i, stage in enumerate(stages)
     ]
     handles.append(Patch(facecolor=RULE, label=REST))
-    axes.figure.legend(handles=handles, loc="outside upper center", ncols=min(6, len(handles)))  # type: ignore[union-attr]
+    axes.figure.legend(handles=handles, loc="outside upper center", ncols=min(6, len(handles)))

@@ -19,9 +19,9 @@ MOST = 10
 
 def draw(data: FigureData) -> Mapping[str, Figure] | str:
     """One panel for each protocol, mean over clips with its interval over identities."""
-    curves = data.lip_curves
+    curves = data.inputs.lip_curves
     if not curves:
-        return data.missing.get("lip-curves", "no lip-sync metric kept its distances")
+        return data.inputs.missing.get("lip-curves", "no lip-sync metric kept its distances")
     protocols = list(dict.fromkeys(curve.protocol for curve in curves))
     looks = looks_of(data.site.leaderboard)
     width = COLUMN + 1.2 if len(protocols) == 1 else PAGE

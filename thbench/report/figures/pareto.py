@@ -48,7 +48,8 @@ def _grid(several: list[TradeOff], looks: Mapping[str, Look]) -> Figure:
         _points(place, one, looks)
     for place in axes[len(several) :]:
         place.set_visible(False)
-    drawing.canvas.draw()
+    drawing.draw_without_rendering()
+    drawing.set_layout_engine("none")
     for one, place in zip(several, axes, strict=False):
         name_ends(place, [(p.x, p.y, p.variant, p.best) for p in one.points], most=MOST_NAMES)
     return drawing
@@ -73,15 +74,11 @@ def _points(axes: Axes, one: TradeOff, looks: Mapping[str, Look]) -> None:
     axes.plot([p.x for p in front], [p.y for p in front], color=SOFT, linewidth=1, alpha=0.6, zorder=2)
     for p in one.points:
         look = looks[p.variant]
-        ends = {"xerr": p.x_ends, "yerr": p.y_ends}
-        errors = {
-            axis: [[max(value - e[0], 0)], [max(e[1] - value, 0)]]
-            for (axis, e), value in zip(ends.items(), (p.x, p.y), strict=True)
-            if e is not None
-        }
-        if len(one.points) > MOST_BARS:
-            errors = {}
-        axes.errorbar(p.x, p.y, **errors, fmt="none", ecolor=look.colour, elinewidth=0.7, alpha=0.45, zorder=2)
+        if len(one.points) <= MOST_BARS:
+            x_bar, y_bar = _bar(p.x, p.x_ends), _bar(p.y, p.y_ends)
+            axes.errorbar(
+                p.x, p.y, xerr=x_bar, yerr=y_bar, fmt="none", ecolor=look.colour, elinewidth=0.7, alpha=0.45, zorder=2
+            )
         axes.plot(
             p.x, p.y, look.sign, color=look.colour, markerfacecolor=look.colour if look.filled else "white",
             markeredgewidth=1.3, markersize=8 if look.colour == REAL else 5.5, zorder=3, linestyle="none",
@@ -89,3 +86,8 @@ def _points(axes: Axes, one: TradeOff, looks: Mapping[str, Look]) -> None:
     axes.margins(0.16)
     axes.set_xlabel(one.x.title)
     axes.set_ylabel(one.y.title)
+
+
+def _bar(value: float, ends: tuple[float, float] | None) -> list[list[float]] | None:
+    """The arms of an error bar, below and above."""
+    return None if ends is None else [[max(value - ends[0], 0)], [max(ends[1] - value, 0)]]

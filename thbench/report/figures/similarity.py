@@ -22,11 +22,9 @@ MOST = 4
 
 def draw(data: FigureData) -> Mapping[str, Figure] | str:
     """A row for each calibrated preset: similarity of all pairs of steps, and the change from step to step."""
-    found = data.calibrations[:MOST]
+    found = data.inputs.calibrations[:MOST]
     if not found:
-        return data.missing.get(
-            "similarity", "no variant of this run has a calibration: thbench time METHOD --calibrate"
-        )
+        return "no variant of this run has a calibration: thbench time METHOD --calibrate"
     drawing = figure(PAGE, 2.3 * len(found) + 0.2)
     rows = drawing.subplots(len(found), 2, squeeze=False, width_ratios=(1, 1.7))
     for calibration, (table, line) in zip(found, rows, strict=True):
@@ -37,7 +35,7 @@ def draw(data: FigureData) -> Mapping[str, Figure] | str:
         table.set_title(short(calibration.method))
         bar = drawing.colorbar(shown, ax=table, shrink=0.9, pad=0.02)
         bar.set_label("cosine similarity")
-        bar.outline.set_visible(False)  # type: ignore[operator]
+        bar.ax.spines["outline"].set_visible(False)
         _changes(line, calibration)
     return {"similarity": drawing}
 

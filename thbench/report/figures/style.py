@@ -64,7 +64,7 @@ def looks_of(leaderboard: Leaderboard) -> dict[str, Look]:
     return found
 
 
-def short(name: str) -> str:
+def short(name: str, most: int = LONGEST_NAME) -> str:
     r"""A name as text of a figure: on one line, not too long, and nothing in it means anything to matplotlib.
 
     Example:
@@ -72,7 +72,7 @@ def short(name: str) -> str:
         'a\\$x\\$bbbbbbbbbbbbbbbbbbbbbbbb…'
     """
     text = clean(name)
-    text = text if len(text) <= LONGEST_NAME else f"{text[: LONGEST_NAME - 1]}…"
+    text = text if len(text) <= most else f"{text[: most - 1]}…"
     return text.replace("$", r"\$")
 
 
@@ -88,12 +88,12 @@ def styled() -> Iterator[None]:
         yield
 
 
-def figure(width: float, height: float) -> Figure:
+def figure(width: float, height: float, dpi: float | None = None) -> Figure:
     """An empty figure, in inches; no window and no state of matplotlib's own."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    drawing = Figure(figsize=(width, height), layout="constrained")
+    drawing = Figure(figsize=(width, height), dpi=dpi, layout="constrained")
     FigureCanvasAgg(drawing)
     return drawing
 
@@ -143,6 +143,10 @@ def save(drawing: Figure, stem: Path) -> tuple[Path, Path]:
                                             "png": {"Software": None}}  # fmt: skip
     files = []
     with styled():
+        # Laid out once: both files are of the same size, and names stay where they were placed.
+        if drawing.get_layout_engine() is not None:
+            drawing.draw_without_rendering()
+            drawing.set_layout_engine("none")
         for kind, metadata in kinds.items():
             content = io.BytesIO()
             drawing.savefig(content, format=kind, metadata=metadata)

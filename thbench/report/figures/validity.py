@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from thbench.validate.document import MetricVerdict, Response, Validation
 
 SIGNS = {"rises": "▲", "falls": "▼", "ignores": "●"}
+LONGEST = 44
+"""Characters of a metric's name."""
 MOST = 60
 """Metrics in one figure."""
 
@@ -53,7 +55,7 @@ def _matrix(rows: Sequence[MetricVerdict], validation: Validation) -> Figure:
     axes.set_facecolor("#eceef0")
     shown = axes.imshow(image, cmap="RdBu_r", vmin=-1.5, vmax=1.5, aspect="auto", interpolation="nearest")
     axes.set_xticks(range(len(columns)), columns, rotation=55, ha="right", rotation_mode="anchor", fontsize=6)
-    axes.set_yticks(range(len(rows)), [short(verdict.metric) for verdict in rows], fontsize=6)
+    axes.set_yticks(range(len(rows)), [short(verdict.metric, LONGEST) for verdict in rows], fontsize=6)
     for label, verdict in zip(axes.get_yticklabels(), rows, strict=True):
         label.set_color(WARN if verdict.verdict == "fails" else INK)
     axes.set_xticks(np.arange(0.5, len(columns) - 1), minor=True)
@@ -64,7 +66,7 @@ def _matrix(rows: Sequence[MetricVerdict], validation: Validation) -> Figure:
     axes.spines[:].set_visible(False)
     bar = drawing.colorbar(shown, ax=axes, shrink=0.5, pad=0.01, aspect=25)
     bar.ax.set_ylim(-1, 1)
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.ax.spines["outline"].set_visible(False)
     bar.set_label("rank correlation of dose and value", fontsize=6.5)
     bar.ax.tick_params(labelsize=6)
     axes.set_title(
@@ -105,7 +107,7 @@ def _bars(verdicts: Sequence[MetricVerdict]) -> Figure:
     for name, widths, colour, hatch in parts:
         axes.barh(range(len(verdicts)), widths, 0.7, left, color=colour, hatch=hatch, edgecolor="white", label=name)
         left += np.array(widths)
-    axes.set_yticks(range(len(verdicts)), [short(v.metric) for v in verdicts], fontsize=6)
+    axes.set_yticks(range(len(verdicts)), [short(v.metric, LONGEST) for v in verdicts], fontsize=6)
     axes.set_ylim(len(verdicts) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
     axes.grid(visible=False, axis="y")

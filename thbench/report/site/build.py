@@ -108,9 +108,10 @@ def _figures(contents: Contents, data: SiteData, folder: Path, validation: Valid
         require_matplotlib()
     except MissingExtraError as error:
         return FigureIndex(lacking={"Figures": str(error)})
-    from thbench.report.figures.collect import figure_data
+    from thbench.report.figures.collect import figure_data, inputs_of
 
-    return draw_all(figure_data(contents, data, folder, validation=validation), folder)
+    inputs = inputs_of(contents, [row.variant for row in data.leaderboard.rows])
+    return draw_all(figure_data(data, inputs, folder, validation=validation), folder)
 
 
 def _together(parts: Iterable[Claims | None]) -> Claims | None:
