@@ -47,7 +47,7 @@ def fitted(task: Task, recipe: Recipe, order: Order, name: str) -> tuple[Recipe,
     """
     torch.set_num_threads(order.threads)
     followed = recipe.model_copy(update={"steps": max(1, round(recipe.steps * order.share))})
-    return followed, fit(task, followed, order.work / name, every=25, save_every=100, on_point=_tell)
+    return followed, fit(task, followed, order.work / name, every=25, save_every=100, on_point=tell)
 
 
 def destination(order: Order, file: Path) -> Path:
@@ -93,6 +93,13 @@ def ship(
     write_card(card, path.parent)
 
 
-def _tell(point: Point) -> None:
+def keep_scores(path: Path, scores: tuple[Score, ...]) -> None:
+    """Put held-out scores of a weight file onto the card beside it, in the place of those that it has."""
+    card = Card.model_validate_json(path.with_suffix(".json").read_bytes())
+    write_card(card.model_copy(update={"scores": scores}), path.parent)
+
+
+def tell(point: Point) -> None:
+    """Write a point of the curve to the log."""
     values = ", ".join(f"{name} {value:.4g}" for name, value in point.values.items())
     _log.info("step %d, %.0f s: %s", point.step, point.seconds, values)
