@@ -10,7 +10,7 @@ TORCH := 2.13.0
 export OMP_WAIT_POLICY ?= PASSIVE
 
 .DEFAULT_GOAL := help
-.PHONY: help bench reports validate test test-full bench-self bench-gpu check format wheel clean
+.PHONY: help bench reports paper validate test test-full bench-self bench-gpu check format wheel clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -35,6 +35,9 @@ bench: $(STAMP) ## run the main job on the embedded dataset, report under report
 
 reports: $(STAMP) ## refresh reports/mini and the README (RUN=DIR: from that run; else from the data that is there)
 	$(BIN)/python reports/refresh.py $(if $(RUN),"$(RUN)")
+
+paper: $(STAMP) ## write the published tables beside what was computed anew, under reports/paper/
+	$(BIN)/python reports/paper.py
 
 validate: $(STAMP) ## try every metric on graded degradations; refresh reports/validate-metrics.* and the marks
 	$(BIN)/python reports/validate.py
