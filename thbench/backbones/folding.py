@@ -29,14 +29,14 @@ def fold_batch_norms(module: ModuleT) -> ModuleT:
     The copy computes the same function up to rounding (weights are folded in float64) and has other state-dict keys.
 
     Args:
-        module: A network in evaluation mode; it is left as it is.
+        module: A network in evaluation mode; it is left as it is. The copy shares the memory of what is not folded.
 
     Raises:
         ValueError: The network is in training mode, where batch normalisation is no affine map.
     """
     if module.training:
         raise ValueError("fold_batch_norms needs a network in evaluation mode; call .eval() first")
-    folded = copy.deepcopy(module)
+    folded = copy.deepcopy(module, {id(tensor): _shared(tensor) for tensor in _tensors(module)})
     for parent in list(folded.modules()):
         for first, second in list(_pairs(parent)):
             layer, norm = getattr(parent, first), getattr(parent, second)
@@ -44,6 +44,18 @@ def fold_batch_norms(module: ModuleT) -> ModuleT:
                 setattr(parent, first, _fold(layer, norm))
                 setattr(parent, second, nn.Identity())
     return folded
+
+
+def _tensors(module: nn.Module) -> Iterator[torch.Tensor]:
+    yield from module.parameters()
+    yield from module.buffers()
+
+
+def _shared(tensor: torch.Tensor) -> torch.Tensor:
+    """Return another tensor on the same memory: to copy it would take as much again, to be freed at once."""
+    if isinstance(tensor, nn.Parameter):
+        return nn.Parameter(tensor.detach(), requires_grad=tensor.requires_grad)
+    return tensor.detach()
 
 
 def _pairs(parent: nn.Module) -> Iterator[tuple[str, str]]:
@@ -54,14 +66,14 @@ def _pairs(parent: nn.Module) -> Iterator[tuple[str, str]]:
 
 
 def _fold(layer: Linear, norm: Norm) -> Linear:
+    """Return the layer, which is a copy already, with the normalisation in it."""
     factor, offset = affine(norm)
-    folded = copy.deepcopy(layer)
-    weight = folded.weight.detach()
-    bias = torch.zeros_like(factor) if folded.bias is None else folded.bias.detach().double()
+    weight = layer.weight.detach()
+    bias = torch.zeros_like(factor) if layer.bias is None else layer.bias.detach().double()
     scaled = weight.double() * factor.reshape(-1, *[1] * (weight.dim() - 1))
-    folded.weight = nn.Parameter(scaled.to(weight.dtype), requires_grad=False)
-    folded.bias = nn.Parameter((bias * factor + offset).to(weight.dtype), requires_grad=False)
-    return folded
+    layer.weight = nn.Parameter(scaled.to(weight.dtype), requires_grad=False)
+    layer.bias = nn.Parameter((bias * factor + offset).to(weight.dtype), requires_grad=False)
+    return layer
 
 
 def affine(norm: Norm) -> tuple[torch.Tensor, torch.Tensor]:

@@ -15,7 +15,7 @@ from thbench.backbones.batches import FixedBatches, batch_for
 from thbench.backbones.modes import Mode, prepare
 from thbench.backbones.s3fd import find_faces_in_batch
 from thbench.faces import FaceTracker
-from thbench.faces.alignment import arcface_crop, arcface_matrix, smooth_track, syncnet_crop
+from thbench.faces.alignment import arcface_crop, arcface_matrix
 from thbench.faces.geometry import to_uint8, warp
 from thbench.faces.landmarks import face_box
 from thbench.media import read_audio, read_frames
@@ -24,6 +24,7 @@ from thbench.metrics.blink import BlinkObserver
 from thbench.metrics.frechet import frechet_distance
 from thbench.metrics.image import ImageObserver
 from thbench.metrics.landmarks import FORMULAS, LandmarkObserver
+from thbench.metrics.lip_stream import CropTracks
 from thbench.metrics.moments import moments
 from thbench.metrics.observer import ClipFacts, Moment, VideoFacts, View
 from thbench.metrics.pose import PoseObserver
@@ -187,8 +188,9 @@ class _OnePass:
             PoseObserver(frozenset({"apd/mediapipe-deg", "pose-div/deg"})),
             BlinkObserver(frozenset({"blink-rate", "blink-duration"})),
         )
-        self.kept: list[np.ndarray] = []
-        self.boxes: list[np.ndarray] = []
+        self.tracks = CropTracks(nets["syncnet"])
+        self.unseen: list[np.ndarray] = []
+        self.shape: tuple[int, ...] = ()
         self.detections: list[np.ndarray] = []
 
     def run(self, folder: Path) -> Arrays:
@@ -197,19 +199,17 @@ class _OnePass:
             self._moment(index, pair)
         for tracker in self.trackers:
             tracker.close()
-        left = len(self.kept) % 8
-        if "s3fd" in self.nets and left:
-            self.detections += _faces(self.nets["s3fd"], self.kept[-left:])
+        self._detect()
         features = [batches.finish().numpy() for batches in self.fid]
         embeddings = [csim.unit(batches.finish().double().numpy()) for batches in self.identity]
-        places = smooth_track(np.stack(self.boxes))
-        crops = [syncnet_crop(p, place)[..., ::-1] for p, place in zip(self.kept, places, strict=True)]
+        track = self.tracks.longest()
         audio = to_int16(read_audio(folder / "generated.mp4").samples)
-        scores = _scores(self.nets["syncnet"], np.stack(crops), audio)
+        sound = audio[track.start * lse.SAMPLES_PER_FRAME :][: track.frames * lse.SAMPLES_PER_FRAME]
+        sync = lse.scored(self.nets["syncnet"], track.lips, sound)
         distances = torch.zeros(0) if self.perceptual is None else self.perceptual.finish()
         logits = [torch.cat(rows).numpy() for rows in self.logits]
-        height, width = self.kept[0].shape[:2]
-        video = VideoFacts(width, height, len(self.kept), len(self.kept) / 25, None)
+        height, width, frames = self.shape[0], self.shape[1], index + 1
+        video = VideoFacts(width, height, frames, frames / 25, None)
         for observer in self.observers:
             observer.values(ClipFacts(25, video, video))
         return {
@@ -217,7 +217,9 @@ class _OnePass:
             "fvd": [frechet_distance(moments(logits[0]), moments(logits[1]), ddof=0).value],
             "lpips": [float(distances.mean())],
             "csim": [csim.similarity(embeddings[0], embeddings[1]).value],
-            **scores,
+            "lse_c": [sync.lse_c],
+            "lse_d": [sync.lse_d],
+            "offset": [sync.offset],
         }
 
     def _distances(self, pairs: torch.Tensor) -> torch.Tensor:
@@ -242,11 +244,16 @@ class _OnePass:
                 clip = torch.from_numpy(np.stack(self.clips[side]))
                 self.logits[side].append(fvd.logits(self.nets["i3d"], [clip], FVD))
                 self.clips[side] = []
-        self.kept.append(pair[0])
-        if faces[0] is not None:
-            self.boxes.append(face_box(faces[0].points))
-        if "s3fd" in self.nets and len(self.kept) % 8 == 0:
-            self.detections += _faces(self.nets["s3fd"], self.kept[-8:])
+        self.shape = pair[0].shape
+        self.tracks.add(pair[0], None if faces[0] is None else face_box(faces[0].points))
+        self.unseen.append(pair[0])
+        if len(self.unseen) == 8:
+            self._detect()
+
+    def _detect(self) -> None:
+        if "s3fd" in self.nets and self.unseen:
+            self.detections += _faces(self.nets["s3fd"], self.unseen)
+        self.unseen = []
 
 
 PARTS: dict[str, Callable[[Path, Mode], Work]] = {
