@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
-
-from thbench.errors import MethodError
+from thbench_methods.common.tracks import read_track
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
     from torch import Tensor
 
@@ -47,25 +46,6 @@ def given_track(what: str, choice: str, portrait: Tensor, frames: int) -> Tensor
 
 
 def _rows(what: str, path: Path, columns: int) -> NDArray[np.float32]:
-    try:
-        if path.suffix == ".npy":
-            values = np.load(path, allow_pickle=False)
-        else:
-            values = np.loadtxt(path, delimiter=",", ndmin=2)
-        rows = np.asarray(values, dtype=np.float32)
-    except (OSError, ValueError, EOFError) as error:
-        reason = " ".join(str(error).split())[:120]
-        raise MethodError(
-            f"dawn: {what} is {str(path)!r}, which cannot be read ({reason}); give {GENERATED!r}, {STILL!r}, or the"
-            " path of a .npy or .csv file with a row per frame"
-        ) from error
-    rows = rows[:, None] if rows.ndim == 1 else rows
-    if what == "blink" and rows.ndim == 2 and rows.shape[1] == 1:
-        rows = rows.repeat(2, axis=1)
-    allowed = (columns,) if what == "blink" else (3, columns)
-    if rows.ndim != 2 or len(rows) < 1 or rows.shape[1] not in allowed or not np.isfinite(rows).all():
-        raise MethodError(
-            f"dawn: {what} is {str(path)!r}, which holds an array of shape {rows.shape}; it must hold finite numbers,"
-            f" one row per frame, {' or '.join(map(str, allowed))} columns"
-        )
-    return rows
+    allowed = (1, columns) if what == "blink" else (3, columns)
+    rows = read_track(path, f"dawn: {what}", (GENERATED, STILL), allowed)
+    return rows.repeat(columns, axis=1) if rows.shape[1] == 1 else rows

@@ -32,7 +32,7 @@ ABOUT = About(
     ("The discriminator judges motions drawn from the prior; in the published code it judges reconstructions.",),
 )
 FRAMES, CLIPS = 96, 24
-"""Of a batch."""
+"""Of a batch; fewer clips where the split has fewer."""
 
 
 class Batch(NamedTuple):
@@ -77,8 +77,9 @@ class StateTask:
 
     def batch(self, rng: np.random.Generator) -> Batch:
         """Draw stretches."""
-        clips = torch.from_numpy(rng.choice(len(self.states), CLIPS, replace=False))
-        first = torch.from_numpy(rng.integers(self.states.shape[1] - FRAMES + 1, size=CLIPS))
+        count = min(CLIPS, len(self.states))
+        clips = torch.from_numpy(rng.choice(len(self.states), count, replace=False))
+        first = torch.from_numpy(rng.integers(self.states.shape[1] - FRAMES + 1, size=count))
         rows = first[:, None] + torch.arange(FRAMES)
         return Batch(self.states[clips[:, None], rows], self.audio[clips[:, None], rows])
 

@@ -1,0 +1,280 @@
+"""Puts DAWN's claims to the test with its small preset, and its held-out scores onto its cards.
+
+`python -m thbench_methods.dawn.claims FOLDER` writes the claims into the folder of a run or report.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import time
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from thbench_methods.common import Noise, speech, to_frame_batch
+from thbench_methods.common.claims import in_words, keep_claims
+from thbench_methods.common.judging import (
+    Held,
+    compared,
+    judge,
+    made,
+    mean_score,
+    measured,
+    one_of_each,
+    read_held,
+)
+from thbench_methods.common.training import keep_scores
+from thbench_methods.dawn.autoregressive import autoregressive
+from thbench_methods.dawn.bundle import A2V_FILE, LFG_FILE, PBNET_FILE
+from thbench_methods.dawn.examples import as_images
+from thbench_methods.dawn.pipeline import Dawn
+from thbench_methods.dawn.train_a2v import STAGES
+
+from thbench.backbones.mini.face import BLINK
+from thbench.data.synth_heads.dataset import clips_of, truth_of
+from thbench.errors import UsageError
+from thbench.metrics.blink import RATE as BLINK_RATE
+from thbench.metrics.blink import blink_values
+from thbench.metrics.observer import Missing
+from thbench.report.claims import Claim
+from thbench.stats import mean_estimate
+from thbench.types import Audio, Request
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    from thbench.report.claims import Verdict
+    from thbench.stats import Estimate
+    from thbench.training import Score
+
+PAPER = "Cheng et al., DAWN, ICLR 2025"
+COMMAND = "python -m thbench_methods.dawn.claims FOLDER"
+FPS, RATE = 25, 16_000
+TRAINED = STAGES[-1].frames[1]
+"""Frames of the longest training clips."""
+LONG_SECONDS = (10, 20)
+PEOPLE = 12
+"""Held-out people who speak long clips."""
+TOLERANCE, DRIFT, BLINKS = 0.1, 0.02, 0.3
+"""Relative change of LSE-C with length, fall of the likeness to the portrait, and relative error of the blink rate that
+are allowed."""
+
+
+def one_pass(method: Dawn, request: Request) -> Claim:
+    """Count the passes of the denoising network."""
+    seen: list[int] = []
+    first = method.networks.diffusion.denoise_fn.init_temporal_attn
+    hook = first.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].shape[2]))
+    try:
+        method.generate(request)
+    finally:
+        hook.remove()
+    steps = method.config.diffusion.steps
+    return _claim(
+        "All frames of a clip are denoised at once, not one after the other.",
+        "section 3.3",
+        f"{steps} passes, one for each denoising step, all of the whole clip",
+        f"{len(seen)} passes for {request.frames} frames, each of {sorted(set(seen))} frames",
+        "pass" if seen == [request.frames] * steps else "fail",
+    )
+
+
+def long_speech(clips: Sequence[Held], seconds: float) -> list[Held]:
+    """Return the portrait of each clip with a speech put together of its own sound and those of the next ones."""
+    wanted = round(seconds * RATE)
+    found = []
+    for number, held in enumerate(clips):
+        order = [clips[(number + step) % len(clips)] for step in range(math.ceil(wanted / len(held.sound)) + 1)]
+        sound = np.concatenate([other.sound for other in order])[:wanted]
+        found.append(Held(held.clip, held.frames[:1], sound))
+    return found
+
+
+def asked(held: Held) -> Request:
+    """Return the request for as many frames as a speech lasts."""
+    return Request(held.frames[0], Audio(held.sound, RATE), float(FPS), len(held.sound) * FPS // RATE)
+
+
+def in_pieces(held: Held) -> list[Held]:
+    """Return the speech in pieces of trained length, a shorter rest left out."""
+    length = TRAINED * RATE // FPS
+    starts = range(0, len(held.sound) - length + 1, length)
+    return [Held(held.clip, held.frames, held.sound[start : start + length]) for start in starts]
+
+
+def length_claims(method: Dawn, clips: Sequence[Held], seconds: float) -> tuple[Claim, Claim]:
+    """Compare long clips with the same speech in clips of trained length, and their end with their beginning."""
+    people, at_length, trained, drift = [], [], [], []
+    for held in long_speech(clips, seconds):
+        whole, pieces = made(method, asked(held)), in_pieces(held)
+        stretches = [judge(p, whole[n * TRAINED : (n + 1) * TRAINED]).lse_c for n, p in enumerate(pieces)]
+        alone = [judge(piece, made(method, asked(piece))).lse_c for piece in pieces]
+        first, last = (judge(held, part).similarity for part in (whole[:FPS], whole[-FPS:]))
+        people.append(held.clip.identity)
+        at_length.append(float(np.mean(stretches)))
+        trained.append(float(np.mean(alone)))
+        drift.append(last - first)
+    long, short, change = (mean_estimate(values, people) for values in (at_length, trained, drift))
+    share = long.value / short.value - 1
+    return (
+        _claim(
+            f"Trained on clips of at most {TRAINED} frames, it speaks {seconds:g} s as well as that.",
+            "section 4.3, table 3",
+            f"LSE-C (mini) within {TOLERANCE:.0%} of that of clips of {TRAINED} frames",
+            f"{in_words(long)} in stretches of the long clips, {in_words(short)} in clips of {TRAINED} frames with the"
+            f" same speech: {share:+.1%}",
+            "pass" if abs(share) <= TOLERANCE else "fail",
+        ),
+        _claim(
+            f"Identity does not drift within {seconds:g} s.",
+            "section 4.3, table 5",
+            f"likeness to the portrait (mini) in the last second at most {DRIFT} below that in the first",
+            in_words(change),
+            "pass" if change.value >= -DRIFT else "fail",
+        ),
+    )
+
+
+def blinks_of(closure: NDArray[np.floating]) -> float:
+    """Return blinks per second of the closure of the lids (frames,)."""
+    found = blink_values(1.0 - np.asarray(closure, np.float64), float(FPS))[BLINK_RATE]
+    if isinstance(found, Missing):
+        raise UsageError(f"blinks cannot be counted in {len(closure)} frames: {found.reason}")
+    return found
+
+
+def blink_claim(method: Dawn, clips: Sequence[Held]) -> Claim:
+    """Count blinks in generated clips and in the real ones, by the mini face regressor."""
+    people = [held.clip.identity for held in clips]
+
+    def rate(frames_of: Callable[[Held], NDArray[np.uint8]]) -> Estimate:
+        found = [judge(held, frames_of(held)).expression[:, list(BLINK)].mean(axis=1) for held in clips]
+        return mean_estimate([blinks_of(closure) for closure in found], people)
+
+    ours, real = rate(lambda held: made(method, held.request())), rate(lambda held: held.frames)
+    error = ours.value / real.value - 1
+    return _claim(
+        "Blinks come as often as in real videos.",
+        "table 1, Blink/s",
+        f"within {BLINKS:.0%} of real clips",
+        f"{in_words(ours)} per second, real clips {in_words(real)}: {error:+.0%}",
+        "pass" if abs(error) <= BLINKS else "fail",
+    )
+
+
+def seconds_per_frame(method: Dawn, request: Request, rounds: int = 3) -> dict[str, float]:
+    """Return processor seconds per frame of all frames at once and of blocks, interleaved; medians of the rounds."""
+    ways: dict[str, Callable[[], Any]] = {"at once": lambda: list(method.generate(request).frames)}  # type: ignore[arg-type]
+    for block in (TRAINED, 1):
+        ways[f"in blocks of {block}"] = partial(lambda size: list(autoregressive(method, request, size)), block)
+    found: dict[str, list[float]] = {name: [] for name in ways}
+    for number in range(rounds + 1):
+        for name, way in ways.items():
+            start = time.process_time()
+            way()
+            if number:  # the first round warms up
+                found[name].append((time.process_time() - start) / request.frames)
+    return {name: float(np.median(values)) for name, values in found.items()}
+
+
+def speed_claim(method: Dawn, request: Request) -> Claim:
+    """Compare the seconds per frame."""
+    found = seconds_per_frame(method, request)
+    at_once = found.pop("at once")
+    others = ", ".join(f"{1000 * s:.0f} ms {name} ({s / at_once:.2f}x)" for name, s in found.items())
+    return _claim(
+        "All frames at once are faster than the same network run autoregressively.",
+        "section 4.3, table 2",
+        "11.42 s against 7.32 s for 8 s of video (1.56x)",
+        f"{1000 * at_once:.0f} ms per frame at once, {others}; processor time, one thread, {request.frames} frames",
+        "pass" if min(found.values()) > at_once else "fail",
+    )
+
+
+def claims(method: Dawn, clips: Sequence[Held]) -> tuple[Claim, ...]:
+    """Test every claim on held-out clips."""
+    request = clips[0].request()
+    return (
+        one_pass(method, request),
+        *(claim for seconds in LONG_SECONDS for claim in length_claims(method, clips[:PEOPLE], seconds)),
+        blink_claim(method, clips),
+        speed_claim(method, request),
+    )
+
+
+def flow_scores(method: Dawn, clips: Sequence[Held]) -> tuple[Score, ...]:
+    """Return the scores of clips that the latent flow generator makes of their own frames."""
+    rows, truths = [], []
+    for held in clips:
+        rows.append(judge(held, reconstructed(method, held)))
+        truths.append(judge(held, held.frames))
+    bars = {"LSE-C (mini)": ">= 0.5", "identity (mini)": ">= 0.85"}
+    return compared(rows, truths, "flow from the first frame to each true frame", bars)
+
+
+@torch.inference_mode()
+def reconstructed(method: Dawn, held: Held) -> NDArray[np.uint8]:
+    """Return the frames of a clip as its first frame and the flows to its true frames give them."""
+    images, lfg = as_images(held.frames), method.networks.lfg
+    parts = []
+    for start in range(0, len(images), FPS):
+        driving = images[start : start + FPS]
+        parts.append(to_frame_batch(lfg(images[:1].expand(len(driving), -1, -1, -1), driving).prediction))
+    return np.concatenate(parts)
+
+
+def state_scores(method: Dawn, clips: Sequence[Held]) -> tuple[Score, ...]:
+    """Return how much pose moves and how often lids shut, as PBNet generates them, as shares of the truth."""
+    people, spread, rates = [], [], []
+    for held in clips:
+        request, truth = held.request(), truth_of(held.clip)
+        audio = method.networks.hear(speech(request, request.frames, FPS), request.frames, FPS)
+        state = method.read(held.frames[0]).state
+        told = method.tell(state, audio, Noise(0), {"pose": "generated", "blink": "generated"})
+        people.append(held.clip.identity)
+        spread.append(float(told.pose[:, :3].std(dim=0).mean()) / float(truth.pose.std(axis=0).mean()))
+        rates.append((blinks_of(1 - told.blink.mean(dim=1).numpy()), blinks_of(truth.blink)))
+    real = float(np.mean([truth for _, truth in rates]))
+    protocol = "deviation of yaw, pitch and roll over a clip, share of the truth's; seed 0"
+    bar = f"within {BLINKS:.0%} of {real:.3f}"
+    return (
+        mean_score("pose diversity, share of truth", spread, people, "", protocol),
+        mean_score("blinks per second", [rate for rate, _ in rates], people, bar, f"truth {real:.3f}; seed 0"),
+    )
+
+
+def _claim(statement: str, place: str, expected: str, found: str, verdict: Verdict) -> Claim:
+    return Claim(
+        method="dawn",
+        statement=statement,
+        source=f"{PAPER}, {place}",
+        expected=expected,
+        measured=found,
+        verdict=verdict,
+        variant="dawn@mini",
+        command=COMMAND,
+    )
+
+
+def main() -> None:
+    """Test, write the claims, and put the scores on the cards."""
+    parser = argparse.ArgumentParser(prog="python -m thbench_methods.dawn.claims")
+    parser.add_argument("folder", type=Path, help="folder of a run or of a report")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    method = Dawn("mini")
+    chosen = one_of_each(clips_of())
+    clips = list(read_held(chosen))
+    keep_scores(LFG_FILE, flow_scores(method, clips))
+    keep_scores(PBNET_FILE, state_scores(method, clips))
+    keep_scores(A2V_FILE, measured(method, chosen))
+    keep_claims(options.folder, claims(method, clips))
+
+
+if __name__ == "__main__":
+    main()

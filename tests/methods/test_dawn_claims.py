@@ -1,0 +1,105 @@
+"""How DAWN's claims are measured: the machinery, on random weights, and the autoregressive rival."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from dawn_weights import random_mini
+from thbench_methods.common.judging import Held, made, read_held
+from thbench_methods.dawn import claims
+from thbench_methods.dawn.autoregressive import autoregressive
+from thbench_methods.dawn.claims import TRAINED, asked, blinks_of, in_pieces, long_speech, one_pass, reconstructed
+from thbench_methods.dawn.pipeline import Dawn
+from thbench_methods.dawn.unet import UNet
+
+from thbench.data.synth_heads.dataset import clips_of
+from thbench.types import Request
+
+
+@pytest.fixture(scope="module")
+def dawn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dawn]:
+    with random_mini(tmp_path_factory.mktemp("mini")):
+        yield Dawn("mini")
+
+
+@pytest.fixture(scope="module")
+def clips() -> list[Held]:
+    return list(read_held(clips_of()[:3]))
+
+
+@pytest.fixture
+def request_(clips: list[Held]) -> Request:
+    return replace(clips[0].request(), frames=6, controls={"steps": 2})
+
+
+def test_passes_are_counted_by_running_the_network(
+    dawn: Dawn, clips: list[Held], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = replace(clips[0].request(), frames=5)
+    found = one_pass(dawn, request)
+    assert found.verdict == "pass"
+    assert found.measured == f"{dawn.config.diffusion.steps} passes for 5 frames, each of [5] frames"
+    monkeypatch.setattr(dawn, "config", replace(dawn.config, window=4, overlap=1))
+    assert one_pass(dawn, request).verdict == "fail"
+
+
+def test_one_block_is_the_clip_at_once(dawn: Dawn, request_: Request) -> None:
+    assert np.array_equal(np.stack(list(autoregressive(dawn, request_, 6))), made(dawn, request_))
+
+
+@pytest.mark.parametrize(("block", "seen"), [(1, [1] * 12), (4, [4, 4, 2, 2])])
+def test_blocks_follow_from_the_last_frame_before_them(
+    dawn: Dawn, request_: Request, block: int, seen: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passes: list[int] = []
+    original = UNet.full
+
+    def full(self: UNet, motion: torch.Tensor, *rest: object) -> object:
+        passes.append(motion.shape[2])
+        return original(self, motion, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(UNet, "full", full)
+    frames = np.stack(list(autoregressive(dawn, request_, block)))
+    assert frames.shape == (6, 128, 128, 3) and passes == seen
+    first = np.stack(list(autoregressive(dawn, replace(request_, frames=block), block)))
+    # Pose and blinks of the whole clip differ from those of the block alone, but for the first frame of one block.
+    assert first.shape == (block, 128, 128, 3)
+
+
+def test_long_speech_goes_on_with_the_next_clips(clips: list[Held]) -> None:
+    long = long_speech(clips, 10.0)
+    assert [len(held.sound) for held in long] == [160_000] * 3
+    assert np.array_equal(long[1].sound[: len(clips[1].sound)], clips[1].sound)
+    second = long[1].sound[len(clips[1].sound) :]
+    assert np.array_equal(second[:1000], clips[2].sound[:1000])
+    assert asked(long[0]).frames == 250
+    pieces = in_pieces(long[0])
+    assert len(pieces) == 250 // TRAINED and {asked(piece).frames for piece in pieces} == {TRAINED}
+    assert np.array_equal(
+        np.concatenate([piece.sound for piece in pieces]), long[0].sound[: len(pieces) * TRAINED * 640]
+    )
+
+
+def test_blinks_are_counted_in_closures() -> None:
+    closure = np.zeros(100)
+    for middle in (20, 50, 80):
+        closure[middle - 2 : middle + 3] = (0.5, 0.9, 1.0, 0.9, 0.5)
+    assert blinks_of(closure) == pytest.approx(3 / 4, rel=0.05)
+    assert blinks_of(np.zeros(100)) == 0
+
+
+def test_true_frames_are_remade_one_for_one(dawn: Dawn, clips: list[Held]) -> None:
+    held = Held(clips[0].clip, clips[0].frames[:27], clips[0].sound)
+    remade = reconstructed(dawn, held)
+    assert remade.shape == held.frames.shape and remade.dtype == np.uint8
+    assert np.array_equal(remade[:25], reconstructed(dawn, Held(held.clip, held.frames[:25], held.sound)))
+
+
+def test_at_once_and_blocks_are_timed_on_the_same_clip(dawn: Dawn, request_: Request) -> None:
+    found = claims.seconds_per_frame(dawn, replace(request_, frames=3), rounds=1)
+    assert set(found) == {"at once", f"in blocks of {TRAINED}", "in blocks of 1"}
+    assert all(value > 0 for value in found.values())

@@ -1,0 +1,296 @@
+"""What DAWN's trainings draw and minimise, and that they are resumed where they stopped."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from thbench_methods.dawn import bundle
+from thbench_methods.dawn.bundle import MaskedDiffusion
+from thbench_methods.dawn.config import MINI, HourglassSizes, LFGSizes
+from thbench_methods.dawn.diffusion import flow_of, motion_of
+from thbench_methods.dawn.examples import Motions, States, as_images
+from thbench_methods.dawn.face_mask import published_encoder
+from thbench_methods.dawn.lfg import flow_generator
+from thbench_methods.dawn.lfg.blocks import coordinate_grid
+from thbench_methods.dawn.lfg.equivariance import Transform, equivariance, random_transform
+from thbench_methods.dawn.lfg.flow import Flow
+from thbench_methods.dawn.lfg.regions import Regions, principal_axes, regions_of
+from thbench_methods.dawn.pbnet import PBNet
+from thbench_methods.dawn.pipeline import Dawn
+from thbench_methods.dawn.train import train
+from thbench_methods.dawn.train_a2v import STAGES, MotionTask
+from thbench_methods.dawn.train_lfg import ANCHORS, CLIPS, DRIVERS, FlowTask, anchors_of, reconstructed
+from thbench_methods.dawn.train_pbnet import Rivals, StateTask
+from thbench_methods.nets.liveportrait.train_renderer import pyramid_l1
+
+from thbench.data.synth_heads.dataset import clips_of, truth_of
+from thbench.data.synth_heads.pictures import Pictures
+from thbench.media import read_frames
+from thbench.training.order import Order
+from thbench.types import Audio, Request
+
+SMALL = LFGSizes(
+    num_regions=len(ANCHORS),
+    regions=HourglassSizes(4, 3, 16),
+    region_scale=0.5,
+    flow=HourglassSizes(8, 2, 16),
+    background=HourglassSizes(4, 3, 16),
+    block_expansion=16,
+    max_features=64,
+    num_bottleneck_blocks=1,
+)
+FRAMES = 40
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def pictures() -> Pictures:
+    """The first frames of some shipped clips, as the train split is given."""
+    clips = clips_of()[:CLIPS]
+    truths = [truth_of(clip) for clip in clips]
+
+    def stacked(name: str) -> np.ndarray:
+        return np.stack([np.asarray(getattr(truth, name))[:FRAMES] for truth in truths])
+
+    frames = [[frame.rgb for frame in islice(read_frames(clip.path, threads=1), FRAMES)] for clip in clips]
+    names = ("pose", "gaze", "expression", "visemes", "landmarks68", "mask", "opening")
+    return Pictures(
+        clips=tuple(clips),
+        frames=np.stack([np.stack(clip) for clip in frames]),
+        sound=np.zeros((len(clips), FRAMES * 640), np.float32),
+        **{name: stacked(name) for name in names},
+        person=np.arange(len(clips)),
+        emotion=("neutral",) * len(clips),
+        level=np.ones(len(clips), np.int64),
+        intent=("none",) * len(clips),
+        prompt=("",) * len(clips),
+    )
+
+
+def test_a_transforms_jacobian_is_its_derivative() -> None:
+    torch.manual_seed(0)
+    transform = random_transform(2)
+    points = (torch.rand(2, 3, 2, dtype=torch.float64) * 2 - 1).requires_grad_()
+    exact = Transform(
+        transform.linear.double(), transform.offset.double(), 20 * transform.bends.double(), transform.controls.double()
+    )
+    moved = exact.places(points)
+    rows = [torch.autograd.grad(moved[..., axis].sum(), points, retain_graph=True)[0] for axis in (0, 1)]
+    torch.testing.assert_close(exact.jacobian(points), torch.stack(rows, dim=-2))
+
+
+def test_regions_that_move_with_their_image_are_equivariant() -> None:
+    # Principal axes follow rotation, scale and shift exactly; under shear they are those of another ellipse.
+    turn = 1.06 * torch.tensor([[np.cos(0.2), -np.sin(0.2)], [np.sin(0.2), np.cos(0.2)]], dtype=torch.float32)
+    similar = Transform(turn[None], torch.tensor([[0.03, -0.05]]), torch.zeros(1, 25), torch.zeros(25, 2))
+    grid = coordinate_grid(torch.zeros(1, 1, 64, 64))
+    centre, spread = torch.tensor([0.15, -0.1]), torch.tensor([[0.02, 0.008], [0.008, 0.01]])
+
+    def blob(places: torch.Tensor) -> Regions:
+        offset = places - centre
+        heat = (-0.5 * torch.einsum("hwi,ij,hwj->hw", offset, torch.linalg.inv(spread), offset)).exp()
+        return regions_of((heat / heat.sum())[None, None])
+
+    moved = similar.places(grid.flatten(0, 1)[None]).view(64, 64, 2)
+    shift, axes = equivariance(blob(grid), blob(moved), similar)
+    assert shift < 1e-3 and axes < 1e-2
+    shift, axes = equivariance(blob(grid), blob(grid), similar)
+    assert shift > 0.02 and axes > 0.05
+
+
+def test_identity_keeps_the_image() -> None:
+    none = Transform(torch.eye(2)[None], torch.zeros(1, 2), torch.zeros(1, 25), torch.zeros(25, 2))
+    image = torch.rand(1, 3, 33, 33)
+    # The grid's corners are those of the outermost pixels' centres, and sampling does not align them: as published.
+    assert (none.image(image)[..., 16, 16] - image[..., 16, 16]).abs().max() < 1e-5
+
+
+def test_anchors_are_means_of_landmarks() -> None:
+    marks = np.zeros((1, 68, 2), np.float32)
+    marks[0, 8] = (64, 128)
+    marks[0, 51], marks[0, 62] = (10, 20), (30, 40)
+    anchors = anchors_of(marks, 128)
+    assert anchors.shape == (1, len(ANCHORS), 2)
+    assert anchors[0, 0].tolist() == [0.0, 1.0]
+    torch.testing.assert_close(anchors[0, 3], torch.tensor([20 / 64 - 1, 30 / 64 - 1]))
+
+
+def test_the_flow_generator_learns(pictures: Pictures) -> None:
+    torch.manual_seed(0)
+    task = FlowTask(flow_generator(SMALL).train(), pictures)
+    batch = task.batch(np.random.default_rng(0))
+    assert batch.portrait.shape == (CLIPS, 3, 128, 128) and batch.frames.shape == (CLIPS * DRIVERS, 3, 128, 128)
+    optimiser = torch.optim.Adam(task.network.parameters(), lr=5e-3)
+    told = []
+    for _ in range(8):
+        losses = task.losses(batch)
+        optimiser.zero_grad()
+        losses["loss"].backward()
+        optimiser.step()
+        told.append({name: float(value.detach()) for name, value in losses.items()})
+    assert told[-1]["loss"] < 0.8 * told[0]["loss"]
+    assert told[-1]["places"] < 0.8 * told[0]["places"]
+    idle = [name for name, weight in task.network.named_parameters() if weight.grad is None]
+    assert idle == []
+
+
+def test_frames_are_made_from_the_portrait_of_their_clip(pictures: Pictures) -> None:
+    torch.manual_seed(0)
+    net = flow_generator(SMALL).eval()
+    images = as_images(pictures.frames[:2, 0])
+    frames = as_images(pictures.frames[[0, 0, 1, 1], [3, 9, 3, 9]])
+    with torch.inference_mode():
+        together, regions = reconstructed(net, images, frames)
+        alone = torch.cat([net(images[n // 2 : n // 2 + 1], frames[n : n + 1]).prediction for n in range(4)])
+    torch.testing.assert_close(together, alone, atol=1e-4, rtol=1e-4)
+    assert len(regions.shift) == 6
+    assert pyramid_l1(together, frames, torch.ones(4, 1, 128, 128)).isfinite()
+
+
+@pytest.mark.parametrize("residual", [False, True])
+def test_motion_and_flow_are_two_views_of_the_same(residual: bool) -> None:
+    space = replace(MINI.motion, residual=residual)
+    still = Flow(coordinate_grid(torch.zeros(1, 1, 8, 8)).expand(6, 8, 8, 2), torch.full((6, 1, 8, 8), 0.75))
+    motion = motion_of(still, 2, space)
+    assert motion.shape == (2, 3, 3, 8, 8)
+    if residual:
+        assert motion[:, :2].abs().max() == 0
+    assert torch.equal(motion[:, 2], torch.full((2, 3, 8, 8), 0.5))
+    back = flow_of(motion, space)
+    torch.testing.assert_close(back.optical_flow, still.optical_flow)
+    torch.testing.assert_close(back.occlusion_map, still.occlusion_map)
+
+
+@pytest.fixture(scope="module")
+def states() -> States:
+    """Numbers that tell clip and frame."""
+    count = torch.arange(FRAMES).float().expand(CLIPS, FRAMES) + 1000 * torch.arange(CLIPS)[:, None]
+    return States(
+        count[..., None].expand(-1, -1, 96).clone(), count[..., None] * torch.ones(6), count[..., None] * torch.ones(2)
+    )
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_clips_are_drawn_as_the_stage_says(pictures: Pictures, states: States, number: int) -> None:
+    torch.manual_seed(0)
+    stage = STAGES[number]
+    task = MotionTask(MaskedDiffusion(MINI), Motions(pictures, flow_generator(MINI.lfg).eval()), states, stage)
+    lengths = set()
+    for seed in range(3):
+        batch = task.batch(np.random.default_rng(seed))
+        clips, _, frames, *_ = batch.motion.shape
+        lengths.add(frames)
+        assert clips == stage.batch and stage.frames[0] <= frames <= stage.frames[1]
+        condition = batch.condition
+        assert condition.source_feature.shape == (clips, 64, 32, 32)
+        assert condition.audio.shape == (clips, frames, 96) and batch.mouth.shape == (clips, frames, 32, 32)
+        assert (condition.audio[:, :, 0].diff(dim=1) == 1).all()
+        # Blinks are told as differences to the reference frame: the first one, or any.
+        first = condition.blink[:, 0, 0]
+        assert (first == 0).all() if stage.reference == "first" else (first != 0).any()
+        torch.testing.assert_close(condition.pose[..., 0] * 15, condition.blink[..., 0])
+        # The first frame of a first-stage clip is the portrait: nothing moves, up to the regions' own symmetry.
+        assert sorted(batch.draws.time.tolist()) == batch.draws.time.tolist()
+        assert batch.mouth.sum() > 0
+    again = task.batch(np.random.default_rng(2))
+    assert torch.equal(again.motion, batch.motion) and torch.equal(again.draws.noise, batch.draws.noise)
+
+
+def test_diffusion_losses_reach_every_weight_that_is_used(pictures: Pictures, states: States) -> None:
+    torch.manual_seed(0)
+    network = MaskedDiffusion(MINI)
+    small = replace(STAGES[0], frames=(3, 3), batch=2)
+    task = MotionTask(network, Motions(pictures, flow_generator(MINI.lfg).eval()), states, small)
+    task.losses(task.batch(np.random.default_rng(0)))["loss"].backward()
+    idle = {name for name, p in network.named_parameters() if p.grad is None}
+    # The mask encoder is a fixed projection; the output heads own attention that they never use, as published.
+    assert all(name.startswith("face.") or ".cross_attn_" in name for name in idle)
+    heads = ("diffusion.denoise_fn.final_conv", "diffusion.denoise_fn.occlusion_map")
+    assert all(name.startswith(("face.", *heads)) for name in idle) and any(name.startswith(heads) for name in idle)
+
+
+@pytest.fixture
+def rivals() -> StateTask:
+    torch.manual_seed(0)
+    sizes = replace(MINI.blink, audio=5, state_latent=8, audio_latent=8, feed_forward=8)
+    draw = torch.Generator().manual_seed(1)
+    return StateTask(
+        Rivals(PBNet(sizes)), torch.rand(30, 100, 2, generator=draw), torch.randn(30, 100, 5, generator=draw), steps=10
+    )
+
+
+def test_neither_rival_moves_the_others_weights(rivals: StateTask) -> None:
+    batch = rivals.batch(np.random.default_rng(0))
+    losses = rivals.losses(batch)
+    judge = list(rivals.network.judge.parameters())
+    own = [p for name, p in rivals.network.net.named_parameters() if p.requires_grad and "init_proj" not in name]
+    through_judged = torch.autograd.grad(losses["judged"], judge + own, retain_graph=True, allow_unused=True)
+    assert all(g is not None for g in through_judged[: len(judge)])
+    assert all(g is None for g in through_judged[len(judge) :])
+    through_doubt = torch.autograd.grad(losses["adversarial"], judge + own, retain_graph=True, allow_unused=True)
+    assert all(g is None for g in through_doubt[: len(judge)])
+    assert any(g is not None for g in through_doubt[len(judge) :])
+
+
+def test_the_divergence_counts_from_its_share_of_the_training_on(rivals: StateTask) -> None:
+    batch = rivals.batch(np.random.default_rng(0))
+
+    def weight() -> float:
+        losses = rivals.losses(batch)
+        rest = losses["reconstruction"] + 0.6 * losses["adversarial"] + losses["judged"]
+        return float((losses["loss"] - rest) / losses["divergence"])
+
+    assert weight() == pytest.approx(0, abs=1e-6)
+    assert int(rivals.network.done) == 1
+    rivals.network.done.fill_(10)
+    assert weight() == pytest.approx(0.01, rel=1e-3)
+
+
+def test_principal_axes_have_gradients_that_are_numbers() -> None:
+    covar = torch.tensor([[[0.02, 0.0], [0.0, 0.02 + 1e-5]], [[0.03, 0.01], [0.01, 0.01]]]).requires_grad_()
+    principal_axes(covar).square().sum().backward()
+    assert covar.grad is not None and covar.grad.isfinite().all()
+
+
+def test_the_whole_training_writes_files_that_generate(
+    pictures: Pictures, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    split = tmp_path / "split"
+    split.mkdir()
+    first = pictures.clips[0].path
+    manifest = json.loads((first.parent / "manifest.json").read_text())
+    for clip in pictures.clips:
+        for name in (clip.path.name, f"{clip.id}.npz"):
+            shutil.copy(first.parent / name, split / name)
+    kept = [entry for entry in manifest["clips"] if entry["id"] in {clip.id for clip in pictures.clips}]
+    (split / "manifest.json").write_text(json.dumps({**manifest, "clips": kept}))
+    order = Order("dawn", "mini", "typed", split, tmp_path / "work", tmp_path / "out", share=0.001)
+    train(order)
+    names = {"LFG_FILE": bundle.LFG_FILE, "A2V_FILE": bundle.A2V_FILE, "PBNET_FILE": bundle.PBNET_FILE}
+    written = {name: order.out / path.name for name, path in names.items() if order.out is not None}
+    assert sum(path.stat().st_size for path in written.values()) < 6e6
+    for name, path in written.items():
+        assert path.with_suffix(".json").is_file() and path.with_suffix(".md").is_file()
+        monkeypatch.setattr(bundle, name, path)
+    before = [path.stat().st_mtime_ns for path in written.values()]
+    train(order)  # what is there is kept
+    assert [path.stat().st_mtime_ns for path in written.values()] == before
+    method = Dawn("mini")
+    own = published_encoder(bundle.PUBLISHED_SEED)
+    torch.testing.assert_close(method.networks.face.conv1.weight, own.conv1.weight, atol=1e-3, rtol=0)
+    request = Request(pictures.frames[0, 0], Audio(pictures.sound[0], 16_000), 25.0, 3, controls={"steps": 1})
+    assert len(list(method.generate(request).frames)) == 3
