@@ -9,7 +9,8 @@ have no rounding error at all (`on_grid`), so neither the order nor the number o
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -25,7 +26,7 @@ from thbench.stats.bootstrap import (
 )
 from thbench.stats.freedom import LEVEL, freedoms
 from thbench.stats.skew import reskewed, unbiased, unskewed
-from thbench.stats.student import TERMS, front, student_quantile
+from thbench.stats.student import TERMS, front_scale, student_quantile
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,10 +38,12 @@ if TYPE_CHECKING:
 
 UNIT = 2.0**-53
 """Largest relative error of one rounding."""
-ROWS = 64
-"""Rows that are worked on at once: with a thousand clips half a megabyte, which stays in the cache."""
+ROWS = 128
+"""Rows that are worked on at once: with a thousand clips a megabyte, which stays in the cache."""
 PLAIN = 256
 """Numbers of up to 2 to this power, and down to its inverse, are not scaled."""
+WEIGHED = 512
+"""Rows whose sums by identity are worked on at once."""
 DRAWN = 48
 """Rows that are resampled at once."""
 
@@ -106,9 +109,13 @@ class Means:
 
 
 @dataclass(frozen=True, slots=True)
-class _Sums:
-    """What resampling needs of the identities of several rows, scaled so that the largest value is near 1."""
+class Sums:
+    """What means and resampling need of several rows."""
 
+    mean: Floats
+    """(rows,): the means."""
+    count: NDArray[np.intp]
+    """(rows,): clips that entered."""
     residuals: Floats
     """(rows, identities): sum of the clips' deviations from the row's mean; 0 without clips."""
     sizes: Floats
@@ -116,29 +123,48 @@ class _Sums:
     exponent: NDArray[np.int32]
     """(rows,): the power of two that residuals are to be multiplied with."""
 
+    @property
+    def alike(self) -> bool:
+        """Whether all rows are known to have the same clips; their sizes are then stored once."""
+        return self.sizes.strides[0] == 0
 
-def means_of(values: Floats, entered: Truths | None, people: People) -> Means:
-    """Means of rows, as `mean_estimate(..., resamples=0)` finds each of them.
+    def rows(self, some: slice | Sequence[int]) -> Sums:
+        """Some of the rows."""
+        return Sums(self.mean[some], self.count[some], self.residuals[some], self.sizes[some], self.exponent[some])
+
+
+def joined(parts: Sequence[Sums]) -> Sums:
+    """Rows one below the other, at least one part."""
+    mean, count, residuals, exponent = (
+        np.concatenate([getattr(part, name) for part in parts]) for name in ("mean", "count", "residuals", "exponent")
+    )
+    alike = all(part.alike for part in parts)
+    sizes = np.broadcast_to(parts[0].sizes[:1], residuals.shape) if alike else np.concatenate([p.sizes for p in parts])
+    return Sums(mean, count, residuals, sizes, exponent)
+
+
+def sums_of(values: Floats, entered: Truths | None, people: People) -> Sums:
+    """Sums of rows.
 
     Args:
-        values: Shape (rows, clips), finite where they enter, the columns in the order `people.order`.
+        values: Shape (rows, clips), at least one row, finite where they enter, the columns in the order `people.order`.
         entered: Shape (rows, clips): which of them enter; at least one in each row. None for all.
         people: Who stands in which column.
     """
-    parts = []
-    for start in range(0, len(values), ROWS):
-        inside = None if entered is None else entered[start : start + ROWS]
-        mean, count, sums = _summed(values[start : start + ROWS], inside, people)
-        precision = _precision(sums)
-        # Powers of two are put back last; a number may then leave the range of floats.
-        with np.errstate(over="ignore"):
-            error = np.ldexp(precision.error, sums.exponent)
-        parts.append((mean, count, error, precision.freedom, precision.skewness, precision.draws.astype(np.intp)))
-    if not parts:
-        nothing = np.zeros(0)
-        return Means(nothing, nothing, nothing, nothing, nothing.astype(np.intp), nothing.astype(np.intp))
-    mean, count, error, freedom, skewness, clusters = (np.concatenate(several) for several in zip(*parts, strict=True))
-    return Means(mean, error, freedom, skewness, count, clusters)
+    starts = range(0, len(values), ROWS)
+    return joined(
+        [_summed(values[i : i + ROWS], None if entered is None else entered[i : i + ROWS], people) for i in starts]
+    )
+
+
+def means_of(sums: Sums) -> Means:
+    """Means of rows, as `mean_estimate(..., resamples=0)` finds each of them."""
+    precision = _precision(sums)
+    # Powers of two are put back last; a number may then leave the range of floats.
+    with np.errstate(over="ignore"):
+        error = np.ldexp(precision.error, sums.exponent)
+    clusters = precision.draws.astype(np.intp)
+    return Means(sums.mean, error, precision.freedom, precision.skewness, sums.count, clusters)
 
 
 def mean_estimates(
@@ -172,12 +198,9 @@ def mean_estimates(
     arranged = values[plain][:, people.order]
     entered = ~np.isnan(arranged)
     arranged = np.where(entered, arranged, 0.0)
-    for start in range(0, len(plain), ROWS):
-        rows = plain[start : start + ROWS]
-        inside = entered[start : start + ROWS]
-        mean, count, sums = _summed(arranged[start : start + ROWS], None if inside.all() else inside, people)
-        several = _intervals(mean, count, sums, level, resamples, seed)
-        for row, estimate in zip(rows, several, strict=True):
+    if plain:
+        sums = sums_of(arranged, None if entered.all() else entered, people)
+        for row, estimate in zip(plain, _intervals(sums, level, resamples, seed), strict=True):
             found[row] = estimate
     return found
 
@@ -206,8 +229,17 @@ def _exact_sums(terms: Floats, largest: Floats) -> Floats:
     total, lost = coarse.sum(axis=1), rest.sum(axis=1)
     found, sure = _rounded(total, lost, count * count * UNIT * step)
     for row in np.flatnonzero(~sure):
-        found[row] = math.fsum(terms[row].tolist()) if rest[row].any() else total[row]
+        found[row] = _exact_sum(terms[row].tolist()) if rest[row].any() else total[row]
     return found
+
+
+def _exact_sum(terms: Sequence[float]) -> float:
+    """The sum, rounded once; OverflowError where it is too large for a float."""
+    try:
+        return math.fsum(terms)
+    except OverflowError:
+        # What is added first may leave the range, and what comes later bring it back.
+        return float(sum(map(Fraction, terms)))
 
 
 def _split(terms: Floats, largest: Floats, count: int) -> tuple[Floats, Floats, Floats]:
@@ -235,9 +267,7 @@ def student_tails(statistic: Floats, freedom: Floats) -> Floats:
     for swap in (False, True):
         rows = np.flatnonzero((x > 0) & (x < 1) & (turned == swap))
         p, q, y = (b[rows], a[rows], 1 - x[rows]) if swap else (a[rows], b[rows], x[rows])
-        # Powers differ in their last digit from library to library; those of `math` are the ones of a single tail.
-        fronts = [front(*one) for one in zip(y.tolist(), p.tolist(), q.tolist(), strict=True)]
-        part = np.array(fronts) / _fractions(y, p, q)
+        part = _fronts(y, p, q) / _fractions(y, p, q)
         tails[rows] = 1 - part if swap else part
     return 0.5 * tails
 
@@ -276,8 +306,8 @@ def _columns_by_name(people: People) -> list[tuple[str, list[int]]]:
     return [(name, ranked[place]) for name, place in zip(people.names, people.place.tolist(), strict=True)]
 
 
-def _summed(values: Floats, entered: Truths | None, people: People) -> tuple[Floats, NDArray[np.intp], _Sums]:
-    """Mean and number of clips of each row, and the sums of its identities."""
+def _summed(values: Floats, entered: Truths | None, people: People) -> Sums:
+    """Sums of rows, all at once."""
     rows, clips = values.shape
     if entered is None:
         count = np.full(rows, clips)
@@ -301,23 +331,18 @@ def _summed(values: Floats, entered: Truths | None, people: People) -> tuple[Flo
     residuals = values - mean[:, None]
     if entered is not None:
         residuals[~entered] = 0.0
-    return np.ldexp(mean, exponent), count, _Sums(_by_identity(residuals, people), sizes, exponent)
+    return Sums(np.ldexp(mean, exponent), count, _by_identity(residuals, people), sizes, exponent)
 
 
 def _by_identity(residuals: Floats, people: People) -> Floats:
     """Sums of each identity's clips, rounded once; the identities by name."""
-    names, most = len(people.names), len(people.slots)
+    most = len(people.slots)
     sizes = np.abs(residuals)
     largest, least = sizes.max(axis=1), sizes.min(axis=1)
     some = np.flatnonzero(least == 0)
     least[some] = np.where(sizes[some] > 0, sizes[some], np.inf).min(axis=1)
     coarse, rest, step = _split(residuals, largest, most)
-    total, lost = coarse[:, :names], rest[:, :names]
-    at = names
-    for count in people.slots[1:]:
-        total[:, :count] += coarse[:, at : at + count]
-        lost[:, :count] += rest[:, at : at + count]
-        at += count
+    total, lost = (_by_slot(part, people) for part in (coarse, rest))
     # Few numbers often sum to the middle between two floats. Sums of rests on one grid, however fine, are exact.
     slack = np.where(most * step <= least, 0.0, most * most * UNIT * step)
     found, sure = _rounded(total, lost, slack[:, None])
@@ -329,14 +354,23 @@ def _by_identity(residuals: Floats, people: People) -> Floats:
     return np.ascontiguousarray(found[:, people.place])
 
 
+def _by_slot(values: Floats, people: People) -> Floats:
+    """Sums of each identity's columns, in the order of `people.slots`."""
+    names = people.slots[0]
+    if people.slots[-1] == names:
+        return np.asarray(values.reshape(len(values), len(people.slots), names).sum(axis=1))
+    total = values[:, :names].copy()
+    at = names
+    for count in people.slots[1:]:
+        total[:, :count] += values[:, at : at + count]
+        at += count
+    return total
+
+
 def _by_identity_counted(entered: Truths | None, people: People, rows: int) -> Floats:
     """How many clips of each identity enter."""
-    sizes = np.zeros((rows, len(people.names)))
-    at = 0
-    for count in people.slots:
-        sizes[:, :count] += 1.0 if entered is None else entered[:, at : at + count]
-        at += count
-    return np.ascontiguousarray(sizes[:, people.place])
+    inside = np.ones((rows, len(people.order))) if entered is None else entered.astype(np.float64)
+    return np.ascontiguousarray(_by_slot(inside, people)[:, people.place])
 
 
 def _rounded(total: Floats, lost: Floats, slack: Floats) -> tuple[Floats, Truths]:
@@ -359,7 +393,7 @@ def _grid(rows: Floats, draws: Floats) -> Floats:
     return np.asarray(np.round(rows / step) * step)
 
 
-def _errors(sums: _Sums) -> tuple[Floats, Floats]:
+def _errors(sums: Sums) -> tuple[Floats, Floats]:
     """Standard error of each sample itself, every identity drawn once, and its number of identities."""
     draws = (sums.sizes > 0).sum(axis=1).astype(np.float64)
     total = sums.sizes.sum(axis=1)
@@ -378,9 +412,9 @@ def _errors(sums: _Sums) -> tuple[Floats, Floats]:
     return np.sqrt(np.maximum(squared, 0.0)) / total, draws
 
 
-def _sizes(sums: _Sums) -> list[float]:
+def _sizes(sums: Sums) -> list[float]:
     """The different numbers of clips of the identities that have any, rising."""
-    sizes = sums.sizes if sums.sizes.strides[0] else sums.sizes[:1]
+    sizes = sums.sizes[:1] if sums.alike else sums.sizes
     return [float(size) for size in np.flatnonzero(np.bincount(sizes.astype(np.intp).ravel())) if size > 0]
 
 
@@ -394,8 +428,13 @@ class _Precision(NamedTuple):
     few: Truths
 
 
-def _precision(sums: _Sums) -> _Precision:
+def _precision(sums: Sums) -> _Precision:
     """Standard error, degrees of freedom and skewness of each mean, and its number of identities."""
+    parts = [_block_precision(sums.rows(slice(i, i + WEIGHED))) for i in range(0, len(sums.mean), WEIGHED)]
+    return _Precision(*map(np.concatenate, zip(*parts, strict=True)))
+
+
+def _block_precision(sums: Sums) -> _Precision:
     error, draws = _errors(sums)
     some = (draws > 1) & (error > 0)
     skewness = np.zeros(len(error))
@@ -409,7 +448,7 @@ def _freedoms(sizes: Floats, draws: Floats) -> tuple[Floats, Truths]:
     """Degrees of freedom of each row, NaN with fewer than two identities; and where identities are few."""
     found, few = np.full(len(sizes), np.nan), np.ones(len(sizes), bool)
     if sizes.strides[0] == 0:
-        if draws[0] > 1:
+        if len(draws) and draws[0] > 1:
             one, alone = freedoms(sizes[:1])
             found[:], few[:] = one[0], alone[0]
         return found, few
@@ -422,11 +461,9 @@ def _freedoms(sizes: Floats, draws: Floats) -> tuple[Floats, Truths]:
     return found, few
 
 
-def _intervals(
-    mean: Floats, count: NDArray[np.intp], sums: _Sums, level: float, resamples: int, seed: int
-) -> list[Estimate]:
+def _intervals(sums: Sums, level: float, resamples: int, seed: int) -> list[Estimate]:
     error, freedom, skewness, draws, few = _precision(sums)
-    lower, upper = np.full(len(mean), -np.inf), np.full(len(mean), np.inf)
+    lower, upper = np.full(len(error), -np.inf), np.full(len(error), np.inf)
     with np.errstate(invalid="ignore"):
         able = (error > 0) & ~few
     if resamples:
@@ -438,7 +475,7 @@ def _intervals(
                 part = rows[start : start + DRAWN]
                 lower[part], upper[part] = _bootstrap_t(part, sums, error, level, resamples, seed)
     found = []
-    for row, (value, n, k) in enumerate(zip(mean.tolist(), count.tolist(), draws.tolist(), strict=True)):
+    for row, (value, n, k) in enumerate(zip(sums.mean.tolist(), sums.count.tolist(), draws.tolist(), strict=True)):
         if k == 1:
             found.append(Estimate(value, None, "only one identity", 1, n))
             continue
@@ -458,15 +495,12 @@ def _intervals(
 
 
 def _bootstrap_t(
-    rows: Sequence[int], sums: _Sums, error: Floats, level: float, resamples: int, seed: int
+    rows: Sequence[int], sums: Sums, error: Floats, level: float, resamples: int, seed: int
 ) -> tuple[Floats, Floats]:
     """Quantiles of the studentised resamples of rows that have clips of the same identities."""
     present = sums.sizes[rows[0]] > 0
-    part = _Sums(
-        np.ascontiguousarray(sums.residuals[rows][:, present]),
-        np.ascontiguousarray(sums.sizes[rows][:, present]),
-        sums.exponent[rows],
-    )
+    part = sums.rows(rows)
+    part = replace(part, residuals=part.residuals[:, present], sizes=part.sizes[:, present])
     names = part.sizes.shape[1]
     counts = resample_counts(names, resamples, seed).astype(np.float64).T
     draws = np.full(len(rows), float(names))
@@ -495,6 +529,17 @@ def _bootstrap_t(
     ends = (rank - 1, resamples - rank)
     ordered = np.partition(ratios, ends, axis=1)
     return ordered[:, ends[0]], ordered[:, ends[1]]
+
+
+def _fronts(x: Floats, a: Floats, b: Floats) -> Floats:
+    """`thbench.stats.student.front` of rows.
+
+    Logarithms and powers of arrays differ in their last digit from library to library; those of `math` are the ones of
+    a single tail.
+    """
+    scales = {pair: front_scale(*pair) for pair in set(zip(a.tolist(), b.tolist(), strict=True))}
+    each = zip(x.tolist(), a.tolist(), b.tolist(), strict=True)
+    return np.array([math.exp(p * math.log(y) + q * math.log1p(-y) + scales[p, q]) for y, p, q in each])
 
 
 def _fractions(x: Floats, a: Floats, b: Floats) -> Floats:

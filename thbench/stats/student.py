@@ -65,9 +65,12 @@ def incomplete_beta(x: float, a: float, b: float) -> float:
 
 def front(x: float, a: float, b: float) -> float:
     """What stands before the continued fraction, for x in (0, 1)."""
-    return math.exp(
-        a * math.log(x) + b * math.log1p(-x) + math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) - math.log(a)
-    )
+    return math.exp(a * math.log(x) + b * math.log1p(-x) + front_scale(a, b))
+
+
+def front_scale(a: float, b: float) -> float:
+    """The part of the exponent of `front` that does not depend on x."""
+    return math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) - math.log(a)
 
 
 def _fraction(x: float, a: float, b: float) -> float:
