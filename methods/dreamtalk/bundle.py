@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from thbench_methods.common.presets import own_files, shipped
@@ -107,16 +107,28 @@ class Renderer(nn.Module):
         return rendered
 
 
-def load_mini(config: Config) -> tuple[Speaking, Predicting, Renderer]:
+class Networks(NamedTuple):
+    """All networks of the mini preset."""
+
+    speaking: Speaking
+    predicting: Predicting
+    renderer: Renderer
+
+
+def load_mini(config: Config, folder: Path = _HERE) -> Networks:
     """Load the shipped weights, strictly.
+
+    Args:
+        config: Of the preset.
+        folder: Of another training's files.
 
     Raises:
         MissingWeightsError: A file was not installed.
         WeightsMismatchError: A file is damaged or of another network.
     """
-    networks = Speaking(config), Predicting(config), Renderer(config)
+    networks = Networks(Speaking(config), Predicting(config), Renderer(config))
     for network, file in zip(networks, (SPEAKING_FILE, PREDICTOR_FILE, RENDERER_FILE), strict=True):
-        load_weights(shipped(file), network)
+        load_weights(shipped(folder / file.name), network)
     return networks
 
 

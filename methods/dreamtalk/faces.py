@@ -124,4 +124,9 @@ def driven(windows: Tensor, own: Tensor) -> Tensor:
 def mirrored(motion: Tensor) -> Tensor:
     """Return the motion vectors (..., expressions + 9, frames) of the mirror image."""
     expression, pose = torch.split(motion, [len(MIRROR), POSE], dim=-2)
-    return torch.cat((expression[..., MIRROR, :], pose * pose.new_tensor(MIRROR_SIGN)[:, None]), dim=-2)
+    return torch.cat((expression[..., MIRROR, :], mirrored_pose(pose.mT).mT), dim=-2)
+
+
+def mirrored_pose(pose: Tensor) -> Tensor:
+    """Return the pose tracks (..., 9) of the mirror image."""
+    return pose * pose.new_tensor(MIRROR_SIGN)

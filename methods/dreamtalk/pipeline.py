@@ -67,10 +67,11 @@ class Preset:
     load: Callable[[Config, torch.device], Parts]
 
 
-def _mini(config: Config, device: torch.device) -> Parts:
-    speaking, predicting, renderer = files.load_mini(config)
-    for network in (speaking, predicting, renderer):
-        network.to(device)
+def assembled(config: Config, device: torch.device, networks: files.Networks) -> Parts:
+    """Return the parts of the mini preset, made of its networks."""
+    speaking, predicting, renderer = networks
+    for network in networks:
+        network.to(device).eval()
 
     @torch.inference_mode()
     def predict(features: Tensor, speaker: Tensor, noise: Noise, steps: int) -> Tensor:
@@ -103,6 +104,10 @@ def _published(config: Config, device: torch.device) -> Parts:
     return Parts(diffusion.to(device), hear, PublishedStage(config, renderer.to(device), framing, device), None)
 
 
+def _mini(config: Config, device: torch.device) -> Parts:
+    return assembled(config, device, files.load_mini(config))
+
+
 PRESETS = {"mini": Preset(MINI, _mini), "paper": Preset(PAPER, _published)}
 
 
@@ -119,7 +124,15 @@ class DreamTalk:
         """
         wanted = chosen(NAME, preset, PRESETS)
         self._config, self._device, self._accelerations = wanted.config, torch.device(device), accelerations
-        self._parts = wanted.load(self._config, self._device)
+        self.parts = wanted.load(self._config, self._device)
+
+    @classmethod
+    def of(cls, config: Config, parts: Parts) -> DreamTalk:
+        """Return a method of other parts than a preset's, on the CPU."""
+        method = cls.__new__(cls)
+        method._config, method._device, method._accelerations = config, torch.device("cpu"), ()
+        method.parts = parts
+        return method
 
     def generate(self, request: Request, on_step: OnStep | None = None) -> Generation:
         """Generate a clip; the frames are rendered as they are read.
@@ -128,14 +141,14 @@ class DreamTalk:
             MethodError: A control is unknown or out of range, or portrait, sound, length or a file cannot be used.
         """
         controls = read_controls(NAME, request.controls, CONTROLS)
-        fps, stage, noise = self._config.fps, self._parts.stage, Noise(request.seed)
+        fps, stage, noise = self._config.fps, self.parts.stage, Noise(request.seed)
         frames = model_frames(request, fps)
         sound = speech(request, frames, fps)
         stages = Stages(on_step)
         with stages.stage("portrait"):
             read = stage.read(request.portrait)
         with stages.stage("audio"):
-            features = self._parts.hear(sound, frames, fps)
+            features = self.parts.hear(sound, frames, fps)
         with stages.stage("motion"):
             style = self.style(controls, features, read, noise)
             expression = self.express(features, style, noise, controls, stages)
@@ -147,12 +160,12 @@ class DreamTalk:
     @torch.inference_mode()
     def style(self, controls: dict[str, Any], features: Tensor, read: Read, noise: Noise) -> Tensor:
         """Return the style code (1, width) that is asked for."""
-        name, diffusion = controls["style"], self._parts.diffusion
-        if name == NONE or (name == AUTO and self._parts.predict is None):
+        name, diffusion = controls["style"], self.parts.diffusion
+        if name == NONE or (name == AUTO and self.parts.predict is None):
             return diffusion.null_style()
-        if name == AUTO and self._parts.predict is not None:
-            return self._parts.predict(features, read.face.speaker, noise, controls["steps"])
-        clip = style_clip(self._parts.stage.style(Path(name)).to(self._device), self._config.sizes.style_length)
+        if name == AUTO and self.parts.predict is not None:
+            return self.parts.predict(features, read.face.speaker, noise, controls["steps"])
+        clip = style_clip(self.parts.stage.style(Path(name)).to(self._device), self._config.sizes.style_length)
         return diffusion.style(*clip)
 
     @torch.inference_mode()
@@ -160,7 +173,7 @@ class DreamTalk:
         self, features: Tensor, style: Tensor, noise: Noise, controls: dict[str, Any], stages: Stages
     ) -> Tensor:
         """Return expression (frames, motion) of speech features (2 frames, audio) under a style code (1, width)."""
-        diffusion, sizes = self._parts.diffusion, self._config.sizes
+        diffusion, sizes = self.parts.diffusion, self._config.sizes
         steps = steps_of(self._accelerations, controls["steps"])
         schedule = sampler(replace(self._config.diffusion, steps=steps))
         denoiser = Guided(diffusion.net, diffusion.null_style(), controls["guidance"])
@@ -188,7 +201,7 @@ class DreamTalk:
         done = 0
         for some in torch.split(places, RENDERED):
             with stages.stage("render"):
-                pictures = self._parts.stage.render(read, motion, some)
+                pictures = self.parts.stage.render(read, motion, some)
                 frames = [read.put(frame) for frame in to_frame_batch(pictures)]
             for frame in frames:
                 yield frame

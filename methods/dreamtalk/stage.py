@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import torch
 from thbench_methods.common.portrait import portrait_tensor
-from thbench_methods.dreamtalk.faces import Face, moved_track, read_faces
+from thbench_methods.dreamtalk.faces import ANGLES, Face, mirrored_pose, moved_track, read_faces
 from thbench_methods.dreamtalk.fits import read_fit
 from thbench_methods.dreamtalk.motion import STATIC_POSE, pose_of_fit, render_windows, there_and_back
 from thbench_methods.dreamtalk.spec import AUTO, STILL
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
     Frame = NDArray[np.uint8]
 
+NEAREST = 8
+"""Pose tracks, those that begin nearest to the portrait's own pose, of which one is drawn."""
 LONGEST_TRACK = 15_000
 """Frames that are read of a video of style or pose."""
 
@@ -96,15 +98,20 @@ class MiniStage:
     def pose(self, name: str, read: Read, frames: int, noise: Noise, sound: NDArray[np.float32]) -> Tensor:
         """Return a pose track (frames, 9) that goes on from the portrait's own pose.
 
-        `auto` draws one of the tracks that come with the preset, by the seed and the sound. A track that ends runs
-        backwards.
+        `auto` draws one of the tracks that come with the preset and their mirror images, by the seed and the sound,
+        among those that begin nearly as the portrait is turned: a head that is turned aside moves on as such heads do,
+        not further aside. A track that ends runs backwards.
         """
         own = read.face.pose[0]
         if name == STILL:
             return own.expand(frames, -1)
         if name == AUTO:
             drawn = noise.generator("pose", hashlib.sha256(sound.tobytes()).hexdigest())
-            track = self.tracks[int(torch.randint(len(self.tracks), (), generator=drawn))].cpu()
+            tracks = self.tracks.cpu()
+            tracks = torch.cat((tracks, mirrored_pose(tracks)))
+            away = (tracks[:, 0, ANGLES] - own[ANGLES]).norm(dim=1)
+            near = away.argsort(stable=True)[:NEAREST]
+            track = tracks[near[int(torch.randint(len(near), (), generator=drawn))]]
         else:
             track = read_faces(self._video(Path(name), LONGEST_TRACK), f"the pose track {name}").pose
         return moved_track(there_and_back(track, frames), own)

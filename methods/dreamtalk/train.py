@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from thbench_methods.common.training import About, as_shipped, destination, fitted, ship
+from thbench_methods.common.training import About, destination, fitted, ship
 from thbench_methods.dreamtalk import train_denoiser, train_expert, train_predictor, train_renderer
 from thbench_methods.dreamtalk.bundle import (
     PREDICTOR_FILE,
@@ -17,13 +17,17 @@ from thbench_methods.dreamtalk.bundle import (
     Predicting,
     Renderer,
     Speaking,
+    load_mini,
 )
 from thbench_methods.dreamtalk.config import MINI
 from thbench_methods.dreamtalk.corpus import corpus_of
 from thbench_methods.dreamtalk.examples import open_examples
+from thbench_methods.dreamtalk.pipeline import DreamTalk, assembled
+from thbench_methods.dreamtalk.scores import score_all
 from thbench_methods.nets.speech.train import RECIPE as HEARING
 from thbench_methods.nets.speech.train import heard, speech_task
 
+from thbench.data.synth_heads.dataset import clips_of
 from thbench.training.weights import load_weights
 
 if TYPE_CHECKING:
@@ -53,8 +57,8 @@ SPEAKING = About(
     " one in ten replaced by the null clip. Before it the speech encoder (visemes and mouth) and the lip expert (pairs"
     " in sync and out of sync), both then frozen.",
     (
-        f"Head pose is not generated, as published. By default one of {TRACKS} pose tracks of the train split, drawn by"
-        " seed and sound, goes on from the portrait's own pose.",
+        f"Head pose is not generated, as published. By default one of {TRACKS} pose tracks of the train split and their"
+        " mirror images, drawn by seed and sound among those that begin nearly so, goes on from the portrait's pose.",
         "Noise of neighbouring frames is alike when sampling: frames are denoised by themselves, and with noise of its"
         " own for each, as published, lids and brows would flicker.",
     ),
@@ -68,7 +72,7 @@ PREDICTOR = About(
 
 
 def train(order: Order) -> None:
-    """Train what is not there yet."""
+    """Train what is not there yet, and score the whole on the embedded test split."""
     examples = open_examples(order.data, order.clips)
     if not destination(order, RENDERER_FILE).exists():
         train_the_renderer(order, examples)
@@ -76,6 +80,9 @@ def train(order: Order) -> None:
         train_the_speaking(order, examples)
     if not destination(order, PREDICTOR_FILE).exists():
         train_the_predictor(order, examples)
+    folder = destination(order, RENDERER_FILE).parent
+    method = DreamTalk.of(MINI, assembled(MINI, torch.device("cpu"), load_mini(MINI, folder)))
+    score_all(method, clips_of(), folder)
 
 
 def train_the_renderer(order: Order, examples: Examples) -> None:
@@ -93,7 +100,8 @@ def train_the_speaking(order: Order, examples: Examples) -> None:
     hearing = speech_task(heard(examples.pictures))
     fitted(hearing, SPEECH_RECIPE, order, "dreamtalk-speech")
     speaking.speech.load_state_dict(copy.deepcopy(hearing.network.encoder.state_dict()))
-    as_shipped(speaking.speech)
+    for tensor in speaking.speech.state_dict().values():
+        tensor.copy_(tensor.half())  # what follows is trained on what the file will hold
     corpus = corpus_of(examples, speaking.speech, MINI)
     torch.manual_seed(train_expert.RECIPE.seed)
     judging = train_expert.ExpertTask(train_expert.Expert(MINI), corpus)

@@ -135,7 +135,7 @@ def test_a_request_becomes_frames(method: DreamTalk, asked: Request, tmp_path: P
 
 
 def test_the_pose_of_a_fit_is_taken_over_and_its_last_row_goes_on(method: DreamTalk, tmp_path: Path) -> None:
-    stage = method._parts.stage
+    stage = method.parts.stage
     given: tuple[object, ...] = (None, 5, None, None)
     path = fit(tmp_path / "pose.mat", 3)
     pose = stage.pose(str(path), *given)  # type: ignore[arg-type]
