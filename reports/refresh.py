@@ -1,4 +1,4 @@
-"""Refreshes the committed report of the mini suite, and its table in the README between two marks.
+"""Refreshes the committed report of the mini suite, and its table and figures in the README between two marks.
 
 Given a run folder, the report is made from that run; without one, its files are made again from the data beside them,
 which is what a change of their look needs.
@@ -10,31 +10,55 @@ import sys
 from pathlib import Path
 
 from thbench.cli import main as thbench
+from thbench.report.figures import FigureIndex, draw_all
+from thbench.report.figures.collect import figure_data
 from thbench.report.grid import lay_out
 from thbench.report.markdown import escape
 from thbench.report.reading import read_leaderboard
 from thbench.report.site.build import read_data, write_data, write_pages
 from thbench.report.write import write_files
+from thbench.validate.document import read_validation
 
 ROOT = Path(__file__).resolve().parent.parent
 REPORT = ROOT / "reports" / "mini"
+VALIDATION = ROOT / "reports" / "validate-metrics.json"
 README = ROOT / "README.md"
 BEGIN, END = "<!-- result of the mini suite: made by make reports -->", "<!-- end of the result -->"
-SHOWN = ("lse-c/shared-faces", "lip-audio-corr", "csim/w600k-r50/mediapipe-5pt/portrait", "lpips/alex", "ssim")
-MORE = ("m-lmd/eat", "apd/geodesic-deg", "pose-div/deg")
+SHOWN = (
+    "lse-c/mini",
+    "lip-audio-corr",
+    "csim/mini/whole-frame/portrait",
+    "fvd/mini",
+    "m-lmd/eat",
+    "pose-div/deg",
+    "ssim",
+)
+"""Metrics of the table in the README, as far as the run has them."""
+FIGURES = ("frames-1", "pareto-speed", "lip-curves", "distributions", "pareto")
+"""Figures of the README: the first two of these that there are."""
 
 
 def table() -> str:
     """The headline metrics that have values, as a Markdown table with intervals."""
     board = read_leaderboard(REPORT / "leaderboard.json")
     filled = {id_ for row in board.rows for id_, cell in row.cells.items() if cell.value is not None}
-    columns = tuple(c for c in board.columns if c.id in filled and c.id in {*SHOWN, *MORE})
+    columns = tuple(
+        sorted((c for c in board.columns if c.id in filled and c.id in SHOWN), key=lambda c: SHOWN.index(c.id))
+    )
     (grid,) = lay_out(board.model_copy(update={"columns": columns}), max(len(columns), len(board.rows))).grids
     lines = ["| |" + "".join(f" {escape(h.name)} {h.arrow} |" for h in grid.heads), "|:--|" + "--:|" * len(grid.heads)]
     for line in grid.lines:
         entries = "".join(f" {e.value}<br><sub>{escape(e.interval)} {e.counts}</sub> |" for e in line.entries)
         lines.append(f"| {escape(line.head.name)} |{entries}")
     return "\n".join(lines)
+
+
+def pictures() -> str:
+    """Two figures, each with what it shows."""
+    index = read_data(REPORT).figures or FigureIndex()
+    there = {Path(drawn.png).stem: drawn for drawn in index.drawn}
+    shown = [there[name] for name in FIGURES if name in there][:2]
+    return "\n\n".join(f"![{d.title}](reports/mini/{d.png})\n\n{d.title}: {d.caption}" for d in shown)
 
 
 def readme() -> str:
@@ -44,17 +68,22 @@ def readme() -> str:
     _, end, after = rest.partition(END)
     if not begin or not end:
         raise SystemExit(f"README.md lacks the marks {BEGIN!r} and {END!r}; put them back")
-    return f"{before}{BEGIN}\n\n{table()}\n\n{END}{after}"
+    return f"{before}{BEGIN}\n\n" + "\n\n".join(part for part in (table(), pictures()) if part) + f"\n\n{END}{after}"
 
 
 def refresh(run: str | None) -> None:
     """Make the report, then the README."""
     if run is not None:
-        code = thbench(["report", run, "--out", str(REPORT), "--clips", "2"])
+        options = ["--validation", str(VALIDATION)] if VALIDATION.is_file() else []
+        code = thbench(["report", run, "--out", str(REPORT), "--clips", "2", *options])
         if code:
             raise SystemExit(code)
     else:
         data = read_data(REPORT)
+        inputs = (data.figures or FigureIndex()).inputs
+        validation = read_validation(VALIDATION) if VALIDATION.is_file() else None
+        index = draw_all(figure_data(data, inputs, REPORT, validation=validation), REPORT)
+        data = data.model_copy(update={"figures": index})
         write_files(data.leaderboard, REPORT)
         write_data(data, REPORT)
         write_pages(data, REPORT)

@@ -16,8 +16,8 @@ from thbench import registry
 from thbench.cli import main
 from thbench.gate.document import GateReport
 
-CLIPS = 16
-"""Of eight people."""
+CLIPS = 8
+"""Each of another person."""
 WARPED = """
 name = "planted"
 title = "mouth-warp with and without a fault"

@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from thbench.report.figures import draw_all
+from thbench.report.figures.collect import figure_data
 from thbench.report.reading import read_leaderboard
 from thbench.report.site.build import read_data
 from thbench.report.site.pages import pages_of
 from thbench.report.write import FORMATS
+from thbench.validate.document import read_validation
 
 ROOT = Path(__file__).parents[2]
 REPORT = ROOT / "reports" / "mini"
@@ -37,6 +40,22 @@ def test_every_video_that_is_shown_is_there_and_small() -> None:
     for scene in scenes:
         for track in scene.tracks:
             assert 0 < (REPORT / track.video).stat().st_size < 500_000
+
+
+def test_the_figures_are_those_of_their_data(tmp_path: Path) -> None:
+    """Drawn again, they are the same but for what another font library does to the edges of letters."""
+    image = pytest.importorskip("matplotlib.image", reason="needs the extra report")
+    data = read_data(REPORT)
+    assert data.figures is not None and data.figures.drawn
+    validation = read_validation(ROOT / "reports" / "validate-metrics.json")
+    again = draw_all(figure_data(data, data.figures.inputs, REPORT, validation=validation), tmp_path)
+    assert [(d.png, d.title) for d in again.drawn] == [(d.png, d.title) for d in data.figures.drawn], HOW
+    assert again.lacking == data.figures.lacking, HOW
+    for one in again.drawn:
+        ours, theirs = image.imread(tmp_path / one.png), image.imread(REPORT / one.png)
+        assert ours.shape == theirs.shape and float(abs(ours - theirs).mean()) < 0.01, f"{one.png}: {HOW}"
+        assert (REPORT / one.pdf).read_bytes().startswith(b"%PDF")
+    assert sum(path.stat().st_size for path in (REPORT / "figures").iterdir()) < 6_000_000
 
 
 def test_the_readme_shows_the_present_result() -> None:

@@ -7,7 +7,11 @@ from __future__ import annotations
 
 import functools
 import http.server
+import os
+import resource
 import shutil
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -15,13 +19,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from report_helpers import board, cell, column, row
-from site_material import NASTY, add_videos, write_large_run, write_run
+from site_material import NASTY, add_costs, add_videos, write_large_run, write_run
 
-from thbench.report.leaderboard import Leaderboard
 from thbench.report.names import slug
 from thbench.report.site import write_site
-from thbench.report.site.collect import clip_tables
 from thbench.report.write import leaderboard_of, write_files
 from thbench.run.store import merge
 
@@ -66,6 +67,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("browser")
     store = write_run(folder / "run", extra=NASTY[:2], clips=8)
     add_videos(store, clips=1)
+    add_costs(folder / "run")
     other = write_run(folder / "other", shift=1.0)
     contents, beside = merge([store.folder]), merge([other.folder])
     leaderboard = leaderboard_of(contents)
@@ -189,7 +191,7 @@ async (seconds) => {
   while (performance.now() - began < seconds * 1000 && scene.playing) {
     await new Promise(requestAnimationFrame);
     const lead = scene.lead.currentTime;
-    if (performance.now() - began > 1000 && lead > 0.2) {
+    if (scene.videos.every((v) => v.currentTime)) {
       const running = scene.videos.filter((v) => !v.ended);
       seen.push(Math.max(...running.map((v) => Math.abs(v.currentTime - lead) * scene.fps)));
     }
@@ -201,7 +203,9 @@ async (seconds) => {
 """
 
 
-def test_videos_run_on_one_clock(browser: sync_api.Browser, served: str) -> None:
+@pytest.mark.parametrize("share", [0.95, pytest.param(1.0, marks=pytest.mark.full)])
+def test_videos_run_on_one_clock(browser: sync_api.Browser, served: str, share: float) -> None:
+    """Less than a frame apart from the first picture on: in 95 of 100, and in all where the machine is quiet."""
     watched = opened(browser, f"{served}site/videos.html")
     page = watched.page
     until(page, "window.thbenchScenes && window.thbenchScenes.length")
@@ -213,12 +217,13 @@ def test_videos_run_on_one_clock(browser: sync_api.Browser, served: str) -> None
     assert found["videos"] >= 5
     drift = sorted(found["seen"])
     told = (
-        f"{found['videos']} videos, {len(drift)} pictures, frames apart: {drift[len(drift) // 2 :][:1]}, {drift[-1:]}"
+        f"{found['videos']} videos, {len(drift)} pictures, frames apart: median {drift[len(drift) // 2 :][:1]}, "
+        f"95 % {drift[len(drift) * 95 // 100 :][:1]}, worst {drift[-1:]}"
     )
     print(told)
     if len(drift) < ENOUGH:
         pytest.skip(f"this machine is too busy to show videos: {told}")
-    assert drift[len(drift) * 95 // 100] < 1.0, told
+    assert drift[min(int(len(drift) * share), len(drift) - 1)] < 1.0, told
     until(page, "window.thbenchScenes[0].videos.every((v) => v.paused && !v.seeking)")
     times = page.evaluate("window.thbenchScenes[0].videos.map((v) => v.currentTime)")
     assert (max(times) - min(times)) * 25 < 1.0, "paused, all show the same instant"
@@ -230,11 +235,31 @@ def test_videos_run_on_one_clock(browser: sync_api.Browser, served: str) -> None
     page.context.close()
 
 
+def test_a_method_is_shown_with_and_without_acceleration(browser: sync_api.Browser, served: str) -> None:
+    """One button leaves the ground truth, the method and its accelerated self; without JavaScript too."""
+    watched = opened(browser, f"{served}site/videos.html", java_script_enabled=False)
+    page = watched.page
+
+    def shown() -> list[str]:
+        tiles = page.locator(".scene .tile:visible .caption")
+        return [text.strip() for text in tiles.all_inner_texts()]
+
+    before = shown()
+    assert {"alpha@mini", "alpha@mini+fast", "beta@mini", "ground-truth", "portrait"} <= set(before)
+    page.locator(".pick label", has_text="alpha@mini").locator("input").check()
+    assert shown() == ["portrait", "ground-truth", "alpha@mini", "alpha@mini+fast"]
+    page.locator(".pick label", has_text="All").locator("input").check()
+    assert shown() == before
+    watched.calm(served)
+    page.context.close()
+
+
 PAGES = (
     "index.html",
     "site/papers.html",
     "site/videos.html",
     "site/compare.html",
+    "site/figures.html",
     f"site/methods/{slug('alpha@mini+fast')}.html",
 )
 
@@ -261,21 +286,24 @@ def test_nothing_is_wider_than_a_phone(browser: sync_api.Browser, report: Path, 
 
 @pytest.mark.full
 def test_a_full_size_report_is_built_and_opens_quickly(browser: sync_api.Browser, tmp_path: Path) -> None:
-    """200 variants x 20 metrics x 1,000 clips; the records are synthetic, the statistics of the cells are given.
+    """200 variants x 20 metrics x 1,000 clips of 100 people, records being synthetic: all that `thbench report` does.
 
-    What is timed is the site: from records and leaderboard to pages, in processor seconds, and from navigation to a
-    page that answers, which only a machine with a free core can show.
+    Building is timed in processor seconds, opening from navigation to a page that answers, which only a machine with a
+    free core can show.
     """
     write_large_run(tmp_path / "run", variants=200, metrics=20, clips=1000)
-    contents = merge([tmp_path / "run"])
-    leaderboard = _with_means(contents)
     out = tmp_path / "out"
-    out.mkdir()
-    write_files(leaderboard, out)
-    began = time.process_time()
-    assert write_site(contents, leaderboard, out, clips=0) == 202
-    assert time.process_time() - began < 30
+    command = [sys.executable, "-m", "thbench", "report", str(tmp_path / "run"), "--out", str(out)]
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    began = time.perf_counter()
+    subprocess.run(command, check=True, capture_output=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    print(f"built in {spent:.1f} processor seconds, {time.perf_counter() - began:.1f} s")
+    assert len(list(out.rglob("*.html"))) >= 202
+    assert spent < 30
     first_load = sum((out / name).stat().st_size for name in ("index.html", "site/site.css", "site/site.js"))
+    print(f"first load {first_load / 1e6:.2f} MB")
     assert first_load < 3_000_000
     waits = []
     for _ in range(3):
@@ -286,27 +314,12 @@ def test_a_full_size_report_is_built_and_opens_quickly(browser: sync_api.Browser
         watched.page.locator("#leaderboard button.sort").nth(1).click()
         sorted_in = watched.page.evaluate("performance.now()") - began_sort
         watched.page.context.close()
+    print(f"interactive after {[round(wait) for wait in waits]} ms, sorted in {sorted_in:.0f} ms")
     busy = time.perf_counter()
     spent = time.process_time()
     sum(i * i for i in range(3_000_000))
     share = (time.process_time() - spent) / (time.perf_counter() - busy)
-    if share < 0.9:
-        pytest.skip(f"the page answered in {min(waits):.0f} ms, but this machine gives a process {share:.0%} of a core")
-    assert min(waits) < 2000
-    assert sorted_in < 2000
-
-
-def _with_means(contents: object) -> Leaderboard:
-    """A leaderboard whose cells are plain means, so that the site is timed and not the bootstrap."""
-    tables = clip_tables(contents.records, contents.info)  # type: ignore[attr-defined]
-    ids = list(next(iter(tables.values())).values)
-    columns = [column(id_, direction="higher") for id_ in ids]
-    rows = []
-    for variant, table in tables.items():
-        cells = {}
-        for id_ in ids:
-            values = [v for v in table.values[id_] if v is not None]
-            mean, n = sum(values) / len(values), len(values)
-            cells[id_] = cell(mean, low=mean - 0.1, high=mean + 0.1, method="t", scored=n, total=n, identities=100)
-        rows.append(row(variant, "ground-truth" if variant == "ground-truth" else "method", **cells))
-    return board(columns, *rows)
+    slowest = max(min(waits), sorted_in)
+    if slowest >= 2000 and share < 0.9:
+        pytest.skip(f"the page answered in {slowest:.0f} ms, but this machine gives a process {share:.0%} of a core")
+    assert slowest < 2000

@@ -122,6 +122,7 @@ def name_ends(axes: Axes, points: Sequence[tuple[float, float, str, bool]], *, m
             text = axes.annotate(
                 short(name), (x, y), (dx, dy), textcoords="offset points", ha=ha, va=va, fontsize=7,
                 color=INK if strong else SOFT, fontweight="bold" if strong else "normal", annotation_clip=False,
+                zorder=2.5, bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.3},
             )  # fmt: skip
             box = text.get_window_extent(renderer)
             inside = box.x0 >= frame.x0 and box.x1 <= frame.x1 + 2 and box.y0 >= frame.y0 and box.y1 <= frame.y1
