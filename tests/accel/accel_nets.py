@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from thbench_methods.echomimic.config import Config as EchoMimicConfig
 from thbench_methods.echomimic.networks import EchoMimic
@@ -21,7 +23,9 @@ from thbench_methods.nets.unet3d.schedule import Diffusion
 from thbench_methods.nets.unet3d.schedule import sampler as velocity_sampler
 from torch import Tensor, nn
 
-from thbench.accel import Denoiser, Schedule
+from thbench.accel import Denoiser, Schedule, sample
+from thbench.accel.named import Setting, planned, steps_of
+from thbench.types import Generation, Request
 
 SIZES = Sizes(channels=(8, 16), layers=1, heads=2, groups=4, tokens=6, audio=5, positions=8)
 AUDIO = AudioProjection(window=2, layers=2, channels=3, hidden=7, tokens=4)
@@ -88,3 +92,27 @@ def _memo(seed: int, guided: bool):
     net, draw = MEMO(MEMOConfig(unet=SIZES, audio=AUDIO, face=FACE)).eval(), _draw(seed)
     given = MEMOGiven(draw(3, 4, SIDE, SIDE), draw(1, 9), draw(1, FRAMES, 2, 2, 3), 1)
     return net, net.condition(given, None, guided=guided)
+
+
+METHOD_STEPS = 8
+
+
+class Method:
+    """A small Hallo; one loop for three frames, each going on from the noise of its number."""
+
+    def __init__(self, preset: str = "mini", device: str = "cpu", accelerations: tuple = ()) -> None:
+        self._accelerations = accelerations
+
+    def generate(self, request: Request, on_step: object = None) -> Generation:
+        def frames() -> Iterator[np.ndarray]:
+            for number in range(request.frames // 3):
+                own = case("hallo", seed=request.seed + number)
+                steps = steps_of(self._accelerations, METHOD_STEPS)
+                plan = planned(self._accelerations, Setting(steps, foreground=foreground()))
+                with torch.inference_mode():
+                    clean = sample(own.denoiser, own.schedule(steps), own.noise, own.condition, plan)
+                pictures = (clean[0, :3].permute(1, 2, 3, 0) * 40 + 128).clamp(0, 255).to(torch.uint8)
+                large = pictures.repeat_interleave(4, 1).repeat_interleave(4, 2)
+                yield from large.numpy()
+
+        return Generation(frames())

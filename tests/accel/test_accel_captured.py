@@ -2,43 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from accel_nets import case, foreground
+from accel_nets import METHOD_STEPS as STEPS
+from accel_nets import Method
 
 from thbench.accel import EveryStep, LightningCP, sample
 from thbench.accel.captured import Heard, heard, method_receipt, network_of
-from thbench.accel.named import Setting, planned, steps_of
 from thbench.errors import UsageError
 from thbench.types import Audio, Generation, Request
 
-STEPS = 8
 REQUEST = Request(np.zeros((8, 8, 3), np.uint8), Audio(np.zeros(16000, np.float32), 16000), 25.0, 6, 3)
-
-
-class Method:
-    """A small Hallo; one loop for three frames, each going on from the noise of its number."""
-
-    def __init__(self, preset: str = "mini", device: str = "cpu", accelerations: tuple = ()) -> None:
-        self._accelerations = accelerations
-
-    def generate(self, request: Request, on_step: object = None) -> Generation:
-        def frames() -> Iterator[np.ndarray]:
-            for number in range(request.frames // 3):
-                own = case("hallo", seed=request.seed + number)
-                steps = steps_of(self._accelerations, STEPS)
-                plan = planned(self._accelerations, Setting(steps, foreground=foreground()))
-                with torch.inference_mode():
-                    clean = sample(own.denoiser, own.schedule(steps), own.noise, own.condition, plan)
-                pictures = (clean[0, :3].permute(1, 2, 3, 0) * 40 + 128).clamp(0, 255).to(torch.uint8)
-                large = pictures.repeat_interleave(4, 1).repeat_interleave(4, 2)
-                yield from large.numpy()
-
-        return Generation(frames())
 
 
 @pytest.fixture(scope="module")
