@@ -30,6 +30,8 @@ class Sizes:
     """Distances that the relative position bias tells apart, half of them before and half after the query."""
     bias_max_distance: int = 128
     """Tokens from which on all distances are one."""
+    attention: bool = True
+    """Whether tokens attend to each other; False is the ablation of the paper's table 3."""
 
 
 @dataclass(frozen=True, slots=True)

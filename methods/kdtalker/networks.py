@@ -144,14 +144,17 @@ class Residual(nn.Module):
 class Layer(nn.ModuleList):
     """Two residual blocks, which see each token alone, then attention over all of them."""
 
-    def __init__(self, width: int, heads: int, condition: int, rotary: RotaryEmbedding) -> None:
-        attention = Residual(PreNorm(width, Attention(width, heads, rotary)))
-        super().__init__([ResidualBlock(width, condition), ResidualBlock(width, condition), attention])
+    def __init__(self, width: int, heads: int, condition: int, rotary: RotaryEmbedding, *, attention: bool) -> None:
+        super().__init__([ResidualBlock(width, condition), ResidualBlock(width, condition)])
+        if attention:
+            self.append(Residual(PreNorm(width, Attention(width, heads, rotary))))
 
     def forward(self, x: Tensor, condition: Tensor, bias: Tensor) -> Tensor:
         """Map (N, tokens, width) to the same shape."""
-        first, second, attention = self
-        y: Tensor = attention(second(first(x, condition), condition), bias)
+        first, second, *attention = self
+        y: Tensor = second(first(x, condition), condition)
+        for part in attention:
+            y = part(y, bias)
         return y
 
 
@@ -212,7 +215,10 @@ class SpatiotemporalTransformer(nn.Module):
         self.input_projection = nn.Linear(sizes.motion, width)
         self.time_rel_pos_bias = RelativePositionBias(sizes.bias_buckets, sizes.bias_max_distance, sizes.heads)
         rotary = RotaryEmbedding(sizes.rotary_dimensions)
-        self.layers = nn.ModuleList(Layer(width, sizes.heads, time + sizes.audio, rotary) for _ in range(sizes.layers))
+        self.layers = nn.ModuleList(
+            Layer(width, sizes.heads, time + sizes.audio, rotary, attention=sizes.attention)
+            for _ in range(sizes.layers)
+        )
         self.output_projection = nn.Linear(width, sizes.motion)
 
     def forward(self, noisy: Tensor, time: Tensor, condition: Condition) -> Tensor:

@@ -17,6 +17,7 @@ from thbench_methods.kdtalker.networks import Condition
 from thbench_methods.nets.ddim import linear_betas
 from thbench_methods.nets.liveportrait.examples import LAYOUT as EXAMPLES_LAYOUT
 from thbench_methods.nets.liveportrait.examples import open_examples
+from thbench_methods.nets.liveportrait.keypoints import as_points
 from thbench_methods.nets.liveportrait.train import train as train_liveportrait
 from thbench_methods.nets.speech.train import heard, window_task
 
@@ -27,12 +28,15 @@ if TYPE_CHECKING:
     from thbench_methods.kdtalker.config import Config
     from thbench_methods.kdtalker.networks import SpatiotemporalTransformer
     from thbench_methods.nets.liveportrait.examples import Examples
+    from thbench_methods.nets.speech.train import Heard
     from torch import Tensor
 
     from thbench.training.order import Order
 
-RECIPE = Recipe(steps=1500, learning_rate=1e-3, warm_up=100, last_rate=0.02, average=0.998, betas=(0.95, 0.999))
-AUDIO_RECIPE = Recipe(steps=400, learning_rate=2e-3, warm_up=50, last_rate=0.02, average=0.995)
+RECIPE = Recipe(
+    steps=2500, learning_rate=1e-3, warm_up=100, last_rate=0.02, average=0.998, betas=(0.95, 0.999), bfloat16=False
+)
+AUDIO_RECIPE = Recipe(steps=400, learning_rate=2e-3, warm_up=50, last_rate=0.02, average=0.995, bfloat16=False)
 ABOUT = About(
     "KDTalker mini",
     "Yang et al., arXiv 2503.12963; sizes are the project's own",
@@ -119,25 +123,29 @@ def train(order: Order) -> None:
     torch.manual_seed(RECIPE.seed)
     bundle = Bundle(MINI)
     audio = hear_all(bundle, order, examples)
-    motion, canonical = training_motion(examples), torch.from_numpy(examples.canonical)
-    bundle.keep(statistics(motion, canonical))
-    means = bundle.statistics
-    task = DenoiserTask(
-        bundle.denoiser,
-        means.normalise(motion),
-        means.normalise_canonical(canonical.unflatten(-1, (-1, 3))),
-        audio,
-    )
-    training = fitted(task, RECIPE, order, "kdtalker-denoiser")
+    bundle.keep(statistics(training_motion(examples), torch.from_numpy(examples.canonical)))
+    training = fitted(denoiser_task(bundle, examples, audio), RECIPE, order, "kdtalker-denoiser")
     ship(destination(order, FILE), bundle, ABOUT, order, training, examples.pictures)
+
+
+def denoiser_task(bundle: Bundle, examples: Examples, audio: Tensor) -> DenoiserTask:
+    """Return the training of a bundle's denoiser; the bundle holds the statistics already."""
+    means = bundle.statistics
+    canonical = as_points(torch.from_numpy(examples.canonical))
+    motion = means.normalise(training_motion(examples))
+    return DenoiserTask(bundle.denoiser, motion, means.normalise_canonical(canonical), audio)
 
 
 def hear_all(bundle: Bundle, order: Order, examples: Examples) -> Tensor:
     """Train the bundle's audio encoder; return its features of all clips (clips, frames, audio)."""
     data = heard(examples.pictures)
-    task = window_task(data, bundle.audio, MINI.sizes.audio)
-    fitted(task, AUDIO_RECIPE, order, "kdtalker-audio")
+    fitted(window_task(data, bundle.audio, MINI.sizes.audio), AUDIO_RECIPE, order, "kdtalker-audio")
+    return features(bundle, data)
+
+
+def features(bundle: Bundle, data: Heard) -> Tensor:
+    """Return what the bundle's audio encoder hears in all clips (clips, frames, audio)."""
     bundle.audio.eval()
     with torch.inference_mode():
-        features = torch.stack([bundle.audio(windows) for windows in data.windows])
-    return features.clone()
+        heard_clips = torch.stack([bundle.audio(windows) for windows in data.windows])
+    return heard_clips.clone()

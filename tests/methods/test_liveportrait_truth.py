@@ -7,7 +7,7 @@ from thbench_methods.nets.liveportrait.keypoints import rotation_matrix, transfo
 from thbench_methods.nets.liveportrait.mini import Renderer
 from thbench_methods.nets.liveportrait.train_renderer import places_l1
 from thbench_methods.nets.liveportrait.truth_motion import POINTS, UNIT, truth_motion
-from thbench_methods.nets.liveportrait.warping import moved_portrait
+from thbench_methods.nets.liveportrait.warping import coordinate_grid, flattened, heat_maps, moved_portrait
 
 from thbench.data.synth_heads.dataset import clips_of, truth_of
 from thbench.faces.pose import rotation_from_degrees
@@ -83,9 +83,35 @@ def test_places_loss_is_zero_for_the_shift_of_the_keypoints():
     assert places_l1(grid, source, driving) == pytest.approx(0.075, abs=1e-4)
 
 
+def test_moved_keypoints_are_seen_in_the_one_plane(motion):
+    points = flattened(transform(motion.canonical, motion.motion))
+    grid = coordinate_grid(torch.zeros(1, 1, 1, 32, 32))
+    heat = heat_maps(grid, points[:1].expand_as(points), points).abs()
+    moved = (points - points[:1]).norm(dim=-1)
+    assert heat.shape == (len(points), 22, 1, 32, 32)
+    far = moved > 0.1
+    assert far.any()
+    assert (heat[:, 1:].amax(dim=(2, 3, 4))[far] > 0.3).all()
+
+
+def test_a_single_plane_lies_at_depth_0_and_more_span_the_volume():
+    assert (coordinate_grid(torch.zeros(1, 1, 1, 4, 4))[..., 2] == 0).all()
+    assert coordinate_grid(torch.zeros(1, 1, 3, 4, 4))[:, 0, 0, 2].tolist() == [-1, 0, 1]
+
+
+def test_depth_of_keypoints_does_not_matter_in_one_plane():
+    torch.manual_seed(0)
+    net = Renderer().eval()
+    portrait, source, driving = torch.rand(1, 3, 128, 128), torch.rand(1, 21, 3), torch.rand(1, 2, 21, 3)
+    with torch.inference_mode():
+        made, _ = net(portrait, source, driving)
+        deeper, _ = net(portrait, source - torch.tensor([0, 0, 0.5]), driving + torch.tensor([0, 0, 0.7]))
+    assert torch.equal(made, deeper)
+
+
 def test_renderer_makes_pictures_of_the_portraits_size():
     net = Renderer().eval()
     with torch.inference_mode():
         made, deformation = net(torch.rand(2, 3, 128, 128), torch.rand(2, 21, 3), torch.rand(2, 3, 21, 3))
-    assert made.shape == (6, 3, 128, 128) and deformation.shape == (6, 2, 32, 32, 3)
+    assert made.shape == (6, 3, 128, 128) and deformation.shape == (6, 1, 32, 32, 3)
     assert made.min() >= 0 and made.max() <= 1

@@ -45,7 +45,7 @@ class Source:
     motion: Motion
     """Of leading shape (1,): the portrait's own pose, expression, translation and scale."""
     image: Tensor | None = None
-    """Shape (1, 3, H, W): the portrait itself, for a generator that blends."""
+    """Shape (1, 3, H, W): the portrait itself, for a generator that refines it."""
 
     @property
     def keypoints(self) -> Tensor:
@@ -86,7 +86,7 @@ class LivePortrait:
             volume, own = (x.expand(len(driving), *x.shape[1:]) for x in (source.volume, source.keypoints))
             warped = self.warping(volume, own, driving)
             moved = None
-            if source.image is not None and self.generator.blend:
+            if source.image is not None and self.generator.refines:
                 image = source.image.expand(len(driving), *source.image.shape[1:])
                 moved = moved_portrait(image, warped.deformation)
             yield self.generator(warped.feature, moved)

@@ -9,17 +9,17 @@ from __future__ import annotations
 from itertools import pairwise
 
 import torch.nn.functional as F
-from thbench_methods.nets.liveportrait.blocks import ConvBlock
+from thbench_methods.nets.liveportrait.blocks import ConvBlock, convolution3d
 from torch import Tensor, nn
 
 
 class ResidualBlock3d(nn.Module):
     """Two convolutions in the order norm, ReLU, convolution, and the identity."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, depth: int) -> None:
         super().__init__()
-        self.conv1 = nn.Conv3d(channels, channels, 3, padding=1)
-        self.conv2 = nn.Conv3d(channels, channels, 3, padding=1)
+        self.conv1 = convolution3d(channels, channels, 3, depth)
+        self.conv2 = convolution3d(channels, channels, 3, depth)
         self.norm1 = nn.BatchNorm3d(channels)
         self.norm2 = nn.BatchNorm3d(channels)
 
@@ -45,14 +45,12 @@ class AppearanceExtractor(nn.Module):
         super().__init__()
         self.volume_shape = (reshape_channel, reshape_depth)
         widths = [min(max_features, block_expansion * 2**level) for level in range(num_down_blocks + 1)]
-        self.first = ConvBlock(image_channel, widths[0], dimensions=2)
-        self.down_blocks = nn.ModuleList(
-            ConvBlock(inputs, outputs, dimensions=2) for inputs, outputs in pairwise(widths)
-        )
+        self.first = ConvBlock(image_channel, widths[0])
+        self.down_blocks = nn.ModuleList(ConvBlock(inputs, outputs) for inputs, outputs in pairwise(widths))
         self.second = nn.Conv2d(widths[-1], reshape_channel * reshape_depth, 1)
         self.resblocks_3d = nn.Sequential()
         for number in range(num_resblocks):
-            self.resblocks_3d.add_module(f"3dr{number}", ResidualBlock3d(reshape_channel))
+            self.resblocks_3d.add_module(f"3dr{number}", ResidualBlock3d(reshape_channel, reshape_depth))
 
     def forward(self, image: Tensor) -> Tensor:
         """Return the feature volume of a portrait.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from thbench_methods.nets.liveportrait.keypoints import transform
+from thbench_methods.nets.liveportrait.keypoints import as_points, transform
 from thbench_methods.nets.liveportrait.layout import Layout
 from thbench_methods.nets.liveportrait.truth_motion import truth_motion
 
@@ -39,7 +39,7 @@ class Examples:
 
     def keypoints(self, clip: int, frames: NDArray[np.int64]) -> torch.Tensor:
         """Return where the key-points (frames, K, 3) of some frames are."""
-        canonical = torch.from_numpy(self.canonical[clip]).unflatten(-1, (-1, 3))
+        canonical = as_points(torch.from_numpy(self.canonical[clip]))
         return transform(canonical, LAYOUT.unpack(torch.from_numpy(self.motion[clip, frames])))
 
 

@@ -23,9 +23,12 @@ KEYPOINTS = 21
 def published(*, stitching: bool) -> LivePortrait:
     """Return the published networks."""
     with torch.device("meta"):
-        nets = AppearanceExtractor(), MotionExtractor(), WarpingNetwork(), SpadeGenerator()
         return LivePortrait(
-            *(net.to("meta").eval() for net in nets), StitchingRetargeting().eval() if stitching else None
+            AppearanceExtractor().to("meta").eval(),
+            MotionExtractor().to("meta").eval(),
+            WarpingNetwork().to("meta").eval(),
+            SpadeGenerator().to("meta").eval(),
+            StitchingRetargeting().eval() if stitching else None,
         )
 
 
@@ -43,12 +46,12 @@ def parts(nets: LivePortrait, frames: int) -> tuple[Part, ...]:
         nets: From `published` or `mini`.
         frames: How many are rendered.
     """
-    side = SIZE if nets.generator.blend else PUBLISHED_SIZE
+    side = SIZE if nets.generator.refines else PUBLISHED_SIZE
     with torch.device("meta"), torch.inference_mode():
         image, points = torch.empty(1, 3, side, side), torch.empty(1, KEYPOINTS, 3)
         volume = nets.appearance(image)
         warped = nets.warping(volume, points, points)
-        moved = moved_portrait(image, warped.deformation) if nets.generator.blend else None
+        moved = moved_portrait(image, warped.deformation) if nets.generator.refines else None
     given = (volume, points)
     found = [
         Part("motion_extractor", nets.motion, partial(nets.motion, image), inputs=(image,)),

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils import spectral_norm
 
 SLOPE = 0.2
 SHARED_WIDTH = 128
+DARKEST = 1 / 64
+"""Of a warped portrait as logits, which would be infinite at 0."""
 
 
 class SpatiallyAdaptiveNorm(nn.Module):
@@ -69,10 +70,10 @@ class SpadeGenerator(nn.Module):
         middle_blocks: int = 6,
         up_blocks: int = 2,
         shared_width: int = SHARED_WIDTH,
-        blend: bool = False,
+        refines: bool = False,
     ) -> None:
         super().__init__()
-        self.blend = blend
+        self.refines = refines
         width = min(max_features, block_expansion * 2**num_down_blocks)
         self.fc = nn.Conv2d(width, 2 * width, 3, padding=1)
         self.middle_blocks, self.up_blocks = middle_blocks, up_blocks
@@ -81,17 +82,19 @@ class SpadeGenerator(nn.Module):
         widths = [2 * width, *(width // 2**n for n in range(up_blocks - 1)), *[block_expansion] * (up_blocks > 0)]
         for number, (inputs, outputs) in enumerate(pairwise(widths)):
             self.add_module(f"up_{number}", SpadeResidualBlock(inputs, outputs, width, shared_width))
-        self.conv_img = nn.Sequential(
-            nn.Conv2d(widths[-1], (3 + blend) * upscale**2, 3, padding=1), nn.PixelShuffle(upscale)
-        )
+        last = nn.Conv2d(widths[-1], 3 * upscale**2, 3, padding=1)
+        if refines:  # begins with the warped portrait
+            for weights in last.parameters():
+                nn.init.zeros_(weights)
+        self.conv_img = nn.Sequential(last, nn.PixelShuffle(upscale))
 
     def forward(self, feature: Tensor, moved: Tensor | None = None) -> Tensor:
         """Return frames.
 
         Args:
             feature: Shape (N, C, H, W), from the warping network; it is the input and the map of every SPADE norm.
-            moved: Shape (N, 3, f H, f W): the portrait, warped. Only a generator made with `blend`, which the published
-                one is not, reads it: it decides for each pixel how much of it shows.
+            moved: Shape (N, 3, f H, f W), RGB in [0, 1]: the portrait, warped. Only a generator that `refines`, which
+                the published one does not, reads it: its picture is added to this one, both as logits.
 
         Returns:
             Shape (N, 3, f H, f W), RGB in (0, 1), where f = 2^up_blocks upscale.
@@ -102,9 +105,8 @@ class SpadeGenerator(nn.Module):
         for number in range(self.up_blocks):
             x = getattr(self, f"up_{number}")(F.interpolate(x, scale_factor=2), feature)
         image: Tensor = self.conv_img(F.leaky_relu(x, SLOPE))
-        if not self.blend:
+        if not self.refines:
             return image.sigmoid()
         if moved is None:
-            raise ValueError("a generator that blends needs the warped portrait")
-        made, share = image[:, :3].sigmoid(), image[:, 3:].sigmoid()
-        return torch.lerp(made, moved.to(made), share)
+            raise ValueError("a generator that refines needs the warped portrait")
+        return (image + moved.clamp(DARKEST, 1 - DARKEST).logit()).sigmoid()

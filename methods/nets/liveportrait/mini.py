@@ -17,8 +17,8 @@ SIZE = 128
 """Side of the pictures that it reads and makes."""
 RENDERER_FILE = Path(__file__).parent / "mini_renderer.safetensors"
 MOTION_FILE = Path(__file__).parent / "mini_motion.safetensors"
-CHANNELS, DEPTH = 48, 2
-"""Of the feature volume; it is 32 x 32 as the published ratio to the picture has it."""
+CHANNELS, DEPTH = 64, 1
+"""Of the feature volume, which is one plane of 32 x 32: the published ratio to the picture."""
 WIDTH = 8
 
 
@@ -41,9 +41,10 @@ class Renderer(nn.Module):
                 "compress": 1,
                 "mask_kernel": 3,
             },
+            shows_motion=True,
         )
         self.generator = SpadeGenerator(
-            upscale=4, block_expansion=WIDTH, middle_blocks=3, up_blocks=0, shared_width=16, blend=True
+            upscale=4, block_expansion=WIDTH, middle_blocks=2, up_blocks=0, shared_width=16, refines=True
         )
 
     def forward(self, portrait: Tensor, kp_source: Tensor, kp_driving: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,4 +1,7 @@
-"""Trains the mini LivePortrait: `python -m thbench_methods.nets.liveportrait.train`."""
+"""Trains the mini LivePortrait: `python -m thbench_methods.nets.liveportrait.train`.
+
+Its held-out scores are added to the cards by `python -m thbench_methods.nets.liveportrait.held_out`.
+"""
 
 from __future__ import annotations
 
@@ -29,8 +32,12 @@ RENDERER = About(
     (
         "Key-points come from the truth of synth-heads, not from a motion extractor trained along.",
         "No perceptual and no adversarial loss: they need networks from elsewhere, or far more steps.",
-        "The generator blends its picture with the portrait warped by the same deformation, which the published one"
-        " does not: at this size and in so few steps it could not copy what does not move.",
+        "The generator refines the portrait warped by the same deformation, which the published one does not: at this"
+        " size and in so few steps it could not copy what does not move.",
+        "The generator is shown what the dense motion network saw of key-points, which the published one is not: how"
+        " far the mouth is open it would else have to guess from what was warped.",
+        "The feature volume is one plane, in which key-points have no depth: with a few planes from front to back, as"
+        " the published 16 are spread, no key-point would come near one.",
     ),
 )
 MOTION = About(

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from thbench_methods.nets.liveportrait.motion import MotionExtractor
     from torch import Tensor
 
-RECIPE = Recipe(steps=700, learning_rate=2e-3, warm_up=100, last_rate=0.01, average=0.995, weight_decay=0.02)
+RECIPE = Recipe(
+    steps=1400, learning_rate=2e-3, warm_up=100, last_rate=0.01, average=0.995, weight_decay=0.02, bfloat16=False
+)
 BATCH = 32
 DEGREES = 30.0
 """An error of so many degrees weighs as much as one of a whole unit."""
@@ -68,7 +70,7 @@ class MotionTask:
         places = (weight * (transform(canonical, found) - transform(batch.canonical, batch.motion)).abs()).mean()
         shape = (canonical - batch.canonical).abs().mean()
         expression = (weight * (found.expression - batch.motion.expression).abs()).mean()
-        pose = sum((a - b).abs().mean() for a, b in zip(found.pose, batch.motion.pose, strict=True))
+        pose = torch.stack([(a - b).abs().mean() for a, b in zip(found.pose, batch.motion.pose, strict=True)]).sum()
         rest = (found.scale - batch.motion.scale).abs().mean()
         rest = rest + (found.translation - batch.motion.translation).abs().mean()
         loss = 3 * places + shape + 2 * expression + pose / DEGREES + rest

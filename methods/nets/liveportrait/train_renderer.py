@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from thbench_methods.nets.liveportrait.mini import Renderer
     from torch import Tensor
 
-RECIPE = Recipe(steps=800, learning_rate=2e-3, warm_up=60, last_rate=0.02, average=0.995, weight_decay=1e-3)
-CLIPS, DRIVERS = 3, 6
+RECIPE = Recipe(
+    steps=2400, learning_rate=2e-3, warm_up=60, last_rate=0.02, average=0.995, weight_decay=1e-3, bfloat16=False
+)
+CLIPS, DRIVERS = 2, 5
 """Portraits in a batch, and frames made of each."""
 SHARED_NOISE, OWN_NOISE = 0.01, 0.002
 """Deviation of key-point errors that source and driving frame have in common, and that they do not."""
@@ -86,8 +88,9 @@ def draw(examples: Examples, rng: np.random.Generator) -> Batch:
         for frame in chosen[1:]:
             marks, face = examples.pictures.landmarks68[clip, frame], examples.pictures.mask[clip, frame]
             weights.append(pixel_weight(marks, face, images.shape[-1]))
-    stacked = (torch.stack(part) for part in (portraits, sources, drivings))
-    return Batch(*stacked, torch.cat(frames), torch.stack(weights))
+    return Batch(
+        torch.stack(portraits), torch.stack(sources), torch.stack(drivings), torch.cat(frames), torch.stack(weights)
+    )
 
 
 def noisy(points: Tensor, rng: np.random.Generator) -> Tensor:
@@ -101,7 +104,7 @@ def pixel_weight(landmarks: np.ndarray, face: np.ndarray, size: int) -> Tensor:
     """Return (1, size, size): 0.6, more on the face, most on mouth and eyes."""
     weight = np.full((size, size), 0.6, np.float32)
     weight += 0.8 * face.repeat(size // len(face), 0).repeat(size // len(face), 1)
-    for (first, last), extra, margin in ((MOUTH, 4.0, 3), (EYES, 2.0, 2)):
+    for (first, last), extra, margin in ((MOUTH, 12.0, 3), (EYES, 4.0, 2)):
         low = np.clip(landmarks[first:last].min(0).astype(int) - margin, 0, size)
         high = np.clip(landmarks[first:last].max(0).astype(int) + margin + 1, 0, size)
         weight[low[1] : high[1], low[0] : high[0]] += extra

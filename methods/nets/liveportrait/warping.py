@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from thbench_methods.nets.liveportrait.blocks import ConvBlock
+from thbench_methods.nets.liveportrait.blocks import ConvBlock, convolution3d
 from torch import Tensor, nn
 
 KEYPOINT_VARIANCE = 0.01
@@ -31,20 +31,20 @@ class Warped(NamedTuple):
 
 
 class DenseMotion(NamedTuple):
-    """What the dense motion network returns; fields as in `Warped`."""
+    """What the dense motion network returns; the first two as in `Warped`."""
 
     deformation: Tensor
     occlusion: Tensor
+    seen: Tensor
+    """Shape (N, C D, H, W): features of the hourglass, depth in the channels."""
 
 
 class Encoder(nn.Module):
     """Down blocks; returns every resolution."""
 
-    def __init__(self, widths: list[int]) -> None:
+    def __init__(self, widths: list[int], depth: int) -> None:
         super().__init__()
-        self.down_blocks = nn.ModuleList(
-            ConvBlock(inputs, outputs, dimensions=3) for inputs, outputs in pairwise(widths)
-        )
+        self.down_blocks = nn.ModuleList(ConvBlock(inputs, outputs, depth) for inputs, outputs in pairwise(widths))
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """Map (N, C, D, H, W) to itself and its halvings."""
@@ -57,13 +57,13 @@ class Encoder(nn.Module):
 class Decoder(nn.Module):
     """Up blocks with the encoder's maps behind their outputs."""
 
-    def __init__(self, widths: list[int], last: int) -> None:
+    def __init__(self, widths: list[int], last: int, depth: int) -> None:
         super().__init__()
         middle = widths[-2:0:-1]
         inputs, outputs = [widths[-1], *(2 * width for width in middle)], [*middle, last]
-        self.up_blocks = nn.ModuleList(ConvBlock(i, o, dimensions=3) for i, o in zip(inputs, outputs, strict=True))
+        self.up_blocks = nn.ModuleList(ConvBlock(i, o, depth) for i, o in zip(inputs, outputs, strict=True))
         self.out_filters = last + widths[0]
-        self.conv = nn.Conv3d(self.out_filters, self.out_filters, 3, padding=1)
+        self.conv = convolution3d(self.out_filters, self.out_filters, 3, depth)
         self.norm = nn.BatchNorm3d(self.out_filters)
 
     def forward(self, maps: list[Tensor]) -> Tensor:
@@ -77,11 +77,11 @@ class Decoder(nn.Module):
 class Hourglass(nn.Module):
     """A 3-D U-Net that keeps depth."""
 
-    def __init__(self, inputs: int, block_expansion: int, num_blocks: int, max_features: int) -> None:
+    def __init__(self, inputs: int, block_expansion: int, num_blocks: int, max_features: int, depth: int) -> None:
         super().__init__()
         widths = [inputs, *(min(max_features, block_expansion * 2**n) for n in range(1, num_blocks + 1))]
-        self.encoder = Encoder(widths)
-        self.decoder = Decoder(widths, block_expansion)
+        self.encoder = Encoder(widths, depth)
+        self.decoder = Decoder(widths, block_expansion, depth)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, inputs, D, H, W) to (N, decoder.out_filters, D, H, W)."""
@@ -107,27 +107,34 @@ class DenseMotionNetwork(nn.Module):
     ) -> None:
         super().__init__()
         motions = num_kp + 1
-        self.hourglass = Hourglass(motions * (compress + 1), block_expansion, num_blocks, max_features)
+        self.hourglass = Hourglass(motions * (compress + 1), block_expansion, num_blocks, max_features, reshape_depth)
         channels = self.hourglass.decoder.out_filters
-        self.mask = nn.Conv3d(channels, motions, mask_kernel, padding=mask_kernel // 2)
+        self.mask = convolution3d(channels, motions, mask_kernel, reshape_depth)
         self.compress = nn.Conv3d(feature_channel, compress, 1)
         self.norm = nn.BatchNorm3d(compress)
-        self.occlusion = nn.Conv2d(channels * reshape_depth, 1, 7, padding=3) if estimate_occlusion_map else None
+        self.occlusion = (
+            nn.Conv2d(channels * reshape_depth, 1, mask_kernel, padding=mask_kernel // 2)
+            if estimate_occlusion_map
+            else None
+        )
 
     def forward(self, volume: Tensor, kp_source: Tensor, kp_driving: Tensor) -> DenseMotion:
         """Map (N, C, D, H, W) and key-points (N, K, 3) to the deformation and the occlusion map."""
         grid = coordinate_grid(volume)
+        if volume.shape[2] == 1:  # one plane, in which all key-points lie
+            kp_source, kp_driving = flattened(kp_source), flattened(kp_driving)
         motions = sparse_motions(grid, kp_source, kp_driving)
         compressed = F.relu(self.norm(self.compress(volume)))
         each = compressed.repeat_interleave(motions.shape[1], dim=0)
         moved = deform(each, motions.flatten(0, 1)).reshape(*motions.shape[:2], *compressed.shape[1:])
         heat = heat_maps(grid, kp_source, kp_driving)[:, :, None]
         features = self.hourglass(torch.cat((heat, moved), dim=2).flatten(1, 2))
+        seen = features.flatten(1, 2)
         mask = self.mask(features).softmax(dim=1)
         deformation = torch.einsum("nkdhw,nkdhwc->ndhwc", mask, motions)
         if self.occlusion is None:
-            return DenseMotion(deformation, torch.ones_like(features[:, :1, 0]))
-        return DenseMotion(deformation, self.occlusion(features.flatten(1, 2)).sigmoid())
+            return DenseMotion(deformation, torch.ones_like(features[:, :1, 0]), seen)
+        return DenseMotion(deformation, self.occlusion(seen).sigmoid(), seen)
 
 
 class WarpingNetwork(nn.Module):
@@ -142,15 +149,31 @@ class WarpingNetwork(nn.Module):
         reshape_channel: int = 32,
         estimate_occlusion_map: bool = True,
         dense_motion_params: dict[str, int] | None = None,
+        shows_motion: bool = False,
     ) -> None:
+        """Make the network.
+
+        Args:
+            num_kp: Number of key-points K.
+            block_expansion: Width of the feature map, before `num_down_blocks` doublings.
+            max_features: Largest width.
+            num_down_blocks: See `block_expansion`.
+            reshape_channel: Channels of the volume.
+            estimate_occlusion_map: Whether the feature map is multiplied by an occlusion map.
+            dense_motion_params: Sizes of the dense motion network; the published ones where there are none.
+            shows_motion: Whether the feature map tells the generator what the dense motion network saw too. The
+                published one does not: there the generator learns of key-points only by what they warped and hid.
+        """
         super().__init__()
         dense = dense_motion_params or PUBLISHED_DENSE_MOTION
         self.dense_motion_network = DenseMotionNetwork(
             num_kp, reshape_channel, estimate_occlusion_map=estimate_occlusion_map, **dense
         )
         width = min(max_features, block_expansion * 2**num_down_blocks)
-        self.third = ConvBlock(reshape_channel * dense["reshape_depth"], width, dimensions=2, activation=F.leaky_relu)
+        self.third = ConvBlock(reshape_channel * dense["reshape_depth"], width, activation=F.leaky_relu)
         self.fourth = nn.Conv2d(width, width, 1)
+        seen = self.dense_motion_network.hourglass.decoder.out_filters * dense["reshape_depth"]
+        self.shown = nn.Conv2d(seen, width, 3, padding=1) if shows_motion else None
 
     def forward(self, volume: Tensor, kp_source: Tensor, kp_driving: Tensor) -> Warped:
         """Warp the volume of a portrait from its own key-points to others.
@@ -162,7 +185,10 @@ class WarpingNetwork(nn.Module):
         """
         motion: DenseMotion = self.dense_motion_network(volume, kp_source, kp_driving)
         feature = self.fourth(self.third(deform(volume, motion.deformation).flatten(1, 2)))
-        return Warped(feature * motion.occlusion, motion.occlusion, motion.deformation)
+        feature = feature * motion.occlusion
+        if self.shown is not None:
+            feature = feature + self.shown(motion.seen)
+        return Warped(feature, motion.occlusion, motion.deformation)
 
 
 PUBLISHED_DENSE_MOTION = {
@@ -183,9 +209,17 @@ def moved_portrait(image: Tensor, deformation: Tensor) -> Tensor:
 
 
 def coordinate_grid(volume: Tensor) -> Tensor:
-    """Return (D, H, W, 3): x, y, z of each place of (N, C, D, H, W), from -1 at the first to 1 at the last."""
-    axes = [torch.linspace(-1, 1, size, dtype=volume.dtype, device=volume.device) for size in volume.shape[2:]]
+    """Return (D, H, W, 3): x, y, z of each place of (N, C, D, H, W), from -1 at the first to 1 at the last.
+
+    A single plane lies at 0.
+    """
+    axes = [torch.linspace(-(size > 1), 1, size, dtype=volume.dtype, device=volume.device) for size in volume.shape[2:]]
     return torch.stack(torch.meshgrid(*axes, indexing="ij")[::-1], dim=-1)
+
+
+def flattened(points: Tensor) -> Tensor:
+    """Return points (..., 3) without their depth."""
+    return points * points.new_tensor([1, 1, 0])
 
 
 def sparse_motions(grid: Tensor, kp_source: Tensor, kp_driving: Tensor) -> Tensor:

@@ -36,7 +36,7 @@ class Layer(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, width, columns) to the same shape."""
         y = F.gelu(self.norm(self.time(x).transpose(1, 2)))
-        return x + self.mix(y).transpose(1, 2)
+        return x.add(self.mix(y).transpose(1, 2))
 
 
 class SpeechEncoder(nn.Module):

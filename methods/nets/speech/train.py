@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from thbench.data.synth_heads.pictures import Pictures
     from thbench.training.order import Order
 
-RECIPE = Recipe(steps=250, learning_rate=2e-3, warm_up=50, last_rate=0.02, average=0.995)
+RECIPE = Recipe(steps=250, learning_rate=2e-3, warm_up=50, last_rate=0.02, average=0.995, bfloat16=False)
 ABOUT = About(
     "Mini speech encoder",
     "the project's own; in the place of wav2vec 2.0 and HuBERT",
