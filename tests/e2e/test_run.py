@@ -25,7 +25,7 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory, drawn: Path, weights: s
     from thbench.cli import main
 
     out = tmp_path_factory.mktemp("run")
-    assert main(["run", "mini", "--data", str(drawn), "--out", str(out), "--quiet"]) == 0
+    assert main(["run", "baselines", "--data", str(drawn), "--out", str(out), "--quiet"]) == 0
     return out
 
 
@@ -91,7 +91,7 @@ def test_going_on_with_a_finished_run_does_nothing_again(run_folder: Path, drawn
     from thbench.cli import main
 
     before = {path: path.stat().st_mtime_ns for path in run_folder.glob("clips-*.jsonl")}
-    again = ["run", "mini", "--data", str(drawn), "--out", str(run_folder), "--quiet"]
+    again = ["run", "baselines", "--data", str(drawn), "--out", str(run_folder), "--quiet"]
     assert main(again) == 3
     assert main([*again, "--resume"]) == 0
     assert {path: path.stat().st_mtime_ns for path in run_folder.glob("clips-*.jsonl")} == before
@@ -100,7 +100,7 @@ def test_going_on_with_a_finished_run_does_nothing_again(run_folder: Path, drawn
 def test_workers_and_executors_do_not_change_a_number(run_folder: Path, drawn: Path, tmp_path: Path) -> None:
     from thbench.cli import main
 
-    arguments = ["run", "mini", "--data", str(drawn), "--out", str(tmp_path), "--executor", "local", "--quiet"]
+    arguments = ["run", "baselines", "--data", str(drawn), "--out", str(tmp_path), "--executor", "local", "--quiet"]
     assert main(arguments) == 0
     assert differences(tmp_path, run_folder) == {}
 
