@@ -48,6 +48,7 @@ def train_flow_generator(order: Order, pictures: Pictures) -> None:
     """Train and write the latent flow generator."""
     torch.manual_seed(train_lfg.RECIPE.seed)
     network = flow_generator(MINI.lfg)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     training = fitted(train_lfg.FlowTask(network, pictures), train_lfg.RECIPE, order, "dawn-lfg")
     ship(destination(order, LFG_FILE), network, train_lfg.ABOUT, order, training, pictures)
 

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 RECIPES = (
-    Recipe(steps=450, learning_rate=1.5e-3, warm_up=60, last_rate=0.3, average=0.995, clip_norm=2.0, bfloat16=False),
-    Recipe(steps=200, learning_rate=6e-4, warm_up=20, last_rate=0.02, average=0.995, clip_norm=2.0, bfloat16=False),
+    Recipe(steps=1500, learning_rate=1.5e-3, warm_up=60, last_rate=0.3, average=0.995, clip_norm=2.0, bfloat16=False),
+    Recipe(steps=500, learning_rate=6e-4, warm_up=20, last_rate=0.02, average=0.995, clip_norm=2.0, bfloat16=False),
 )
 STAGES = (
     Stage(reference="first", frames=(16, 16), batch=3, iterations=RECIPES[0].steps),

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from thbench.data.synth_heads.pictures import Pictures
 
 RECIPE = Recipe(
-    steps=400, learning_rate=2e-3, warm_up=60, last_rate=0.01, average=0.995, weight_decay=1e-3, bfloat16=False
+    steps=1500, learning_rate=2e-3, warm_up=60, last_rate=0.01, average=0.995, weight_decay=1e-3, bfloat16=False
 )
 ABOUT = About(
     "DAWN mini: latent flow generator",

@@ -278,7 +278,7 @@ def test_the_whole_training_writes_files_that_generate(
             shutil.copy(first.parent / name, split / name)
     kept = [entry for entry in manifest["clips"] if entry["id"] in {clip.id for clip in pictures.clips}]
     (split / "manifest.json").write_text(json.dumps({**manifest, "clips": kept}))
-    order = Order("dawn", "mini", "typed", split, tmp_path / "work", tmp_path / "out", share=0.001)
+    order = Order("dawn", "mini", "typed", split, tmp_path / "work", tmp_path / "out", share=0.0005)
     train(order)
     names = {"LFG_FILE": bundle.LFG_FILE, "A2V_FILE": bundle.A2V_FILE, "PBNET_FILE": bundle.PBNET_FILE}
     written = {name: order.out / path.name for name, path in names.items() if order.out is not None}
