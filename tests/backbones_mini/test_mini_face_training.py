@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 import torch
 
-from thbench.backbones.mini.face import CELLS, NEAR_SIDE, MiniFace, attitude_from, cell_middles, look
+from thbench.backbones.mini.face import BLINK, CELLS, NEAR_SIDE, MiniFace, attitude_from, cell_middles, look
+from thbench.backbones.mini.mirror import MIRROR_OF_EXPRESSIONS, MIRROR_OF_POINTS
 from thbench.backbones.mini.places import attitude_of
 from thbench.backbones.mini.sync import MiniSync
 from thbench.backbones.mini.train import augment
 from thbench.backbones.mini.train import face as face_training
 from thbench.backbones.mini.train import sync as sync_training
+from thbench.backbones.mini.train.strangers import Strangers
 from thbench.backbones.modes import prepare
 from thbench.data.synth_heads.dataset import clips_of, truth_of
 from thbench.data.synth_heads.expression import EXPRESSIONS
@@ -52,18 +54,24 @@ def pictures() -> Pictures:
     )
 
 
+@pytest.fixture(scope="module")
+def strangers(pictures) -> Strangers:
+    """As `pictures`, one frame of each clip."""
+    return Strangers(*(getattr(pictures, name)[:, 7] for name in ("frames", "landmarks68", "pose", "expression")))
+
+
 @pytest.fixture
 def plain(monkeypatch) -> None:
     monkeypatch.setattr(augment, "recolour", lambda rng, frame, *_: frame)
     monkeypatch.setattr(augment, "damaged", lambda rng, frame, *_: frame)
 
 
-def test_landmarks_lie_on_the_pictures_they_belong_to(pictures, plain) -> None:
-    near, far = face_training.FaceTask(pictures).batch(np.random.default_rng(0))
+def test_landmarks_lie_on_the_pictures_they_belong_to(pictures, strangers, plain) -> None:
+    near, far = face_training.FaceTask(pictures, strangers).batch(np.random.default_rng(0))
     mirrored = 0
     for cut, landmarks in zip(near.cuts.numpy(), near.landmarks.numpy(), strict=True):
         brightest = np.array(np.unravel_index(cut[0].argmax(), cut[0].shape))[::-1] + 0.5
-        here, there = landmarks[MARKED], landmarks[augment.MIRROR_OF_POINTS[MARKED]]
+        here, there = landmarks[MARKED], landmarks[MIRROR_OF_POINTS[MARKED]]
         assert min(np.abs(brightest - here).max(), np.abs(brightest - there).max()) < 1.0
         mirrored += bool(np.abs(brightest - there).max() < 1.0)
     assert 10 < mirrored < len(near.cuts) - 10
@@ -88,8 +96,20 @@ def test_blobs_have_their_middle_at_the_landmark() -> None:
     assert torch.allclose(shares @ cell_middles(), landmarks, atol=0.2)
 
 
-def test_it_begins_with_the_usual_places(pictures) -> None:
-    task = face_training.FaceTask(pictures)
+def test_near_frames_are_of_shut_eyes_of_clips_and_of_strangers(pictures, strangers) -> None:
+    shown = face_training.FaceTask(pictures, strangers)._shown(np.random.default_rng(0))
+    assert len(shown.frames) == face_training.NEAR_BATCH
+    lids = shown.expression[: face_training.SHUT, list(BLINK)].mean(axis=1)
+    assert (lids >= 0.5).all()
+    for at in range(face_training.NEAR_BATCH - face_training.STRANGERS, face_training.NEAR_BATCH):
+        (whose,) = np.flatnonzero((strangers.landmarks68 == shown.landmarks[at]).all(axis=(1, 2)))
+        assert (strangers.frames[whose] == shown.frames[at]).all()
+        assert (strangers.pose[whose] == shown.pose[at]).all()
+        assert (strangers.expression[whose] == shown.expression[at]).all()
+
+
+def test_it_begins_with_the_usual_places(pictures, strangers) -> None:
+    task = face_training.FaceTask(pictures, strangers)
     usual = task.network.near.prior.flatten(1).softmax(dim=1) @ cell_middles()
     near = task.batch(np.random.default_rng(1))[0]
     distance = (usual - near.landmarks).norm(dim=-1).mean() / face_training.interocular(near.landmarks).mean()
@@ -97,10 +117,10 @@ def test_it_begins_with_the_usual_places(pictures) -> None:
 
 
 def test_mirroring_twice_changes_nothing() -> None:
-    for order in (augment.MIRROR_OF_EXPRESSIONS, augment.MIRROR_OF_POINTS):
+    for order in (MIRROR_OF_EXPRESSIONS, MIRROR_OF_POINTS):
         assert (order[order] == np.arange(len(order))).all()
     left = EXPRESSIONS.index("eyeBlinkLeft")
-    assert EXPRESSIONS[augment.MIRROR_OF_EXPRESSIONS[left]] == "eyeBlinkRight"
+    assert EXPRESSIONS[MIRROR_OF_EXPRESSIONS[left]] == "eyeBlinkRight"
 
 
 def test_damage_keeps_the_shape_of_any_picture() -> None:
@@ -177,3 +197,16 @@ def test_contrast_of_known_distances() -> None:
     to_audio, to_video, _ = sync_training.contrast(same, same, torch.ones(4, dtype=torch.bool))
     assert float(to_audio) == pytest.approx(math.log(5), abs=1e-4)
     assert float(to_video) == pytest.approx(math.log(4), abs=1e-4)
+
+
+def test_most_cuts_are_placed_as_those_of_a_second_look() -> None:
+    still = attitude_of(np.repeat(truth_of(clips_of()[0]).landmarks68[:1], 4000, axis=0))
+    placed = face_training._looked_at(np.random.default_rng(0), still)
+    away = np.abs(placed.centroid - still.centroid)[:, 0] / still.spread
+    size = np.abs(np.log(placed.spread / still.spread))
+    near = (away < 3 * face_training.SURE["shift"]) & (size < 3 * face_training.SURE["size"])
+    # Those of a first look lie as near by chance: within 0.6 and 0.9 standard deviations.
+    by_chance = math.erf(0.625 / math.sqrt(2)) * math.erf(0.9 / math.sqrt(2))
+    wanted = face_training.SECOND + (1 - face_training.SECOND) * by_chance
+    assert near.mean() == pytest.approx(wanted, abs=0.03)
+    np.testing.assert_allclose(np.linalg.norm(placed.across, axis=1), 1)

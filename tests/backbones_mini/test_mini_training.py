@@ -14,14 +14,17 @@ from thbench.backbones.mini.blocks import OverTime
 from thbench.backbones.mini.clip_encoder import MiniClipEncoder
 from thbench.backbones.mini.frame_encoder import MiniFrameEncoder
 from thbench.backbones.mini.identity import MiniIdentity
+from thbench.backbones.mini.train import strangers as strange
 from thbench.backbones.mini.train.damage import MOTION, PICTURE, damaged, dose_of, order_of, told, unsteady
 from thbench.backbones.mini.train.held_out import area_under_curve, graded
 from thbench.backbones.mini.train.identity import MARGIN, SCALE, angular_margin_loss, augmented, other_clothes
 from thbench.backbones.mini.train.knowledge import Scale
-from thbench.backbones.mini.train.stills import FIRST, make_stills, open_stills
+from thbench.backbones.mini.train.stills import EACH, FIRST, make_stills, open_stills
 from thbench.backbones.mini.whole_frame import as_input, whole_frame
 from thbench.backbones.modes import prepare
 from thbench.data.synth_heads.dataset import clips_of
+from thbench.data.synth_heads.model import make_geometry
+from thbench.data.synth_heads.person import make_person, reshaped
 from thbench.data.synth_heads.plan import CLIPS, PEOPLE, plan
 from thbench.data.synth_heads.truth import identity_vector
 from thbench.errors import UsageError
@@ -204,3 +207,27 @@ def test_single_pictures_are_made_once_and_are_of_their_people(tmp_path) -> None
     assert ((inside > 30) & (inside < 98)).all()
     with pytest.raises(UsageError, match="--people 2"):
         open_stills(tmp_path, 2)
+
+
+def test_strangers_are_of_no_split_and_no_stills() -> None:
+    assert FIRST + EACH * 100_000 < strange.FIRST
+
+
+def test_strangers_are_made_once_and_every_one_has_a_face_of_its_own(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(strange, "EACH", 4)
+    strange.make_strangers(tmp_path, 1, clips_of()[:2])
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    strange.make_strangers(tmp_path, 1, clips_of()[:2])
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == before
+    found = strange.open_strangers(tmp_path, 1)
+    assert len(found) == 4 and found.frames.shape == (4, 128, 128, 3)
+    assert ((found.landmarks68[:, 30] > 30) & (found.landmarks68[:, 30] < 98)).all()
+    head = make_person(strange.FIRST)
+    rng = np.random.default_rng(0)
+    first, second = reshaped(head, rng), reshaped(head, rng)
+    assert first.look == second.look == head.look
+    assert len({tuple(someone.shape.values()) for someone in (head, first, second)}) == 3
+    mine, other = make_geometry(head), make_geometry(first)
+    assert (mine.triangles == other.triangles).all() and not np.allclose(mine.points, other.points)
+    with pytest.raises(UsageError, match="--heads 2"):
+        strange.open_strangers(tmp_path, 2)

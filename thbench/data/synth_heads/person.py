@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -180,6 +180,14 @@ def make_person(seed: int) -> Person:
     )
 
 
+def reshaped(person: Person, rng: np.random.Generator) -> Person:
+    """Somebody with another shape of the face under the same skin and hair.
+
+    The mesh has the same vertices and triangles, and the textures are the same.
+    """
+    return replace(person, shape=_draw_shape(rng, person.feminine, person.look.age))
+
+
 def _garment_weights(feminine: float) -> list[float]:
     weight = np.array((1.0, 0.6, 1.0, 1.2 - 0.8 * feminine, 0.7, 0.6, 1.4 * feminine))
     return list(weight / weight.sum())
@@ -248,4 +256,14 @@ def _rgb(colour: NDArray[np.float64]) -> Rgb:
     return r, g, b
 
 
-__all__ = ["HAIR_COLOURS", "HAIR_STYLES", "IRIS_COLOURS", "SKIN_TONES", "Look", "Person", "make_person", "stream"]
+__all__ = [
+    "HAIR_COLOURS",
+    "HAIR_STYLES",
+    "IRIS_COLOURS",
+    "SKIN_TONES",
+    "Look",
+    "Person",
+    "make_person",
+    "reshaped",
+    "stream",
+]

@@ -9,8 +9,6 @@ import cv2
 import numpy as np
 
 from thbench.backbones.mini.places import Attitude, Place
-from thbench.data.synth_heads.expression import EXPRESSIONS
-from thbench.faces.landmarks import MIRROR_OF_68
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -31,24 +29,6 @@ class Ranges:
 
 
 RANGES = Ranges()
-
-
-def _mirror_of_expressions() -> NDArray[np.intp]:
-    def other(name: str) -> str:
-        for side, opposite in (("Left", "Right"), ("Right", "Left")):
-            if name.endswith(side):
-                return name.removesuffix(side) + opposite
-        return name
-
-    return np.array([EXPRESSIONS.index(other(name)) for name in EXPRESSIONS])
-
-
-MIRROR_OF_EXPRESSIONS = _mirror_of_expressions()
-"""Which expression each becomes in a mirrored image."""
-MIRROR_OF_POINTS = np.array(MIRROR_OF_68)
-"""Which of the 68 points each becomes in a mirrored image."""
-MIRRORED_POSE = np.array((-1.0, 1.0, -1.0))
-"""Signs of yaw, pitch and roll in a mirrored image."""
 
 
 def jittered(rng: np.random.Generator, attitude: Attitude, *, shift: float, size: float, tilt: float) -> Attitude:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import logging
 import platform
 import sys
@@ -107,7 +108,7 @@ def train(trial: Trial, arguments: Sequence[str] | None = None) -> None:
         held = trial.read(clips_of(split_folder("validation", SIZE, SECONDS)), trial.every)
         _tell_scores(trial.evaluate(prepare(encoder, "exact"), held))
         return
-    _ship(trial, recipe, trained, pictures)
+    _ship(trial, recipe, trained, pictures, options.begin_with)
 
 
 def _options(trial: Trial, arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -123,7 +124,7 @@ def _options(trial: Trial, arguments: Sequence[str] | None) -> argparse.Namespac
     return parser.parse_args(arguments)
 
 
-def _ship(trial: Trial, recipe: Recipe, trained: Trained, pictures: Pictures) -> None:
+def _ship(trial: Trial, recipe: Recipe, trained: Trained, pictures: Pictures, begun_with: Path | None) -> None:
     """Write weights, digest and card; the scores are those of the file that is shipped."""
     folder = weights_folder()
     folder.mkdir(exist_ok=True)
@@ -150,12 +151,20 @@ def _ship(trial: Trial, recipe: Recipe, trained: Trained, pictures: Pictures) ->
         recipe=recipe,
         seconds=trained.seconds,
         machine=f"{platform.machine()}, one thread, Python {platform.python_version()}, torch {torch.__version__}",
-        command=f"python -m thbench.backbones.mini.train.{trial.name} --clips {len(pictures)} --steps {recipe.steps}",
+        command=f"python -m thbench.backbones.mini.train.{trial.name} --clips {len(pictures)} --steps {recipe.steps}"
+        + (f" --begin-with {begun_with.name}" if begun_with else ""),
         curve=trained.curve,
         scores=scores,
-        notes=trial.notes,
+        notes=(*trial.notes, *_beginning(begun_with)),
     )
     write_card(card, folder)
+
+
+def _beginning(weights: Path | None) -> tuple[str, ...]:
+    if weights is None:
+        return ()
+    digest = hashlib.sha256(weights.read_bytes()).hexdigest()
+    return (f"Begun with weights of an earlier training of the same network, `{weights.name}`, SHA-256 `{digest}`.",)
 
 
 def _tell(point: Point) -> None:

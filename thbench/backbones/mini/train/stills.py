@@ -112,15 +112,15 @@ def _draw(person: int, clips: Sequence[Clip]) -> tuple[NDArray[np.uint8], NDArra
     model = make_model(make_person(person), 2 * SIZE)
     frames, points = [], []
     for number in range(EACH):
-        motion = _instant(truth_of(clips[int(rng.integers(len(clips)))]).motion, rng)
+        motion = instant(truth_of(clips[int(rng.integers(len(clips)))]).motion, rng)
         scene = make_scene(FIRST + EACH * (person - FIRST) + number)
         frames.append(next(iter(render(model, motion, scene, SIZE))).rgb)
         points.append(select68(landmarks(model.geometry, motion, scene.camera, SIZE, 0)))
     return np.stack(frames), np.stack(points)
 
 
-def _instant(motion: Motion, rng: np.random.Generator) -> Motion:
-    """A motion of one frame."""
+def instant(motion: Motion, rng: np.random.Generator) -> Motion:
+    """A motion of one frame, any one of another."""
     at = int(rng.integers(len(motion)))
     return dataclasses.replace(motion, **{name: getattr(motion, name)[at : at + 1] for name in _CHANNELS})
 
