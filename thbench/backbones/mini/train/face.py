@@ -270,7 +270,7 @@ TRIAL = Trial(
         " (degrees) and of the place of the head in the frame, squared errors of expression, cross-entropy of the"
         f" head's presence; weights {', '.join(f'{k} {v:g}' for k, v in WEIGHTS.items())}"
     ),
-    recipe=Recipe(steps=4500, learning_rate=1.2e-3, warm_up=100, average=0.998, clip_norm=5.0, bfloat16=False),
+    recipe=Recipe(steps=2500, learning_rate=1.2e-3, warm_up=100, average=0.998, clip_norm=5.0, bfloat16=False),
     every=1,
     task=make_task,
     network=MiniFace,

@@ -14,7 +14,7 @@ import logging
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -80,7 +80,14 @@ def make_strangers(
         path = _file(folder, number)
         if not path.exists():
             part = path.with_suffix(".part.npz")
-            np.savez(part, **_draw(FIRST + number, clips))
+            made = _draw(FIRST + number, clips)
+            np.savez(
+                part,
+                frames=made.frames,
+                landmarks68=made.landmarks68,
+                pose=made.pose,
+                expression=made.expression,
+            )
             part.replace(path)
         if on_head:
             on_head(number + 1, heads)
@@ -105,7 +112,7 @@ def _file(folder: Path, number: int) -> Path:
     return folder / f"h{FIRST + number:07d}.npz"
 
 
-def _draw(seed: int, clips: Sequence[Clip]) -> dict[str, NDArray[Any]]:
+def _draw(seed: int, clips: Sequence[Clip]) -> Strangers:
     rng = stream(0x57123, seed)
     painted = make_model(make_person(seed), 2 * SIZE)
     rows = []
@@ -117,8 +124,7 @@ def _draw(seed: int, clips: Sequence[Clip]) -> dict[str, NDArray[Any]]:
         picture = next(iter(render(model, motion, scene, SIZE))).rgb
         points = select68(landmarks(geometry, motion, scene.camera, SIZE, 0))
         rows.append((picture, points, motion.pose[0], motion.expression[0]))
-    names = (field.name for field in dataclasses.fields(Strangers))
-    return {name: np.stack(column) for name, column in zip(names, zip(*rows, strict=True), strict=True)}
+    return Strangers(*map(np.stack, zip(*rows, strict=True)))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
