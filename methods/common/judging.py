@@ -130,6 +130,22 @@ def judge(held: Held, frames: Frames, sound: NDArray[np.float32] | None = None) 
 _PAIRS = (INNER_LIPS, EYE_CORNERS)
 
 
+@dataclass(frozen=True, slots=True)
+class Face:
+    """What the mini face regressor alone sees of frames; fields as in `Judged`."""
+
+    pose_diversity: float
+    pose: NDArray[np.float32]
+    expression: NDArray[np.float32]
+
+
+@torch.inference_mode()
+def face(frames: Frames) -> Face:
+    """Read pose and expression of frames, which is much less work than to judge them."""
+    seen = look(loaded.face(), frames)
+    return Face(pose_diversity(track_of(rows_of(seen))), seen.pose, seen.expression)
+
+
 def _embedded(frames: Frames) -> NDArray[np.float32]:
     small = as_input(np.stack([whole_frame(frame, MiniIdentity.INPUT_SIZE) for frame in frames]))
     return np.concatenate([loaded.identity()(part).numpy() for part in torch.split(small, BATCH)])

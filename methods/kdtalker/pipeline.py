@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from thbench_methods.nets.liveportrait.stage import Stage, by_landmarks, mini_st
 from thbench_methods.nets.wav2lip_audio import mel_windows
 
 from thbench.accel import sample
+from thbench.accel.calibrate import stored_key_steps
 from thbench.accel.named import Setting, planned, steps_of
 from thbench.types import Generation
 
@@ -69,8 +71,15 @@ class KDTalker:
         """
         wanted = chosen(NAME, preset, PRESETS)
         self._config, self._device, self._accelerations = wanted.config, torch.device(device), accelerations
+        self._preset = preset
         self._bundle = wanted.load(self._config).to(self._device)
         self._stage = wanted.stage(self._device)
+
+    def with_networks(self, config: Config, bundle: Bundle) -> KDTalker:
+        """Return the same method with other networks: an ablation."""
+        other = copy.copy(self)
+        other._config, other._bundle = config, bundle.to(self._device)
+        return other
 
     def generate(self, request: Request, on_step: OnStep | None = None) -> Generation:
         """Generate a clip; the frames are rendered as they are read.
@@ -98,13 +107,14 @@ class KDTalker:
         # Half a frame of silence more, so that rounding cannot lose the last frame.
         padded = np.concatenate((sound, np.zeros(320, np.float32)))
         windows = torch.from_numpy(mel_windows(padded, self._config.fps)[:frames]).to(self._device)
-        return torch.cat([self._bundle.audio(part) for part in windows.split(256)])
+        return torch.cat([self._bundle.audio(part) for part in torch.split(windows, 256)])
 
     @torch.inference_mode()
     def move(self, source: Source, audio: Tensor, noise: Noise, controls: dict[str, Any], stages: Stages) -> Tensor:
         """Return motion (frames, 70) in its own units, window by window."""
         statistics = self._bundle.statistics
-        steps = steps_of(self._accelerations, controls["steps"])
+        keys = stored_key_steps(__name__, self._preset, controls["steps"])
+        steps = steps_of(self._accelerations, controls["steps"], keys)
         schedule = sampler(replace(self._config.diffusion, steps=steps))
         canonical = statistics.normalise_canonical(source.canonical)
         count = iter(range(len(audio)))
@@ -113,7 +123,7 @@ class KDTalker:
             number = next(count)
             start = noise.normal((1, len(heard), self._config.sizes.motion), "window", number).to(self._device)
             condition = Condition(reference[None], canonical, heard[None])
-            plan = planned(self._accelerations, Setting(steps))
+            plan = planned(self._accelerations, Setting(steps, keys if steps == controls["steps"] else None))
             return sample(
                 self._bundle.denoiser,
                 schedule,

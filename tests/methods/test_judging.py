@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from thbench_methods.common.claims import above, in_words, keep_claims
-from thbench_methods.common.judging import compared, fvd, judge, one_of_each, read_held
+from thbench_methods.common.judging import compared, face, fvd, judge, one_of_each, read_held
 from thbench_methods.common.training import keep_scores
 from thbench_methods.kdtalker.bundle import FILE
 from thbench_methods.moda.claims import ASKED, OF_THE_DATA, nearest_emotion, not_below
@@ -40,6 +40,12 @@ def test_own_speech_beats_anothers_and_a_still(two, real):
     assert still.similarity == pytest.approx(1, abs=1e-6) and real[0].similarity < 1
     assert still.pose_diversity == pytest.approx(0, abs=1e-6) and real[0].pose_diversity > 1
     assert still.opening.std() == pytest.approx(0, abs=1e-6) and real[0].opening.std() > 0.005
+
+
+def test_a_face_alone_is_read_as_in_the_whole(two, real):
+    seen = face(two[0].frames)
+    assert seen.pose_diversity == real[0].pose_diversity
+    assert np.array_equal(seen.pose, real[0].pose) and np.array_equal(seen.expression, real[0].expression)
 
 
 def test_another_person_is_less_similar(two, real):
