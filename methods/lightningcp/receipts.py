@@ -113,7 +113,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, default=7, help="of the audit (default: 7)")
     parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N (default: cpu)")
     args = parser.parse_args(arguments)
-    suite = Suite.model_validate(RunInfo.model_validate_json((args.run / "run.json").read_bytes()).suite)
+    kept = RunInfo.model_validate_json((args.run / "run.json").read_bytes()).suite
+    suite = Suite.model_validate({name: value for name, value in kept.items() if name in Suite.model_fields})
     dataset = DATASETS[suite.dataset]
     clips = load(dataset.factory, purpose=f"dataset {dataset.name!r}")(suite.data)[: args.clips]
     found = list(receipts(suite, clips, args.device))

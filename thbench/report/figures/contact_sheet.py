@@ -46,7 +46,7 @@ def _sheet(sheet: ContactSheet, looks: Mapping[str, Look]) -> Figure:
                 _show(axes, frames[column], left, top, tall)
             else:
                 axes.fill_between((left, left + 1), top, top + tall, color="#eceef0", linewidth=0)
-    axes.set(xlim=(0, width), ylim=(height, 0), aspect="equal")
+    axes.set(xlim=(0, width), ylim=(height, 0), aspect="equal", anchor="W")
     axes.grid(visible=False)
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0, labelsize=7, top=True, bottom=False, labeltop=True, labelbottom=False)

@@ -50,12 +50,14 @@ def _breakdown(table: CostTable) -> Figure:
                 left += width
         whole = row[OF_CLIP]
         end = whole.value / scale.factor
+        furthest = max(end, left)
         if end > left:
             axes.barh(place, end - left, 0.62, left, color=RULE, linewidth=0)
         if whole.low is not None and whole.high is not None:
             errors = [[end - whole.low / scale.factor], [whole.high / scale.factor - end]]
             axes.errorbar(end, place, xerr=errors, fmt="none", ecolor=INK, elinewidth=1, capsize=2.5, capthick=1)
-        _say(axes, table, variant, place, max(end, left))
+            furthest = max(furthest, whole.high / scale.factor)
+        _say(axes, table, variant, place, furthest)
     _legend(axes, stages)
     axes.set_yticks(range(len(rows)), [short(variant) for variant in rows])
     axes.set_ylim(len(rows) - 0.45, -0.55)
@@ -63,7 +65,7 @@ def _breakdown(table: CostTable) -> Figure:
     axes.grid(visible=False, axis="y")
     axes.set_xlabel(f"time of a clip, {scale.unit}")
     axes.set_title(clean(f"{table.setting['work']}, {table.setting['device']}"), fontweight="normal", color=SOFT)
-    axes.margins(x=0.14)
+    axes.margins(x=0.2)
     return drawing
 
 

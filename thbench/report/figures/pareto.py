@@ -51,7 +51,10 @@ def _grid(several: list[TradeOff], looks: Mapping[str, Look]) -> Figure:
     drawing.draw_without_rendering()
     drawing.set_layout_engine("none")
     for one, place in zip(several, axes, strict=False):
-        name_ends(place, [(p.x, p.y, p.variant, p.best) for p in one.points], most=MOST_NAMES)
+        # The dash from the method says whose acceleration it is.
+        names = [p.variant.removeprefix(p.base or "") for p in one.points]
+        points = [(p.x, p.y, name, p.best) for p, name in zip(one.points, names, strict=True)]
+        name_ends(place, points, most=MOST_NAMES)
     return drawing
 
 
