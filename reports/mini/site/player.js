@@ -1,8 +1,12 @@
 "use strict";
-// All videos of a scene on one clock. The first video that is ready leads; the others are held to it by their speed, and
-// by a jump where they are far away. Without this file every video has its own controls.
+// All videos of a scene on one clock, that of the first. The others are held to it: who is a little off changes its
+// speed, who is ahead waits, and who is far away jumps. The first waits too where another one cannot follow. Without
+// this file every video has its own controls.
 (() => {
   const FAR = 3; // frames beyond which a video jumps
+  const AHEAD = 0.35; // frames beyond which a video waits; sound starts later than pictures, so that all do at first
+  const AGAIN = 0.1; // frames within which it goes on
+  const BEHIND = 0.6; // frames beyond which the first waits for a video
   const NEAR = 0.25; // frames within which a video is left alone
   const GAIN = 0.08; // change of the rate for each frame that a video is ahead
   const LEAST = 0.005; // smallest change of a rate
@@ -18,7 +22,6 @@
       this.picture = section.querySelector(".curves");
       this.speed = 1;
       this.playing = false;
-      this.drift = 0; // frames; the largest of the last tick, for tests
       this.held = new Map(); // video to the time until which its rate stays
       this.prepare();
     }
@@ -147,20 +150,23 @@
 
     tick() {
       if (!this.playing) return;
-      this.drift = 0;
+      let least = 0;
       for (const video of this.videos) {
         if (video === this.lead || video.ended || video.error || this.lead.currentTime > video.duration) continue;
         const ahead = (video.currentTime - this.lead.currentTime) * this.fps;
-        this.drift = Math.max(this.drift, Math.abs(ahead));
-        if (video.paused) video.play().catch(() => {});
-        if (Math.abs(ahead) > FAR) {
-          video.currentTime = this.lead.currentTime;
-        } else {
-          this.steer(video, ahead);
-        }
+        least = Math.min(least, ahead);
+        if (Math.abs(ahead) > FAR) video.currentTime = this.lead.currentTime;
+        this.run(video, ahead < (video.paused ? AGAIN : AHEAD));
+        if (!video.paused) this.steer(video, ahead);
       }
+      if (!this.lead.ended) this.run(this.lead, least > (this.lead.paused ? -AGAIN : -BEHIND));
       this.draw();
       requestAnimationFrame(() => this.tick());
+    }
+
+    run(video, on) {
+      if (on && video.paused) video.play().catch(() => {});
+      else if (!on && !video.paused) video.pause();
     }
 
     // A new rate is felt late, and each change costs time of its own: change seldom, and wait for what it does.
