@@ -68,7 +68,7 @@ class VideoSizes:
     """Sizes of CoarseNet, RefineNet and the Portrait Enhancer."""
 
     track: int = len(TRACK)
-    """Values of a frame's pose and gaze."""
+    """Values that tell a frame's pose and gaze."""
     audio: int = 1024
     """Values of a speech feature."""
     audio_width: int = 64
@@ -95,6 +95,12 @@ class VideoSizes:
     """Halvings of the Portrait Enhancer."""
     widest: int = 256
     """Most channels of any map."""
+    kernel: int = 7
+    """Side of the first and of the last convolution of each network."""
+    shared: int = 128
+    """Values between descriptor and norms."""
+    places: int = 0
+    """Values that tell which point of a mean head each place shows; 0 where no first flow is given. See `CoarseNet`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,3 +121,28 @@ class Config:
 
 PAPER = Config()
 """The size of the paper, as far as it is known."""
+MINI = Config(
+    pose=PoseSizes(width=64, latents=8, layers=5, feed_forward=128, dropout=0.0, window=100, audio=96, text=48),
+    diffusion=PoseDiffusion(steps=20, audio_guidance=1.5, text_guidance=3.0, overlap=25),
+    video=VideoSizes(
+        track=2 * len(TRACK),
+        audio=96,
+        audio_width=32,
+        radius=6,
+        descriptor=64,
+        mapping_layers=1,
+        coarse_width=16,
+        coarse_encoder=4,
+        coarse_decoder=2,
+        refine_width=16,
+        refine_levels=4,
+        enhance_width=16,
+        enhance_levels=2,
+        widest=64,
+        kernel=3,
+        shared=48,
+        places=2,
+    ),
+    image_size=128,
+)
+"""The small preset that is trained on synth-heads: tracks are told as they are and as differences to the portrait's."""

@@ -8,15 +8,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
-from thbench_methods.nets.sampling import sample
-from thbench_methods.posetalk.pose_denoiser import PoseCondition, PoseDenoiser, guided, sampler
+from thbench_methods.posetalk.pose_denoiser import Guided, PoseCondition, PoseDenoiser, sampler
 from thbench_methods.posetalk.pose_vae import PoseVAE
 from torch import Tensor, nn
 
+from thbench.accel.loop import EVERY_STEP, sample
 from thbench.errors import MethodError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from thbench_methods.posetalk.config import PoseDiffusion, PoseSizes
+
+    from thbench.accel.moves import Plan, Step
 
 
 class PoseLatentDiffusion(nn.Module):
@@ -33,23 +37,28 @@ class PoseLatentDiffusion(nn.Module):
         self.register_buffer("track_deviation", torch.ones(sizes.track))
         self.register_buffer("latent_deviation", torch.ones(()))
 
-    def generate(self, condition: PoseCondition, noise: Tensor, diffusion: PoseDiffusion) -> Tensor:
+    def generate(
+        self,
+        condition: PoseCondition,
+        noise: Tensor,
+        diffusion: PoseDiffusion,
+        plan: Plan = EVERY_STEP,
+        on_step: Callable[[Step], None] | None = None,
+    ) -> Tensor:
         """Return tracks of N windows, relative to their first frame.
 
         Args:
             condition: What they depend on; N windows of F frames.
             noise: Standard normal numbers, shape (N, latents, width).
             diffusion: Sampler and guidance.
+            plan: Which steps are computed.
+            on_step: Told of each step.
 
         Returns:
             Shape (N, F, track); zero behind the end of each.
         """
-
-        def denoise(latent: Tensor, time: float) -> Tensor:
-            times = torch.full((len(latent),), int(time), device=latent.device)
-            return guided(self.denoiser, diffusion, latent, times, condition)
-
-        latent = sample(sampler(diffusion), denoise, noise) * self.latent_deviation
+        denoiser = Guided(self.denoiser, diffusion)
+        latent = sample(denoiser, sampler(diffusion), noise, condition, plan, on_step) * self.latent_deviation
         frames = condition.audio.shape[1]
         return self.vae.decode(latent, condition.lengths, frames) * self.track_deviation
 
@@ -58,7 +67,17 @@ class PoseLatentDiffusion(nn.Module):
         window = min(self.sizes.window, frames)
         return window_starts(frames, window, min(diffusion.overlap, window - 1))
 
-    def long_track(self, audio: Tensor, text: Tensor | None, noise: Tensor, diffusion: PoseDiffusion) -> Tensor:
+    def long_track(
+        self,
+        audio: Tensor,
+        text: Tensor | None,
+        noise: Tensor,
+        diffusion: PoseDiffusion,
+        plan: Plan = EVERY_STEP,
+        on_step: Callable[[Step], None] | None = None,
+        *,
+        heard: bool = True,
+    ) -> Tensor:
         """Return a track of any length, relative to its first frame.
 
         Windows share `diffusion.overlap` frames. Each goes on from where the one before is, and is faded into it.
@@ -68,6 +87,9 @@ class PoseLatentDiffusion(nn.Module):
             text: Shape (text,): the prompt; None for none.
             noise: Standard normal numbers, shape (windows, latents, width), one for each of `starts`.
             diffusion: Sampler and guidance.
+            plan: As for `generate`, which makes all windows at once.
+            on_step: As for `generate`.
+            heard: Whether the sound is told, beside how long it lasts.
 
         Returns:
             Shape (F, track).
@@ -82,10 +104,10 @@ class PoseLatentDiffusion(nn.Module):
             torch.stack([audio[start : start + window] for start in starts]),
             torch.full((len(starts),), window, device=audio.device),
             prompt.expand(len(starts), -1),
-            heard=every,
+            heard=every if heard else ~every,
             told=every if text is not None else ~every,
         )
-        return chained(self.generate(condition, noise, diffusion), starts)
+        return chained(self.generate(condition, noise, diffusion, plan, on_step), starts)
 
 
 def window_starts(frames: int, window: int, overlap: int) -> list[int]:

@@ -6,6 +6,7 @@ the diffusion time and of the sound.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -103,25 +104,46 @@ def pooled(audio: Tensor, lengths: Tensor, stride: int) -> Tensor:
     return sums / counts.clamp(min=1)
 
 
-def guided(
-    denoiser: PoseDenoiser, diffusion: PoseDiffusion, latent: Tensor, time: Tensor, condition: PoseCondition
-) -> Tensor:
-    """Return the noise under two-scale guidance: nothing told, plus what sound changes, plus what text changes then.
+@dataclass(frozen=True, slots=True)
+class Guided:
+    """The denoiser under two-scale guidance: nothing told, plus what sound changes, plus what text changes then.
 
     With the predictions ε of nothing, of sound, and of sound and text: ε_∅ + g_a (ε_a - ε_∅) + g_t (ε_at - ε_a).
     """
+
+    denoiser: PoseDenoiser
+    diffusion: PoseDiffusion
+
+    def full(self, z: Tensor, t: Tensor, condition: PoseCondition) -> tuple[Tensor, Tensor]:
+        """Return the guided noise of (N, latents, width), and what entered the last merge."""
+        noise, deep = self.denoiser.full(z.repeat(VIEWS, 1, 1), t.repeat(VIEWS), views(condition))
+        return self._guided(noise), deep
+
+    def shallow(self, z: Tensor, t: Tensor, condition: PoseCondition, deep: Tensor) -> Tensor:
+        """Return the guided noise by the first and the last layer alone."""
+        return self._guided(self.denoiser.shallow(z.repeat(VIEWS, 1, 1), t.repeat(VIEWS), views(condition), deep))
+
+    def repeated(self, condition: PoseCondition, deep: Tensor, times: int) -> tuple[PoseCondition, Tensor]:
+        """Return both for latents whose rows are each repeated, the copies of a row together."""
+        rows = PoseCondition(*(part.repeat_interleave(times, dim=0) for part in condition))
+        return rows, deep.repeat_interleave(times, dim=0)
+
+    def _guided(self, noise: Tensor) -> Tensor:
+        nothing, sound, both = noise.chunk(VIEWS)
+        scales = self.diffusion
+        guided: Tensor = nothing + scales.audio_guidance * (sound - nothing) + scales.text_guidance * (both - sound)
+        return guided
+
+
+VIEWS = 3
+"""Nothing told, sound told, sound and text told."""
+
+
+def views(condition: PoseCondition) -> PoseCondition:
+    """Return the conditions of the three predictions as one batch."""
     nobody = torch.zeros_like(condition.heard)
-    views = (
-        condition._replace(heard=nobody, told=nobody),
-        condition._replace(told=nobody),
-        condition,
-    )
-    together = PoseCondition(*(torch.cat(parts) for parts in zip(*views, strict=True)))
-    nothing, sound, both = denoiser(latent.repeat(3, 1, 1), time.repeat(3), together).chunk(3)
-    guided_noise: Tensor = (
-        nothing + diffusion.audio_guidance * (sound - nothing) + diffusion.text_guidance * (both - sound)
-    )
-    return guided_noise
+    parts = (condition._replace(heard=nobody, told=nobody), condition._replace(told=nobody), condition)
+    return PoseCondition(*(torch.cat(each) for each in zip(*parts, strict=True)))
 
 
 def alpha_bars(diffusion: PoseDiffusion) -> Tensor:

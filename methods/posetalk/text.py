@@ -20,10 +20,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 WORDS = """
-a and at back down eventually eyes face female for forward gaze gazes gazing he head her his is it keep keeps kiss
-kisses left little long look looks looking male man men moment next nod nods nodding of once person quickly right same
-shake shakes shaking she short slightly slowly smile smiles smiling speak speaks speaking still straight talk talks
-talking the their then they this time to turn turning turns twice up wag wagging wags while with woman
+a agreement and at away back camera down eventually eyes face female for forward gaze gazes gazing he head her his in
+is it keep keeps kiss kisses leaning leans left little long look looking looks male man men moment next nod nodding
+nods of once one person quickly right same shake shakes shaking she short side slightly slowly smile smiles smiling
+speak speaking speaks still straight talk talking talks the their then they this tilt tilting tilts time to turn
+turning turns twice up wag wagging wags while with woman
 """
 VOCABULARY = tuple(WORDS.split())
 """Words of the prompts (the actions of CelebV-Text); all others are one word to the encoder."""

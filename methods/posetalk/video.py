@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 import torch.nn.functional as F
+from thbench_methods.nets.pirenderer.cells import moved
 from thbench_methods.nets.pirenderer.editing import Encoder
-from thbench_methods.nets.pirenderer.layers import AdaptiveInstanceNorm, ConvBlock, activate, widths
+from thbench_methods.nets.pirenderer.layers import AdaptiveInstanceNorm, ConvBlock, Descriptor, activate, widths
 from thbench_methods.nets.pirenderer.mapping import MappingNetwork
-from thbench_methods.nets.pirenderer.warping import WarpingNetwork, warp
+from thbench_methods.nets.pirenderer.warping import WarpingNetwork
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
@@ -27,20 +28,35 @@ def around(track: Tensor, radius: int) -> Tensor:
     return padded.unfold(2, 2 * radius + 1, 1).transpose(1, 2).flatten(0, 1)
 
 
+def warp(image: Tensor, flow: Tensor) -> Tensor:
+    """Move an image (N, C, H, W) by a flow (N, 2, h, w) in pixels of the flow; its border goes on beyond it."""
+    height, width = flow.shape[2:]
+    return moved(image, flow * flow.new_tensor((2 / width, 2 / height))[:, None, None])
+
+
 class Driver(nn.Module):
-    """Pose, gaze and sound in one track, whose window around each frame becomes a descriptor."""
+    """A window of pose, gaze and sound to a descriptor."""
 
     def __init__(self, sizes: VideoSizes) -> None:
         super().__init__()
-        self.radius = sizes.radius
+        self.track = sizes.track
         self.hear = nn.Linear(sizes.audio, sizes.audio_width)
         self.map = MappingNetwork(sizes.track + sizes.audio_width, sizes.descriptor, sizes.mapping_layers)
 
-    def forward(self, track: Tensor, audio: Tensor) -> Tensor:
-        """Map tracks (N, F, track) and speech (N, F, audio) to descriptors (N F, descriptor), clip by clip."""
-        driving = torch.cat((track, self.hear(audio)), dim=2)
-        descriptor: Tensor = self.map(around(driving, self.radius))
+    def forward(self, driving: Tensor) -> Tensor:
+        """Map windows (N, track + audio, 2 radius + 1) around frames to descriptors (N, descriptor)."""
+        track, audio = driving[:, : self.track], driving[:, self.track :]
+        descriptor: Tensor = self.map(torch.cat((track, self.hear(audio.mT).mT), dim=1))
         return descriptor
+
+
+class Guess(NamedTuple):
+    """How a mean head would move, where that is known."""
+
+    places: Tensor
+    """Shape (N, 2, h, w): which point of the head each place of the frame shows."""
+    flow: Tensor
+    """Shape (N, 2, h, w): where it lies in the portrait less where it lies in the frame, -1 to 1 over the picture."""
 
 
 class Coarse(NamedTuple):
@@ -53,33 +69,53 @@ class Coarse(NamedTuple):
 
 
 class CoarseNet(nn.Module):
-    """Moves the whole portrait: head, gaze and, roughly, lips."""
+    """Moves the whole portrait: head, gaze and, roughly, lips.
+
+    Networks of small sizes are given the flow of a mean head and find what is to be added to it; those of the paper
+    find the flow by themselves.
+    """
 
     def __init__(self, sizes: VideoSizes) -> None:
         super().__init__()
         self.driver = Driver(sizes)
         self.warping = WarpingNetwork(
+            image_nc=3 + sizes.places,
             descriptor_nc=sizes.descriptor,
             base_nc=sizes.coarse_width,
             max_nc=sizes.widest,
             encoder_layer=sizes.coarse_encoder,
             decoder_layer=sizes.coarse_decoder,
+            kernel=sizes.kernel,
+            shared_nc=sizes.shared,
         )
+        if sizes.places:
+            for parameter in self.warping.flow_out[-1].parameters():
+                nn.init.zeros_(parameter)  # training starts from the flow that is given
 
-    def forward(self, portrait: Tensor, track: Tensor, audio: Tensor) -> Coarse:
-        """Return the frames of clips.
+    def forward(self, portrait: Tensor, driving: Tensor, guess: Guess | None = None) -> Coarse:
+        """Return frames.
 
         Args:
             portrait: Shape (N, 3, H, W).
-            track: Shape (N, F, track): pose and gaze of each frame.
-            audio: Shape (N, F, audio).
-
-        Returns:
-            N F frames, clip by clip.
+            driving: Shape (N, track + audio, window): pose, gaze and sound around each frame.
+            guess: Where `sizes.places` is not 0.
         """
-        portraits = portrait.repeat_interleave(track.shape[1], dim=0)
-        flow = self.warping(portraits, self.driver(track, audio))
-        return Coarse(flow, warp(portraits, flow))
+        descriptor = self.driver(driving)
+        if guess is None:
+            flow = self.warping(portrait, descriptor)
+        else:
+            change = self.warping(with_places(moved(portrait, guess.flow), guess), descriptor)
+            size = change.shape[2:]
+            flow = change + F.interpolate(guess.flow, size=size, mode="area") * (size[0] / 2)
+        return Coarse(flow, warp(portrait, flow))
+
+
+def with_places(image: Tensor, guess: Guess | None) -> Tensor:
+    """Return an image (N, 3, H, W) with what a guess knows of its places, (N, 3 + places, H, W)."""
+    if guess is None:
+        return image
+    places = F.interpolate(guess.places, size=image.shape[2:], mode="bilinear", align_corners=False)
+    return torch.cat((image, places), dim=1)
 
 
 class Refined(NamedTuple):
@@ -94,7 +130,7 @@ class Refined(NamedTuple):
 class RefineStage(nn.Module):
     """One resolution of RefineNet: corrects the flow, and paints what it cannot bring."""
 
-    def __init__(self, skip: int, below: int, descriptor: int) -> None:
+    def __init__(self, skip: int, below: int, descriptor: Descriptor) -> None:
         super().__init__()
         self.join = nn.Conv2d(skip + below, skip, 3, padding=1)
         self.norm = AdaptiveInstanceNorm(skip, descriptor)
@@ -120,8 +156,8 @@ class RefineStage(nn.Module):
             Flow and image, and features (N, skip, h, w) for the resolution above.
         """
         flow = 2 * F.interpolate(flow, scale_factor=2, mode="bilinear")
-        moved = torch.cat((warp(skip, flow), F.interpolate(below, scale_factor=2)), dim=1)
-        x = activate(self.norm(self.join(moved), descriptor))
+        carried = torch.cat((warp(skip, flow), F.interpolate(below, scale_factor=2)), dim=1)
+        x = activate(self.norm(self.join(carried), descriptor))
         x = x + self.conv(x)
         change, painted, share = self.out(activate(x)).split((2, 3, 1), dim=1)
         flow = flow + change
@@ -135,21 +171,22 @@ class RefineNet(nn.Module):
         super().__init__()
         self.driver = Driver(sizes)
         channels = widths(sizes.refine_width, sizes.refine_levels, sizes.widest)
-        self.encoder = Encoder(3, channels)
+        self.encoder = Encoder(3 + sizes.places, channels, sizes.kernel)
+        descriptor = Descriptor(sizes.descriptor, sizes.shared)
         self.stages = nn.ModuleList(
-            RefineStage(fine, coarse, sizes.descriptor) for fine, coarse in reversed(list(pairwise(channels)))
+            RefineStage(fine, coarse, descriptor) for fine, coarse in reversed(list(pairwise(channels)))
         )
 
-    def forward(self, coarse: Tensor, track: Tensor, audio: Tensor) -> tuple[Refined, ...]:
+    def forward(self, coarse: Tensor, driving: Tensor, guess: Guess | None = None) -> tuple[Refined, ...]:
         """Return the frames at every resolution, lowest first; the last are the refined frames.
 
         Args:
-            coarse: Shape (N F, 3, H, W), from CoarseNet; sides divisible by 2 ** levels.
-            track: Shape (N, F, track).
-            audio: Shape (N, F, audio).
+            coarse: Shape (N, 3, H, W), from CoarseNet; sides divisible by 2 ** levels.
+            driving: As for CoarseNet.
+            guess: As for CoarseNet.
         """
-        descriptor = self.driver(track, audio)
-        *skips, x = self.encoder(coarse)
+        descriptor = self.driver(driving)
+        *skips, x = self.encoder(with_places(coarse, guess))
         flow = x.new_zeros(len(x), 2, *x.shape[2:])
         refined: list[Refined] = []
         for stage, skip in zip(self.stages, reversed(skips), strict=True):
@@ -161,22 +198,23 @@ class RefineNet(nn.Module):
 
 
 class PortraitEnhancer(nn.Module):
-    """A U-Net over the refined frame and the portrait."""
+    """A U-Net over the refined frame and the portrait: what is to be added to the frame, at first nothing."""
 
     def __init__(self, sizes: VideoSizes) -> None:
         super().__init__()
         channels = widths(sizes.enhance_width, sizes.enhance_levels, sizes.widest)
-        self.encoder = Encoder(6, channels)
+        self.encoder = Encoder(6, channels, sizes.kernel)
         pairs = list(reversed(list(pairwise(channels))))
         self.up = nn.ModuleList(ConvBlock(coarse, fine) for fine, coarse in pairs)
         self.merge = nn.ModuleList(ConvBlock(2 * fine, fine) for fine, _ in pairs)
-        self.out = nn.Conv2d(channels[0], 3, 7, padding=3)
+        self.out = nn.Conv2d(channels[0], 3, sizes.kernel, padding=sizes.kernel // 2)
+        for parameter in self.out.parameters():
+            nn.init.zeros_(parameter)
 
     def forward(self, refined: Tensor, portrait: Tensor) -> Tensor:
-        """Map refined frames (N F, 3, H, W) of N portraits (N, 3, H, W) to frames (N F, 3, H, W)."""
-        repeated = portrait.repeat_interleave(len(refined) // len(portrait), dim=0)
-        *skips, x = self.encoder(torch.cat((refined, repeated), dim=1))
+        """Map refined frames and their portraits, each (N, 3, H, W), to frames (N, 3, H, W), a bit beyond [-1, 1]."""
+        *skips, x = self.encoder(torch.cat((refined, portrait), dim=1))
         for up, merge, skip in zip(self.up, self.merge, reversed(skips), strict=True):
             x = merge(torch.cat((up(F.interpolate(x, scale_factor=2)), skip), dim=1))
-        frame: Tensor = self.out(x).tanh()
+        frame: Tensor = refined + self.out(x)
         return frame

@@ -13,11 +13,13 @@ from hypothesis import strategies as st
 from thbench_methods.nets.sampling import sample
 from thbench_methods.posetalk import objective, pose, text
 from thbench_methods.posetalk.config import PAPER, PoseDiffusion, PoseSizes
-from thbench_methods.posetalk.pose_denoiser import PoseCondition, PoseDenoiser, alpha_bars, guided, pooled, sampler
+from thbench_methods.posetalk.pose_denoiser import Guided, PoseCondition, PoseDenoiser, alpha_bars, pooled, sampler
 from thbench_methods.posetalk.pose_vae import PoseVAE, padding
 from thbench_methods.posetalk.transformer import SkipTransformer, encoder_layer
 from torch import Tensor
 
+from thbench.accel import LightningCP
+from thbench.accel.named import Setting, planned, steps_of
 from thbench.errors import MethodError, MissingExtraError
 
 SMALL = PoseSizes(width=16, latents=2, layers=3, heads=2, feed_forward=32, dropout=0.0, window=20, audio=6, text=7)
@@ -160,12 +162,39 @@ def test_guidance_has_two_scales(denoiser: PoseDenoiser) -> None:
 
         def at(audio: float, words: float) -> Tensor:
             scales = replace(DIFFUSION, audio_guidance=audio, text_guidance=words)
-            return guided(denoiser, scales, latent, time, condition)
+            return Guided(denoiser, scales).full(latent, time, condition)[0]
 
         torch.testing.assert_close(at(0, 0), nothing)
         torch.testing.assert_close(at(1, 0), sound)
         torch.testing.assert_close(at(1, 1), both)
         torch.testing.assert_close(at(2, 5), nothing + 2 * (sound - nothing) + 5 * (both - sound))
+
+
+def test_guided_passes_go_on_from_each_other_and_in_batches(denoiser: PoseDenoiser) -> None:
+    latent, condition = torch.randn(2, 2, 16), conditioned()
+    net = Guided(denoiser, DIFFUSION)
+    first, later = torch.tensor([500, 500]), torch.tensor([400, 400])
+    with torch.inference_mode():
+        noise, deep = net.full(latent, first, condition)
+        torch.testing.assert_close(net.shallow(latent, first, condition, deep), noise)
+        alone = net.shallow(latent, later, condition, deep)
+        wide, deeper = net.repeated(condition, deep, 2)
+        times = torch.stack((first, later), dim=1).flatten()
+        both = net.shallow(latent.repeat_interleave(2, dim=0), times, wide, deeper)
+    torch.testing.assert_close(both[1::2], alone, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(both[::2], noise, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["lightningcp", "fewer-steps"])
+def test_tracks_are_sampled_under_plans(diffusion: pose.PoseLatentDiffusion, name: str) -> None:
+    scales = replace(DIFFUSION, steps=8)
+    audio, noise = torch.randn(20, 6), torch.randn(1, 2, 16)
+    with torch.inference_mode():
+        plain = diffusion.long_track(audio, None, noise, scales)
+        fast = replace(scales, steps=steps_of((name,), 8))
+        other = diffusion.long_track(audio, None, noise, fast, planned((name,), Setting(fast.steps)))
+        every = diffusion.long_track(audio, None, noise, scales, LightningCP(tuple(range(8))))
+    assert torch.equal(plain, every) and other.isfinite().all() and not torch.equal(plain, other)
 
 
 def test_the_sampler_follows_a_perfect_denoiser() -> None:

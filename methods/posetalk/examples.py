@@ -1,0 +1,67 @@
+"""Clips of synth-heads as PoseTalk is trained on them: tracks of pose and gaze, and speech."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from thbench_methods.dreamtalk.examples import EVERY
+from thbench_methods.dreamtalk.examples import open_examples as open_faces
+from thbench_methods.nets.speech import load_speech_encoder
+from thbench_methods.posetalk.tracks import head_of, true_track
+
+from thbench.backbones.mini.face import BLINK
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from torch import Tensor
+
+    from thbench.data.synth_heads.pictures import Pictures
+
+FPS = 25.0
+SHUT = 0.5
+"""Closure of the lids from which a frame is not drawn in training: nothing tells the networks of blinks."""
+
+
+@dataclass(frozen=True)
+class Examples:
+    """The first clips of a split; arrays begin with (clips, frames) unless they say otherwise."""
+
+    pictures: Pictures
+    track: Tensor
+    """Pose and gaze, (clips, frames, 8), by the truth."""
+    head: Tensor
+    """The head's values as the face regressor reads them of every so manieth frame, (clips, frames / EVERY, 6)."""
+    audio: Tensor
+    """Last layer of the speech encoder, (clips, frames, audio)."""
+    seen: Tensor
+    """Whether the eyes are open, bool."""
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    @property
+    def relative(self) -> Tensor:
+        """Tracks as they differ from their first frame."""
+        return self.track - self.track[:, :1]
+
+
+def open_examples(folder: Path, count: int | None = None) -> Examples:
+    """Open a split; what the face regressor reads of it is kept beside it."""
+    faces = open_faces(folder, count)
+    return examples_of(faces.pictures, head_of(faces.read.pose))
+
+
+def examples_of(pictures: Pictures, head: Tensor) -> Examples:
+    """Return the examples of pictures, and of what was read of the heads in every `EVERY`th of them."""
+    frames, hear = pictures.frames.shape[1], load_speech_encoder()
+    audio = torch.stack([hear.features(np.array(sound), frames, FPS)[:, -1] for sound in pictures.sound]).clone()
+    closure = np.asarray(pictures.expression)[..., list(BLINK)].mean(axis=-1)
+    track = true_track(pictures.pose, pictures.gaze, pictures.landmarks68)
+    return Examples(pictures, track, head, audio, torch.from_numpy(closure < SHUT))
+
+
+__all__ = ["EVERY", "Examples", "examples_of", "open_examples"]

@@ -1,0 +1,136 @@
+"""Trains the small Pose Latent Diffusion: the autoencoder of tracks, then the denoiser with its text encoder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+from thbench_methods.common.training import About
+from thbench_methods.posetalk.config import MINI
+from thbench_methods.posetalk.objective import latent_loss, track_loss, vae_loss
+from thbench_methods.posetalk.pose_denoiser import PoseCondition, alpha_bars
+from thbench_methods.posetalk.prompts import prompt_of
+from thbench_methods.posetalk.tracks import MIRROR_SIGN
+
+from thbench.training import Recipe
+
+if TYPE_CHECKING:
+    import numpy as np
+    from thbench_methods.posetalk.bundle import Posing
+    from thbench_methods.posetalk.examples import Examples
+    from torch import Tensor
+
+VAE = Recipe(steps=3000, learning_rate=1e-3, warm_up=100, last_rate=0.02, average=0.998, bfloat16=False)
+DENOISER = VAE.model_copy(update={"steps": 5000})
+ABOUT = About(
+    "PoseTalk mini: Pose Latent Diffusion and its text encoder",
+    "Ling et al., arXiv 2409.02657; Chen et al., Motion Latent Diffusion, CVPR 2023; sizes are the project's own",
+    "Autoencoder: Huber loss of tracks, of their velocity and of their acceleration, and 1e-4 of the divergence."
+    " Denoiser: squared error of the noise in latents, sound and text each dropped in one clip of ten, both in another."
+    " This card's curve is of the denoiser.",
+    (
+        "The text encoder is a small transformer over words, trained along, in the place of CLIP.",
+        "Prompts are sentences for the gesture of each clip of synth-heads, drawn anew at every step; a third of them"
+        " is the description that comes with the clip.",
+    ),
+)
+CLIPS = 32
+"""Of a batch."""
+SHORTEST = 25
+"""Frames of the shortest track."""
+CUT = 0.25
+"""Share of clips that are cut short; a gesture may be cut off, so they have no prompt."""
+DESCRIBED = 1 / 3
+"""Share of prompts that are the clip's own description."""
+
+
+class Batch(NamedTuple):
+    """Tracks of clips, standardised."""
+
+    track: Tensor
+    """Shape (N, F, 8)."""
+    lengths: Tensor
+    """Shape (N,)."""
+    audio: Tensor
+    """Shape (N, F, audio)."""
+    prompts: tuple[str, ...]
+    told: Tensor
+    """Shape (N,), bool: whether the prompt says what the track shows."""
+    noise: Tensor
+    """Shape (N, latents, width)."""
+    seed: int
+    """Of what the loss draws."""
+
+
+@dataclass
+class PoseTask:
+    """What the stages share: batches."""
+
+    network: Posing
+    examples: Examples
+
+    def __post_init__(self) -> None:
+        self.relative = self.examples.relative
+        deviation = self.relative.flatten(0, 1).std(dim=0).clamp(min=1e-3)
+        self.network.diffusion.track_deviation.copy_(deviation)
+
+    def batch(self, rng: np.random.Generator) -> Batch:
+        """Draw clips, half of them mirrored."""
+        pictures, sizes = self.examples.pictures, self.network.diffusion.sizes
+        count = min(CLIPS, len(pictures))
+        clips = rng.choice(len(pictures), count, replace=False)
+        sign = torch.tensor([MIRROR_SIGN if flip else (1.0,) * len(MIRROR_SIGN) for flip in rng.random(count) < 0.5])
+        track = self.relative[clips] * sign[:, None] / self.network.diffusion.track_deviation
+        frames = track.shape[1]
+        cut = rng.random(count) < CUT
+        lengths = torch.tensor([int(rng.integers(SHORTEST, frames)) if short else frames for short in cut])
+        prompts = tuple(
+            pictures.prompt[clip] if rng.random() < DESCRIBED else prompt_of(pictures.intent[clip], rng)
+            for clip in clips
+        )
+        seed = int(rng.integers(2**62))
+        draw = torch.Generator().manual_seed(seed)
+        noise = torch.randn(count, sizes.latents, sizes.width, generator=draw)
+        return Batch(track, lengths, self.examples.audio[clips], prompts, torch.from_numpy(~cut), noise, seed)
+
+
+@dataclass
+class VaeTask(PoseTask):
+    """The autoencoder."""
+
+    def losses(self, batch: Batch) -> dict[str, Tensor]:
+        """See `objective.vae_loss`."""
+        predicted, posterior = self.network.diffusion.vae(batch.track, batch.lengths, batch.noise)
+        return {
+            "loss": vae_loss(predicted, batch.track, batch.lengths, posterior),
+            "track": track_loss(predicted.detach(), batch.track, batch.lengths),
+            "divergence": posterior.divergence(),
+        }
+
+
+@dataclass
+class DenoiserTask(PoseTask):
+    """The denoiser and its text encoder; the autoencoder stays as it is."""
+
+    def __post_init__(self) -> None:
+        PoseTask.__post_init__(self)
+        self.powers = alpha_bars(MINI.diffusion)
+
+    @torch.no_grad()
+    def measure(self) -> None:
+        """Take over the deviation of the latents of all clips."""
+        net = self.network.diffusion
+        track = self.relative / net.track_deviation
+        lengths = torch.full((len(track),), track.shape[1])
+        net.latent_deviation.copy_(net.vae.encode(track, lengths).mean.std())
+
+    def losses(self, batch: Batch) -> dict[str, Tensor]:
+        """See `objective.latent_loss`."""
+        net = self.network.diffusion
+        with torch.no_grad():
+            latent = net.vae.encode(batch.track, batch.lengths).draw(batch.noise) / net.latent_deviation
+        every = torch.ones_like(batch.told)
+        condition = PoseCondition(batch.audio, batch.lengths, self.network.text(batch.prompts), every, batch.told)
+        draw = torch.Generator().manual_seed(batch.seed + 1)
+        return {"loss": latent_loss(net.denoiser, MINI.diffusion, self.powers, latent, condition, draw)}

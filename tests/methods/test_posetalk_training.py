@@ -1,0 +1,183 @@
+"""What PoseTalk's trainings draw and minimise, and that the whole of it writes files that generate."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from thbench_methods.dreamtalk.mean_face import measured_face
+from thbench_methods.nets.liveportrait.train_renderer import pyramid_l1
+from thbench_methods.posetalk import bundle
+from thbench_methods.posetalk.bundle import Drawing, Posing
+from thbench_methods.posetalk.config import MINI
+from thbench_methods.posetalk.examples import EVERY, Examples, examples_of
+from thbench_methods.posetalk.pipeline import PoseTalk
+from thbench_methods.posetalk.tracks import MIRROR_SIGN
+from thbench_methods.posetalk.train import train
+from thbench_methods.posetalk.train_pose import DenoiserTask, VaeTask
+from thbench_methods.posetalk.train_video import CoarseTask, EnhanceTask, RefineTask, in_a_mirror, lips_of
+
+from thbench.data.synth_heads.dataset import clips_of, truth_of
+from thbench.data.synth_heads.pictures import Pictures
+from thbench.media import read_frames
+from thbench.training.order import Order
+from thbench.types import Audio, Request
+
+CLIPS, FRAMES = 4, 40
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def examples() -> Examples:
+    """The first frames of some shipped clips, as the train split is given; heads are read without error."""
+    clips = clips_of()[:CLIPS]
+    truths = [truth_of(clip) for clip in clips]
+
+    def stacked(name: str) -> np.ndarray:
+        return np.stack([np.asarray(getattr(truth, name))[:FRAMES] for truth in truths])
+
+    frames = [[frame.rgb for frame in islice(read_frames(clip.path, threads=1), FRAMES)] for clip in clips]
+    names = ("pose", "gaze", "expression", "visemes", "landmarks68", "mask", "opening")
+    pictures = Pictures(
+        clips=tuple(clips),
+        frames=np.stack([np.stack(clip) for clip in frames]),
+        sound=np.zeros((len(clips), FRAMES * 640), np.float32),
+        **{name: stacked(name) for name in names},
+        person=np.arange(len(clips)),
+        emotion=("neutral",) * len(clips),
+        level=np.ones(len(clips), np.int64),
+        intent=tuple(truth.about.intent for truth in truths),
+        prompt=tuple(truth.about.prompt for truth in truths),
+    )
+    made = examples_of(pictures, torch.zeros(CLIPS, FRAMES // EVERY, 6))
+    return Examples(pictures, made.track, made.track[:, ::EVERY, :6], made.audio, made.seen)
+
+
+def fresh() -> Drawing:
+    torch.manual_seed(0)
+    network = Drawing(MINI)
+    network.face.load_state_dict(measured_face())
+    return network
+
+
+def test_frames_are_drawn_with_what_drives_them(examples: Examples) -> None:
+    task = CoarseTask(fresh(), examples)
+    for seed in range(4):
+        batch = task.batch(np.random.default_rng(seed))
+        assert batch.portrait.shape == batch.frames.shape == (16, 3, 128, 128)
+        assert batch.windows.shape == (16, 8 + 96, 13) and batch.own.shape == (16, 8)
+        # A head that is read without error goes on along its true track.
+        known = examples.track.flatten(0, 1)[:, :6]
+        known = torch.cat((known, known * torch.tensor(MIRROR_SIGN[:6])))
+        middle = batch.windows[:, :6, 6]
+        assert (middle[:, None] - known).abs().amax(dim=2).min(dim=1).values.max() < 1e-4
+        assert ((batch.lips == 0) | (batch.lips == 1)).all() and 20 < batch.lips[0].sum() < 0.04 * 128**2
+        again = task.batch(np.random.default_rng(seed))
+        assert all(torch.equal(a, b) for a, b in zip(batch, again, strict=True))
+
+
+def test_shut_eyes_are_not_drawn(examples: Examples) -> None:
+    blind = torch.zeros_like(examples.seen)
+    blind[:, 10:30] = True
+    few = Examples(examples.pictures, examples.track, examples.head, examples.audio, blind)
+    batch = CoarseTask(fresh(), few).batch(np.random.default_rng(0))
+    frames = ((batch.frames + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
+    for frame in frames:
+        same = [np.abs(p.astype(int) - f.astype(int)).max() for p in (frame, frame[:, ::-1]) for f in _all(few)]
+        assert 10 <= int(np.argmin(same)) % FRAMES < 30 and min(same) == 0
+
+
+def _all(examples: Examples) -> np.ndarray:
+    return examples.pictures.frames.reshape(-1, 128, 128, 3)
+
+
+def test_a_mirror_twice_is_no_mirror(examples: Examples) -> None:
+    batch = CoarseTask(fresh(), examples).batch(np.random.default_rng(1))
+    assert all(torch.equal(a, b) for a, b in zip(in_a_mirror(in_a_mirror(batch)), batch, strict=True))
+
+
+def test_lips_lie_around_the_mouth(examples: Examples) -> None:
+    marks = examples.pictures.landmarks68[0, 0]
+    rows, columns = torch.nonzero(lips_of(marks, 128)[0], as_tuple=True)
+    x, y = marks[48:68].mean(axis=0)
+    assert abs(float(columns.float().mean()) - x) < 2 and abs(float(rows.float().mean()) - y) < 2
+
+
+def test_stages_train_one_network_each(examples: Examples) -> None:
+    network = fresh()
+    for task_of, part in ((CoarseTask, "coarse"), (RefineTask, "refine"), (EnhanceTask, "enhance")):
+        task = task_of(network, examples)
+        network.zero_grad()
+        losses = task.losses(task.batch(np.random.default_rng(0)))
+        losses["loss"].backward()
+        touched = {name.partition(".")[0] for name, p in network.named_parameters() if p.grad is not None}
+        assert touched == {part}
+        assert all(torch.isfinite(value) for value in losses.values())
+
+
+def test_training_starts_nearer_to_the_frames_than_the_portrait_is(examples: Examples) -> None:
+    task = CoarseTask(fresh(), examples)
+    for seed in range(2):
+        batch = task.batch(np.random.default_rng(seed))
+        even = torch.ones_like(batch.weight)
+        still = pyramid_l1(batch.portrait, batch.frames, even)
+        with torch.no_grad():
+            assert task.losses(batch)["picture"] < 0.9 * still
+
+
+def test_tracks_are_standardised_and_prompts_tell_of_whole_clips(examples: Examples) -> None:
+    torch.manual_seed(0)
+    network = Posing(MINI)
+    task = VaeTask(network, examples)
+    batch = task.batch(np.random.default_rng(3))
+    assert batch.track.shape == (CLIPS, FRAMES, 8) and batch.track[:, 0].abs().max() == 0
+    assert (batch.told == (batch.lengths == FRAMES)).all() and len(batch.prompts) == CLIPS
+    task.losses(batch)["loss"].backward()
+    assert {name.split(".")[1] for name, p in network.named_parameters() if p.grad is not None} == {"vae"}
+    network.zero_grad()
+    later = DenoiserTask(network, examples)
+    later.measure()
+    assert network.diffusion.latent_deviation > 0
+    first, again = (later.losses(batch)["loss"] for _ in range(2))
+    assert torch.equal(first, again)
+    first.backward()
+    touched = {".".join(name.split(".")[:2]) for name, p in network.named_parameters() if p.grad is not None}
+    assert {"text.words", "diffusion.denoiser"} <= touched and "diffusion.vae" not in touched
+
+
+def test_the_whole_training_writes_files_that_generate(
+    examples: Examples, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    split = tmp_path / "split"
+    split.mkdir()
+    clips = examples.pictures.clips
+    folder = clips[0].path.parent
+    for clip in clips:
+        for name in (clip.path.name, f"{clip.id}.npz"):
+            shutil.copy(folder / name, split / name)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    kept = [entry for entry in manifest["clips"] if entry["id"] in {clip.id for clip in clips}]
+    (split / "manifest.json").write_text(json.dumps({**manifest, "clips": kept}))
+    order = Order("posetalk", "mini", "typed", split, tmp_path / "work", tmp_path / "out", share=0.0005)
+    train(order)
+    for name in ("POSE_FILE", "VIDEO_FILE"):
+        path = tmp_path / "out" / getattr(bundle, name).name
+        assert path.with_suffix(".json").is_file() and path.with_suffix(".md").is_file()
+        monkeypatch.setattr(bundle, name, path)
+    before = [path.stat().st_mtime_ns for path in (tmp_path / "out").iterdir()]
+    train(order)  # what is there is kept
+    assert [path.stat().st_mtime_ns for path in (tmp_path / "out").iterdir()] == before
+    request = Request(examples.pictures.frames[0, 0], Audio(examples.pictures.sound[0], 16_000), 25.0, 2)
+    assert len(list(PoseTalk("mini").generate(request).frames)) == 2
