@@ -352,14 +352,14 @@ def figure(calibration: Calibration) -> Figure:
     line.plot(range(1, calibration.steps), changes, marker=".", color="#2a6f97")
     for key in calibration.key_steps:
         line.axvline(key, color="#c1121f", alpha=0.4, linewidth=1)
-    line.set(xlabel="step", ylabel="relative change (L2)", title=f"change from the step before; {_keys(calibration)}")
+    line.set(xlabel="step", ylabel="relative change (L2)", title=f"change per step; lines: {_keys(calibration)}")
     line.set_ylim(bottom=0)
     drawing.suptitle(calibration.method)
     return drawing
 
 
 def _keys(calibration: Calibration) -> str:
-    return f"{len(calibration.key_steps)} key steps (lines)"
+    return f"{len(calibration.key_steps)} key steps"
 
 
 def write(calibration: Calibration, path: Path) -> None:
