@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 NEAREST = 8
 """Pose tracks, those that begin nearest to the portrait's own pose, of which one is drawn."""
+REACH = 15.0
+"""Degrees by which a drawn pose track turns the head at most: further aside the renderer has to invent too much."""
 LONGEST_TRACK = 15_000
 """Frames that are read of a video of style or pose."""
 
@@ -100,7 +102,7 @@ class MiniStage:
 
         `auto` draws one of the tracks that come with the preset and their mirror images, by the seed and the sound,
         among those that begin nearly as the portrait is turned: a head that is turned aside moves on as such heads do,
-        not further aside. A track that ends runs backwards.
+        not further aside. Movement that reaches too far is made smaller. A track that ends runs backwards.
         """
         own = read.face.pose[0]
         if name == STILL:
@@ -111,7 +113,7 @@ class MiniStage:
             tracks = torch.cat((tracks, mirrored_pose(tracks)))
             away = (tracks[:, 0, ANGLES] - own[ANGLES]).norm(dim=1)
             near = away.argsort(stable=True)[:NEAREST]
-            track = tracks[near[int(torch.randint(len(near), (), generator=drawn))]]
+            track = within_reach(tracks[near[int(torch.randint(len(near), (), generator=drawn))]])
         else:
             track = read_faces(self._video(Path(name), LONGEST_TRACK), f"the pose track {name}").pose
         return moved_track(there_and_back(track, frames), own)
@@ -183,6 +185,13 @@ class PublishedStage:
         windows = render_windows(motion, self.config.render_radius, places)
         rendered: Tensor = self.renderer(read.image.expand(len(windows), -1, -1, -1), windows).image
         return ((rendered + 1) / 2).clamp(0, 1)
+
+
+def within_reach(track: Tensor) -> Tensor:
+    """Return a pose track (n, 9) with its movement made smaller where it turns by more than `REACH`."""
+    steps = track - track[0]
+    furthest = steps[:, ANGLES].norm(dim=1).max().rad2deg()
+    return track[0] + steps * (REACH / furthest.clamp(min=REACH))
 
 
 def square(rgb: Frame, size: int) -> Frame:

@@ -28,7 +28,7 @@ from thbench_methods.dreamtalk.motion import (
     there_and_back,
 )
 from thbench_methods.dreamtalk.spec import AUTO
-from thbench_methods.dreamtalk.stage import NEAREST, MiniStage, Read
+from thbench_methods.dreamtalk.stage import NEAREST, REACH, MiniStage, Read, within_reach
 from thbench_methods.nets.pirenderer.cells import moved
 
 from thbench.backbones.mini.face import SIDE
@@ -110,23 +110,33 @@ def test_a_track_goes_on_from_the_portrait() -> None:
 
 
 def test_a_head_that_is_turned_goes_on_as_heads_do_that_begin_so() -> None:
-    starts = torch.linspace(-0.35, 0.05, 24)
+    starts = torch.linspace(-0.25, 0.05, 24)
     tracks = torch.zeros(24, 10, POSE)
     tracks[:, :, 0] = starts[:, None]
     tracks[:, :, SCALE] = 1
     tracks[:, 1:, 0] = 0  # every head turns back to the front
     stage = MiniStage(MINI, Renderer(MINI), tracks, torch.device("cpu"))
     own = torch.zeros(1, POSE)
-    own[:, 0], own[:, SCALE] = 0.3, 1  # only mirror images begin so
+    own[:, 0], own[:, SCALE] = 0.2, 1  # only mirror images begin so
     read = Read(
         torch.zeros(1, 3, 128, 128), lambda frame: frame, Face(torch.zeros(1, 53), own, torch.zeros(1, SPEAKER))
     )
     sounds = [np.full(4, number, np.float32) for number in range(40)]
     drawn = [stage.pose(AUTO, read, 5, Noise(0), sound) for sound in sounds]
-    assert all(track[0, 0].item() == pytest.approx(0.3) for track in drawn)
+    assert all(track[0, 0].item() == pytest.approx(0.2) for track in drawn)
     ends = {round(track[-1, 0].item(), 3) for track in drawn}
     assert 4 <= len(ends) <= NEAREST
     assert max(abs(end) for end in ends) < 0.1
+
+
+def test_movement_that_reaches_too_far_is_made_smaller() -> None:
+    track = torch.zeros(3, POSE)
+    track[:, 0] = torch.tensor([0.1, 0.1 + np.radians(2 * REACH), 0.1 - np.radians(REACH)])
+    track[:, -2] = torch.tensor([0.3, 0.5, 0.3])
+    less = within_reach(track)
+    torch.testing.assert_close((less[:, 0] - 0.1).rad2deg(), torch.tensor([0.0, REACH, -REACH / 2]))
+    torch.testing.assert_close(less[:, -2], torch.tensor([0.3, 0.4, 0.3]))
+    torch.testing.assert_close(within_reach(less), less)
 
 
 def test_a_track_that_ends_runs_backwards() -> None:

@@ -154,7 +154,7 @@ def test_a_style_clip_that_is_no_video_is_refused(method: DreamTalk, asked: Requ
 
 
 def test_a_style_clip_without_a_head_is_refused(method: DreamTalk, asked: Request, tmp_path: Path) -> None:
-    path = tmp_path / "grey.mp4"
+    path = tmp_path / "grey.mkv"
     write_video(path, [np.full((128, 128, 3), 90, np.uint8)] * 5, fps=25)
     with pytest.raises(MethodError, match=r"frame 0 of the style clip .* shows no head"):
         method.generate(replace(asked, controls={"style": str(path)}))
@@ -226,7 +226,8 @@ def test_silence_closes_the_mouth_that_speech_opens(method: DreamTalk, asked: Re
     from thbench.backbones.mini.face import look
 
     def gap(audio: Audio) -> np.ndarray:
-        marks = look(loaded.face(), made(method, replace(asked, audio=audio, frames=75))).landmarks
+        request = replace(asked, audio=audio, frames=75, controls={"pose": "still"})  # a turned mouth looks narrower
+        marks = look(loaded.face(), made(method, request)).landmarks
         return np.asarray(np.linalg.norm(marks[:, 62] - marks[:, 66], axis=1))
 
     silent, spoken = gap(Audio(np.zeros(48_000, np.float32), 16_000)), gap(asked.audio)
@@ -234,7 +235,7 @@ def test_silence_closes_the_mouth_that_speech_opens(method: DreamTalk, asked: Re
     assert spoken.mean() > silent.mean()
 
 
-@pytest.mark.parametrize("name", ["lightningcp", "lightningcp-parallel", "adaptive", "fewer-steps", "uniform"])
+@pytest.mark.parametrize("name", ["lightningcp", "lightningcp-parallel", "adaptive", "fewer-steps", "uniform-cache"])
 @pytest.mark.parametrize("guidance", [1.0, 2.0])
 def test_accelerations_change_the_frames_a_little(asked: Request, name: str, guidance: float) -> None:
     request = replace(asked, controls={"steps": 20, "guidance": guidance})
