@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     Values = NDArray[np.float64]
 
 SOURCE = "Ma et al., arXiv 2312.09767"
-STYLES = 24
-"""Style clips, each of another person; one speech is said in the style of each."""
+STYLES, PORTRAITS = 24, 2
+"""Style clips, each of another person, and portraits that are made to speak in all of them."""
 SCALES, GUIDED = (1.0, 2.0, 3.0), 12
 """Of the guidance, and people whom it is tried on."""
 COMMAND = "python -m thbench_methods.dreamtalk.claims RUN"
@@ -83,6 +83,43 @@ def manner(frames: NDArray[np.uint8]) -> Values:
     """Return how a face moves in frames: mean and deviation of the expressions that the face regressor reads."""
     expression = look(loaded.face(), frames).expression.astype(np.float64)
     return np.concatenate((expression.mean(axis=0), expression.std(axis=0)))
+
+
+def style_consistency(
+    method: DreamTalk, clips: Sequence[Held], styles: int = STYLES, portraits: int = PORTRAITS
+) -> Ranked:
+    """Say two speeches in each style, and compare every result of the one with all results of the other.
+
+    The portrait is the same for all that is compared: who is seen tells nothing of the style. A result of another style
+    that says the same is among the others.
+    """
+    chosen = _one_of_each(clips)[:styles]
+    shares: list[float] = []
+    people: list[str] = []
+    for shown in chosen[:portraits]:
+        first, second = (
+            np.stack(
+                [
+                    manner(
+                        made(
+                            method,
+                            replace(
+                                chosen[(number + step) % len(chosen)].request(
+                                    controls={"style": str(styled.clip.path)}
+                                ),
+                                portrait=shown.frames[0],
+                            ),
+                        )
+                    )
+                    for number, styled in enumerate(chosen)
+                ]
+            )
+            for step in (3, 4)
+        )
+        found = ranked(first, second, range(len(chosen)), [held.clip.identity for held in chosen])
+        shares.extend(found.shares)
+        people.extend(found.people)
+    return Ranked(tuple(shares), tuple(people))
 
 
 def style_similarity(method: DreamTalk, clips: Sequence[Held], styles: int = STYLES) -> Ranked:
@@ -145,15 +182,24 @@ def guidance(
 
 def claims(method: DreamTalk, clips: Sequence[Held]) -> tuple[Claim, ...]:
     """Test every claim on held-out clips."""
-    return stated(style_similarity(method, clips), style_prediction(method, clips), guidance(method, clips))
+    kept, styled = style_consistency(method, clips), style_similarity(method, clips)
+    return stated(kept, styled, style_prediction(method, clips), guidance(method, clips))
 
 
-def stated(styled: Ranked, predicted: Ranked, scaled: Scaled) -> tuple[Claim, ...]:
+def stated(kept: Ranked, styled: Ranked, predicted: Ranked, scaled: Scaled) -> tuple[Claim, ...]:
     """Return the claims with what was found."""
     more = mean_estimate((scaled.away[:, 1] - scaled.away[:, 0]).tolist(), scaled.people)
     fall = mean_estimate((scaled.sync[:, 0] - scaled.sync[:, 2]).tolist(), scaled.people)
     means = scaled.away.mean(axis=0)
     return (
+        _claim(
+            "What is said in one style is alike, whatever is said.",
+            "table I",
+            "style accuracy 86.7 %, real videos 92.5 %; here the area under the ROC curve is held against 0.9",
+            f"results of one style clip are more alike than those of different ones: AUC {in_words(kept.area)}",
+            above(kept.area, 0.9),
+            "By mean and deviation of what the mini face regressor reads, not by a classifier of styles.",
+        ),
         _claim(
             "A result speaks in the style of its style clip.",
             "table I",

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from thbench_methods.common.judging import BARS, compared, judge, made, mean_score, read_held
 from thbench_methods.common.training import keep_scores
-from thbench_methods.dreamtalk.claims import style_prediction, style_similarity
+from thbench_methods.dreamtalk.claims import style_consistency, style_prediction, style_similarity
 from thbench_methods.dreamtalk.faces import face_of, moved_track
 from thbench_methods.dreamtalk.pipeline import RENDERED
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 HOW = "seed 0, first frame and sound of each clip"
 DRIVEN = "true expression, true head motion from the portrait's own pose on"
+KEPT = "generations of one style clip more alike than of different ones, AUC; one portrait, other speech"
 STYLED = "a result more like its style clip than like another person's, AUC; by mean and deviation of read expression"
 PREDICTED = "predicted code nearer to the clip's own than to another's, AUC; portrait of another clip of the speaker"
 DRIVEN_BARS = {"LSE-C (mini)": ">= 0.6", "identity (mini)": ">= 0.85"}
@@ -36,12 +37,16 @@ DRIVEN_BARS = {"LSE-C (mini)": ">= 0.6", "identity (mini)": ">= 0.85"}
 def method_scores(method: DreamTalk, clips: Sequence[Held], truths: Sequence[Judged]) -> tuple[Score, ...]:
     """Return the scores of generated clips, beside those of the real ones, and how well styles are kept apart."""
     rows = [judge(held, made(method, held.request())) for held in clips]
-    return (*compared(rows, truths, HOW, BARS), likeness(style_similarity(method, clips)))
+    likeness = style_scores(style_consistency(method, clips), style_similarity(method, clips))
+    return (*compared(rows, truths, HOW, BARS), *likeness)
 
 
-def likeness(styled: Ranked) -> Score:
-    """Return the score of styles that are told apart."""
-    return mean_score("style similarity", styled.shares, styled.people, ">= 0.9", STYLED)
+def style_scores(kept: Ranked, styled: Ranked) -> tuple[Score, ...]:
+    """Return the scores of styles that are told apart: among generations, and by their style clips."""
+    return (
+        mean_score("style similarity of generations", kept.shares, kept.people, ">= 0.9", KEPT),
+        mean_score("style similarity to the clip", styled.shares, styled.people, ">= 0.9", STYLED),
+    )
 
 
 def renderer_scores(method: DreamTalk, clips: Sequence[Held], truths: Sequence[Judged]) -> tuple[Score, ...]:

@@ -191,7 +191,8 @@ def within_reach(track: Tensor) -> Tensor:
     """Return a pose track (n, 9) with its movement made smaller where it turns by more than `REACH`."""
     steps = track - track[0]
     furthest = steps[:, ANGLES].norm(dim=1).max().rad2deg()
-    return track[0] + steps * (REACH / furthest.clamp(min=REACH))
+    smaller: Tensor = track[0] + steps * (REACH / furthest.clamp(min=REACH))
+    return smaller
 
 
 def square(rgb: Frame, size: int) -> Frame:
