@@ -76,7 +76,7 @@ class Config:
 PAPER = Config()
 """The published preset."""
 MINI = Config(
-    sizes=Sizes(width=96, heads=4, blocks4=1, blocks2=1, blocks=3, audio_layers=4, audio=96),
+    sizes=Sizes(width=88, heads=4, blocks4=1, blocks2=1, blocks=3, audio_layers=4, audio=96),
     portrait_size=128,
     preemphasis=0.0,
     eye_shift=False,

@@ -26,6 +26,7 @@ from thbench_methods.nets.liveportrait.crop import CropRule
 from thbench_methods.nets.liveportrait.stage import Stage, mini_stage, pasted_back, published_stage
 
 from thbench.accel import sample
+from thbench.accel.calibrate import stored_key_steps
 from thbench.accel.named import Setting, planned, steps_of
 from thbench.types import Generation
 
@@ -79,6 +80,7 @@ class MoDA:
         """
         wanted = chosen(NAME, preset, PRESETS)
         self._config, self._device, self._accelerations = wanted.config, torch.device(device), accelerations
+        self._preset = preset
         bundle, self._hear = wanted.load(self._config)
         self._bundle = bundle.to(self._device)
         self._stage = wanted.stage(self._device)
@@ -120,7 +122,8 @@ class MoDA:
     def move(self, source: Source, audio: Tensor, noise: Noise, controls: dict[str, Any], stages: Stages) -> Tensor:
         """Return motion (frames, 70) in its own units, at the size of the average face."""
         statistics, net = self._bundle.statistics, self._bundle.diffusion
-        steps = steps_of(self._accelerations, controls["steps"])
+        keys = stored_key_steps(__name__, self._preset, controls["steps"])
+        steps = steps_of(self._accelerations, controls["steps"], keys)
         schedule = sampler(steps)
         denoiser = Guided(net.talking_head_dit, controls["guidance"])
         names = (*EMOTIONS, NO_EMOTION)
@@ -137,7 +140,7 @@ class MoDA:
                 schedule,
                 start,
                 Guiding(led, net.unconditional(led)),
-                planned(self._accelerations, Setting(steps)),
+                planned(self._accelerations, Setting(steps, keys if steps == controls["steps"] else None)),
                 lambda step: stages.told("denoise", step.index, step.count),
             )[0]
 

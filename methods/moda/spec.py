@@ -25,5 +25,6 @@ MODA = MethodSpec(
     presets=("mini", "paper"),
     paper="Li et al., MoDA: Multi-modal Diffusion Architecture for Talking Head Generation, arXiv 2507.03256, 2025",
     extra="torch",
+    flops="thbench_methods.moda.flops:offer",
     trainers={"mini": "thbench_methods.moda.train:train"},
 )

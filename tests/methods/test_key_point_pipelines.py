@@ -94,6 +94,13 @@ def test_any_length_works(method, request_, frames):
     assert sum(1 for _ in stream) == frames
 
 
+@pytest.mark.parametrize("read", [9, pytest.param(1500, marks=pytest.mark.full)])
+def test_a_minute_works(method, request_, read):
+    sound = np.tile(request_.audio.samples, 16)[: 60 * 16_000]
+    asked = replace(request_, audio=Audio(sound, 16_000), frames=1500, controls={"steps": 1})
+    assert sum(1 for _ in islice(method.generate(asked).frames, read)) == read
+
+
 def test_other_frame_rates_and_sizes(method, request_):
     portrait = np.repeat(np.repeat(request_.portrait, 2, 0), 2, 1)[:200]
     made = frames_of(method, replace(request_, portrait=portrait, fps=30.0, frames=4))
@@ -106,14 +113,36 @@ def test_other_frame_rates_and_sizes(method, request_):
         {"frames": 0},
         {"audio": Audio(np.zeros(0, np.float32), 16_000)},
         {"portrait": np.zeros((8, 8), np.uint8)},
-        {"controls": {"style": "happy"}},
         {"controls": {"steps": 0}},
+        {"controls": {"steps": 2.5}},
+        {"controls": {"steps": True}},
+        {"audio": Audio(np.full(100, np.nan, np.float32), 16_000)},
+        {"audio": Audio(np.zeros((2, 100), np.float32), 16_000)},
+        {"audio": Audio(np.zeros(100, np.float32), 0)},
+        {"frames": 100_000},
     ],
 )
 def test_wrong_requests_are_refused_in_one_sentence(method, request_, wrong):
     with pytest.raises(MethodError) as caught:
         method.generate(replace(request_, **wrong))
     assert "\n" not in str(caught.value) and len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize("control", ["style", "level", "pose", "stile_clip", "seed"])
+def test_controls_that_a_method_lacks_are_refused_by_name(method, request_, control):
+    with pytest.raises(MethodError, match=f"no control '{control}'"):
+        method.generate(replace(request_, controls={control: 1}))
+
+
+def test_kdtalker_has_no_guidance_and_no_emotion(request_):
+    for control in ("guidance", "emotion"):
+        with pytest.raises(MethodError, match=f"kdtalker has no control '{control}'"):
+            KDTalker("mini").generate(replace(request_, controls={control: 1.0}))
+
+
+def test_unknown_emotions_are_refused_with_the_known_ones(request_):
+    with pytest.raises(MethodError, match=r"'cheerful'.*happiness"):
+        MoDA("mini").generate(replace(request_, controls={"emotion": "cheerful"}))
 
 
 def test_stages_are_timed_and_told(method, request_):
