@@ -139,9 +139,13 @@ def training_motion(examples: Examples) -> Tensor:
 
 
 def statistics(motion: Tensor) -> Statistics:
-    """Return mean and deviation of motion (clips, frames, 70)."""
+    """Return mean and deviation of motion (clips, frames, 70).
+
+    What never moves has deviation 1: what a motion extractor errs there would else be hundreds of deviations.
+    """
     flat = motion.flatten(0, 1)
-    return Statistics(flat.mean(0), flat.std(0))
+    std = flat.std(0)
+    return Statistics(flat.mean(0), torch.where(std < EPSILON, 1.0, std))
 
 
 def other_clips(person: NDArray[np.int64]) -> Tensor:

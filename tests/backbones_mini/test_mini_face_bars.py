@@ -66,9 +66,8 @@ def heard() -> tuple[Score, ...]:
 def test_faces_of_strangers_are_measured_as_the_card_says(seen: tuple[Score, ...]) -> None:
     told = {s.name: s for s in card("face").scores}
     for score in seen:
-        # Half of the people lie within what the interval over all of them allows for a half of them.
-        reach = 2 * max(told[score.name].high - told[score.name].value, told[score.name].value - told[score.name].low)
-        assert abs(score.value - told[score.name].value) <= reach + 1e-6, score.name
+        # A quarter of the clips: their interval and that of all of them have values in common.
+        assert score.low <= told[score.name].high and told[score.name].low <= score.high, score.name
 
 
 def test_pose_blinks_and_presence_of_strangers(seen: tuple[Score, ...]) -> None:
@@ -76,7 +75,7 @@ def test_pose_blinks_and_presence_of_strangers(seen: tuple[Score, ...]) -> None:
     assert next(s for s in seen if s.name == "presence").value > 0.99
 
 
-@pytest.mark.xfail(reason="the card says 0.029; a longer training is needed", strict=True)
+@pytest.mark.xfail(reason="the card says 0.0152; a longer training is needed", strict=True)
 def test_landmarks_of_strangers(seen: tuple[Score, ...]) -> None:
     assert "landmarks" not in unmet(seen)
 

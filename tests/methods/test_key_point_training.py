@@ -11,7 +11,7 @@ from thbench_methods.kdtalker.train import DenoiserTask
 from thbench_methods.moda.config import MINI as MODA
 from thbench_methods.moda.motion import LAYOUT
 from thbench_methods.moda.networks import MotionDiffusion
-from thbench_methods.moda.train import BATCH, OTHER_EXPRESSION, FlowTask, other_clips
+from thbench_methods.moda.train import BATCH, OTHER_EXPRESSION, FlowTask, other_clips, statistics
 
 
 def test_other_clips_are_the_next_ones_of_the_person():
@@ -50,6 +50,17 @@ def test_labels_and_speech_are_dropped_for_a_tenth(flow):
     emotion, silent = (torch.cat([getattr(batch, name) for batch in batches]) for name in ("emotion", "silent"))
     assert (emotion == MODA.sizes.emotions).float().mean() == pytest.approx(0.1, abs=0.03)
     assert silent.float().mean() == pytest.approx(0.1, abs=0.03)
+
+
+def test_errors_where_nothing_moves_stay_small():
+    torch.manual_seed(0)
+    motion = 3 + 0.1 * torch.randn(4, 100, LAYOUT.size)
+    motion[..., 23] = 0.25 + 1e-8 * torch.randn(4, 100)
+    found = statistics(motion)
+    misread = motion[0, 0].clone()
+    misread[23] += 0.003
+    assert found.normalise(misread).abs().max() < 6 and found.normalise(misread)[23].abs() < 0.01
+    assert found.normalise(motion)[..., :23].std() == pytest.approx(1, abs=0.01)
 
 
 def test_losses_reach_every_weight_that_is_used(flow):

@@ -2,8 +2,8 @@
 
 Two small networks: one finds the head in the whole frame, one looks at it upright and close. Landmarks are expectations
 over heat maps (soft-argmax; Sun et al., "Integral human pose regression", ECCV 2018), corrected by a linear layer that
-sees them all; what the maps look at is what the expression is read from. They know drawn heads of about the size that
-synth-heads shows, nothing else: `presence` says whether a frame is one.
+sees them all and the coarsest map with its places; what the maps look at is what the expression is read from. They know
+drawn heads of about the size that synth-heads shows, nothing else: `presence` says whether a frame is one.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from thbench.backbones.mini.mirror import MIRROR_OF_EXPRESSIONS, MIRROR_OF_POINTS, MIRRORED_POSE
 from thbench.backbones.mini.places import WHOLE, Attitude, attitude_of, cut, moved
 from thbench.backbones.mini.threads import one_thread
 from thbench.data.synth_heads.expression import EXPRESSIONS
@@ -37,12 +38,15 @@ BLINK = (EXPRESSIONS.index("eyeBlinkLeft"), EXPRESSIONS.index("eyeBlinkRight"))
 PRESENT = 0.5
 """Probability of a synth-heads-like head from which on a frame is measured."""
 LOOKS = 2
-"""How often the face is cut: where the head was found, then where its landmarks were."""
+"""How often the face is cut: where the head was found, then where its landmarks were. The last cut is looked at in a
+mirror as well: what a network sees better from one side than from the other cancels out."""
 CHUNK = 16
 """Frames at a time, always as many: a last batch is filled up, so that rounding does not depend on the neighbours."""
 _CELL = 4
 _CHANNELS = 16
-"""Channels that are read at each landmark."""
+"""Channels that are read at each landmark, and of the coarsest map where its places count."""
+_COARSE = 4 * _CELL
+"""Pixels of the cut along a cell of the coarsest map."""
 _USUALLY = 6.0
 """Standard deviation of landmarks about their usual places with which training begins, pixels of the cut."""
 USUAL_SPREAD = 13.3
@@ -166,7 +170,8 @@ class NearSight(nn.Module):
         self.prior = nn.Parameter(torch.zeros(POINTS, CELLS, CELLS))
         self.look = nn.Conv2d(64, _CHANNELS, 1)
         self.pose = nn.Sequential(nn.Linear(128 + 2 * POINTS, 128), nn.ReLU(), nn.Linear(128, 3))
-        facts = 128 + (2 + _CHANNELS) * POINTS
+        self.squeeze = nn.Conv2d(128, _CHANNELS, 1)
+        facts = 128 + (2 + _CHANNELS) * POINTS + _CHANNELS * (-(-NEAR_SIDE // _COARSE)) ** 2
         self.offset = nn.Linear(facts, 2 * POINTS)
         self.expression = nn.Sequential(nn.Linear(facts, 192), nn.ReLU(), nn.Linear(192, len(EXPRESSIONS)))
         nn.init.zeros_(self.offset.weight)
@@ -196,7 +201,8 @@ class NearSight(nn.Module):
         seen = (share.to(looks.dtype) @ looks.transpose(1, 2)).flatten(1).float()
         whole = levels[2].mean(dim=(2, 3)).float()
         places = ((peaks - NEAR_SIDE / 2) / (NEAR_SIDE / 4)).flatten(1)
-        facts = torch.cat((whole, places, seen), dim=1)
+        coarse = F.relu(self.squeeze(levels[2])).flatten(1).float()
+        facts = torch.cat((whole, places, seen, coarse), dim=1)
         landmarks = peaks + self.offset(facts).float().view_as(peaks)
         pose = self.pose(torch.cat((whole, places), dim=1)).float() * 20
         return Near(heat, landmarks, pose, self.expression(facts).float())
@@ -257,18 +263,47 @@ def look(network: MiniFace, frames: NDArray[np.uint8]) -> Seen:
 def _look(network: MiniFace, frames: NDArray[np.uint8]) -> Seen:
     far = network.far(as_tensor([resized(frame, FAR_SIDE) for frame in frames]))
     attitude = attitude_from(far)
-    for _ in range(LOOKS):
+    for number in range(LOOKS):
         place = attitude.place(WHOLE)
         matrices = place.matrix(NEAR_SIDE)
-        near = network.near(as_tensor([cut(frame, m, NEAR_SIDE) for frame, m in zip(frames, matrices, strict=True)]))
-        landmarks = moved(near.landmarks.numpy(), matrices)
+        cuts = [cut(frame, m, NEAR_SIDE) for frame, m in zip(frames, matrices, strict=True)]
+        near = _near(network.near, cuts)
+        if number == LOOKS - 1:
+            near = _middle(near, _mirrored(_near(network.near, [np.ascontiguousarray(c[:, ::-1]) for c in cuts])))
+        landmarks = moved(near.landmarks, matrices)
         attitude = attitude_of(landmarks)
     return Seen(
         landmarks.astype(np.float32),
-        turned(near.pose.numpy(), place.across).astype(np.float32),
-        near.expression.clamp(0, 1).numpy(),
+        turned(near.pose, place.across).astype(np.float32),
+        near.expression.clip(0, 1),
         far.presence.sigmoid().numpy(),
     )
+
+
+class _Cuts(NamedTuple):
+    """What upright cuts show."""
+
+    landmarks: NDArray[np.float32]
+    """Shape (N, 68, 2), pixels of the cut."""
+    pose: NDArray[np.float32]
+    """Shape (N, 3), degrees."""
+    expression: NDArray[np.float32]
+    """Shape (N, 53)."""
+
+
+def _near(network: NearSight, cuts: list[NDArray[np.uint8]]) -> _Cuts:
+    near = network(as_tensor(cuts))
+    return _Cuts(near.landmarks.numpy(), near.pose.numpy(), near.expression.numpy())
+
+
+def _mirrored(seen: _Cuts) -> _Cuts:
+    """What the mirror images of the cuts show."""
+    landmarks = (np.float32((NEAR_SIDE, 0)) + seen.landmarks * np.float32((-1, 1)))[:, MIRROR_OF_POINTS]
+    return _Cuts(landmarks, seen.pose * MIRRORED_POSE, seen.expression[:, MIRROR_OF_EXPRESSIONS])
+
+
+def _middle(first: _Cuts, second: _Cuts) -> _Cuts:
+    return _Cuts(*((a + b) / 2 for a, b in zip(first, second, strict=True)))
 
 
 def as_tensor(frames: list[NDArray[np.uint8]]) -> Tensor:
