@@ -298,12 +298,14 @@ def _near(network: NearSight, cuts: list[NDArray[np.uint8]]) -> _Cuts:
 
 def _mirrored(seen: _Cuts) -> _Cuts:
     """What the mirror images of the cuts show."""
-    landmarks = (np.float32((NEAR_SIDE, 0)) + seen.landmarks * np.float32((-1, 1)))[:, MIRROR_OF_POINTS]
+    side, across = np.array((NEAR_SIDE, 0), np.float32), np.array((-1, 1), np.float32)
+    landmarks = (side + seen.landmarks * across)[:, MIRROR_OF_POINTS]
     return _Cuts(landmarks, seen.pose * MIRRORED_POSE, seen.expression[:, MIRROR_OF_EXPRESSIONS])
 
 
 def _middle(first: _Cuts, second: _Cuts) -> _Cuts:
-    return _Cuts(*((a + b) / 2 for a, b in zip(first, second, strict=True)))
+    landmarks, pose, expression = ((a + b) / np.float32(2) for a, b in zip(first, second, strict=True))
+    return _Cuts(landmarks, pose, expression)
 
 
 def as_tensor(frames: list[NDArray[np.uint8]]) -> Tensor:
