@@ -76,10 +76,7 @@ def test_clips_are_nearer_to_real_ones_than_stills(generated, real, stills):
     assert fvd(generated, real) < fvd(stills, real)
 
 
-DEAF = pytest.mark.xfail(reason="MoDA's card says 0.19 of the real lip sync; it is not registered", strict=True)
-
-
-@pytest.mark.parametrize("name", ["kdtalker", pytest.param("moda", marks=DEAF)])
+@pytest.mark.parametrize("name", METHODS)
 def test_cards_tell_every_bar_and_hold_it(name):
     card = Card.model_validate_json(FILES[name].with_suffix(".json").read_bytes())
     scores = {score.name: score for score in card.scores}
