@@ -18,7 +18,6 @@ from torch import Tensor, nn
 
 from thbench.backbones.checkpoint import build, read_state_dict
 from thbench.backbones.hopenet import Bottleneck
-from thbench.backbones.precision import at_least_float32
 from thbench.errors import MissingExtraError, MissingWeightsError, WeightsMismatchError
 
 if TYPE_CHECKING:
@@ -62,7 +61,7 @@ class Backbone(nn.Module):
         x = F.max_pool2d(x, kernel_size=3, stride=2, padding=1)
         for number in range(1, 5):
             x = getattr(self, f"layer{number}")(x)
-        return at_least_float32(x).mean(dim=(2, 3), keepdim=True)
+        return x.mean(dim=(2, 3), keepdim=True)
 
 
 class Deep3D(nn.Module):

@@ -59,12 +59,13 @@ def checked_device(name: str) -> str:
 
 
 @contextmanager
-def float32_convolutions() -> Iterator[None]:
+def float32_convolutions(*, tf32: bool = False) -> Iterator[None]:
     """Keep cuDNN from rounding float32 convolutions to TF32, and from choosing an algorithm anew for each run.
 
-    By default torch lets it use TF32, whose 10 bits are those of neither mode.
+    Args:
+        tf32: Let it round: to 11 significant bits, which whole numbers of 8 bits have.
     """
     from torch.backends import cudnn
 
-    with cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
+    with cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=tf32):
         yield

@@ -12,8 +12,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from thbench.backbones.precision import at_least_float32
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -81,5 +79,5 @@ class Hopenet(nn.Module):
         x = F.max_pool2d(x, kernel_size=3, stride=2, padding=1)
         for number in range(1, 5):
             x = getattr(self, f"layer{number}")(x)
-        x = F.avg_pool2d(at_least_float32(x), kernel_size=7).flatten(1)
+        x = F.avg_pool2d(x, kernel_size=7).flatten(1)
         return torch.stack((self.fc_yaw(x), self.fc_pitch(x), self.fc_roll(x)), dim=1)

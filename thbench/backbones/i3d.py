@@ -14,8 +14,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from thbench.backbones.precision import at_least_float32
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -152,6 +150,6 @@ class I3D(nn.Module):
         for name, child in self.named_children():
             if name != "logits":
                 x = child(x)
-        x = F.avg_pool3d(at_least_float32(x), kernel_size=(self.pool_frames, 7, 7), stride=1)
+        x = F.avg_pool3d(x, kernel_size=(self.pool_frames, 7, 7), stride=1)
         logits: Tensor = self.logits(x)
         return logits.flatten(3).squeeze(3).mean(dim=2)

@@ -14,8 +14,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from thbench.backbones.precision import at_least_float32
-
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -213,5 +211,5 @@ class InceptionFID(nn.Module):
         for features, names in STAGES.items():
             for name in names:
                 x = F.max_pool2d(x, kernel_size=3, stride=2) if name == "pool" else getattr(self, name)(x)
-            averages[features] = at_least_float32(x).mean(dim=(2, 3))
+            averages[features] = x.mean(dim=(2, 3))
         return averages

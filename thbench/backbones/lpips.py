@@ -18,7 +18,6 @@ import torch
 from torch import Tensor, nn
 
 from thbench.backbones.checkpoint import read_state_dict
-from thbench.backbones.precision import at_least_float32
 from thbench.errors import MissingExtraError, UsageError, WeightsMismatchError, did_you_mean
 
 if TYPE_CHECKING:
@@ -164,7 +163,7 @@ class LPIPS(nn.Module):
         for index, layer in enumerate(self.features):
             x = layer(x)
             if index in self.taps:
-                yield at_least_float32(x)
+                yield x
 
 
 def unit_channels(x: Tensor, convention: Convention) -> Tensor:

@@ -10,7 +10,7 @@ from typing import Literal
 
 Mode = Literal["exact", "fast"]
 MODES: tuple[Mode, ...] = ("exact", "fast")
-"""`exact`: float32, the fixtures' tolerances hold. `fast`: bfloat16."""
+"""`exact`: float32, the fixtures' tolerances hold. `fast`: 8 bits."""
 
 SUFFIX = ".fast"
 """Ends the names of metrics, and of their features, that come of networks in the mode `fast`."""

@@ -1,20 +1,20 @@
 """Networks made ready to run: the published numbers as fast as they go (`exact`), or marked approximations (`fast`).
 
 Both fold batch normalisations into convolutions and lay weights out with the channels last, 3-D ones too, which is what
-convolutions of CPUs and of tensor cores want. `fast` holds convolutions in bfloat16, whose products are summed in
-float32, and keeps linear layers, averages and distances in float32; its numbers differ from the published ones and
-belong under protocol names of their own. A processor that gains nothing by bfloat16 multiplies the same numbers in
-float32. Nothing here depends on a device: a prepared network is moved with `.to`.
+convolutions of CPUs and of tensor cores want. `fast` rounds what convolutions multiply to 8 bits, and keeps all else in
+float32, first layers, which see few channels, and heads among it; its numbers differ from the published ones and belong
+under protocol names of their own. They are the same on every device but for the order in which products are added.
+A prepared network is moved with `.to`.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 from torch import nn
 
-from thbench.backbones.convolution import Convolution
+from thbench.backbones.convolution import Convolution, Int8Convolution
 from thbench.backbones.folding import fold_batch_norms
 from thbench.backbones.mode_names import MODES, Mode
 from thbench.backbones.syncnet import LipTower, SyncNet
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
 
-_CONVOLUTIONS = (nn.Conv2d, nn.Conv3d)
-_BETWEEN = (nn.PReLU, nn.BatchNorm2d, nn.BatchNorm3d)
+_FEW_CHANNELS = 4
+"""Inputs of a layer that 8-bit products do not make faster: those of pictures and of spectra."""
 
 
 def prepare(network: ModuleT, mode: Mode) -> ModuleT:
@@ -54,31 +54,16 @@ def prepare(network: ModuleT, mode: Mode) -> ModuleT:
     prepared = fold_batch_norms(network).requires_grad_(requires_grad=False)
     if isinstance(prepared, SyncNet):
         prepared.netcnnlip = LipTower(prepared.netcnnlip)
-    if mode == "fast":
-        _lower(prepared)
+    kept = {id(layer) for parent in prepared.modules() for layer in _in_float32(parent)}
     for parent in list(prepared.modules()):
         for name, layer in list(parent.named_children()):
             if isinstance(layer, nn.Conv2d | nn.Conv3d):
-                setattr(parent, name, Convolution(layer))
+                rounded = mode == "fast" and id(layer) not in kept and layer.in_channels > _FEW_CHANNELS
+                setattr(parent, name, Int8Convolution(layer) if rounded else Convolution(layer))
     return prepared
-
-
-def _lower(network: nn.Module) -> None:
-    """Hold convolutions and what stands between them in bfloat16; each layer takes whatever its neighbour hands it."""
-    kept = {id(layer) for parent in network.modules() for layer in _in_float32(parent)}
-    for layer in network.modules():
-        if isinstance(layer, (*_CONVOLUTIONS, *_BETWEEN)) and id(layer) not in kept:
-            layer.to(torch.bfloat16)
-        if isinstance(layer, (*_BETWEEN, nn.Linear)):
-            layer.register_forward_pre_hook(_cast)
 
 
 def _in_float32(parent: nn.Module) -> Iterator[nn.Module]:
     """Yield the layers below the children that a network's class attribute `IN_FLOAT32` names."""
     for name in getattr(parent, "IN_FLOAT32", ()):
         yield from getattr(parent, name).modules()
-
-
-def _cast(layer: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
-    weight = layer.weight
-    return (inputs[0].to(weight.dtype), *inputs[1:]) if isinstance(weight, torch.Tensor) else inputs

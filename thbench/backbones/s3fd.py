@@ -14,8 +14,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from thbench.backbones.precision import at_least_float32
-
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -105,10 +103,10 @@ class S3FD(nn.Module):
         sources = self._sources(images)
         locs, scores = [], []
         for index, source in enumerate(sources):
-            classes = at_least_float32(self.conf[index](source))
+            classes = self.conf[index](source)
             if index == 0:
                 classes = torch.cat((classes[:, :3].amax(dim=1, keepdim=True), classes[:, 3:]), dim=1)
-            locs.append(at_least_float32(self.loc[index](source)).permute(0, 2, 3, 1).reshape(len(images), -1, 4))
+            locs.append(self.loc[index](source).permute(0, 2, 3, 1).reshape(len(images), -1, 4))
             scores.append(classes.permute(0, 2, 3, 1).reshape(len(images), -1, 2))
         maps = tuple((int(source.shape[2]), int(source.shape[3])) for source in sources)
         return Predictions(torch.cat(locs, dim=1), torch.cat(scores, dim=1).softmax(dim=2)[:, :, 1], maps)

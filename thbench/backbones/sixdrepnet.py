@@ -15,7 +15,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from thbench.backbones.folding import affine
-from thbench.backbones.precision import at_least_float32
 
 STAGES = ((1, 64), (4, 128), (6, 256), (16, 512), (1, 2048))
 """Blocks and channels of layer0 to layer4 of RepVGG-B1g2; each stage halves the resolution."""
@@ -95,7 +94,7 @@ class SixDRepNet(nn.Module):
         x = images
         for number in range(len(STAGES)):
             x = getattr(self, f"layer{number}")(x)
-        numbers: Tensor = self.linear_reg(at_least_float32(x).mean(dim=(2, 3)))
+        numbers: Tensor = self.linear_reg(x.mean(dim=(2, 3)))
         return numbers
 
 

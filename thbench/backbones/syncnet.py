@@ -12,8 +12,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from thbench.backbones.precision import at_least_float32
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -134,8 +132,8 @@ class LipTower(nn.Module):
 
     def forward(self, frames: Tensor) -> Tensor:
         """Map (N, 3, T, 224, 224) to float32 (N, 512, T - 4, 1, 1)."""
-        weights = next(self.parameters())
-        clips = [self._clip(clip.to(weights).permute(1, 2, 3, 0)) for clip in frames]
+        device = next(self.parameters()).device
+        clips = [self._clip(clip.to(device).permute(1, 2, 3, 0)) for clip in frames]
         return torch.stack(clips)[..., None, None]
 
     def _clip(self, frames: Tensor) -> Tensor:
@@ -146,7 +144,7 @@ class LipTower(nn.Module):
             windows = min(self.WINDOWS, count - start)
             shifted = [frames[start + delay : start + delay + windows] for delay in range(WINDOW)]
             maps.append(self._windows(torch.cat(shifted, dim=3).permute(0, 3, 1, 2)))
-        return at_least_float32(F.relu_(self.last(torch.cat(maps))).flatten(1)).T
+        return F.relu_(self.last(torch.cat(maps))).flatten(1).T
 
     def _windows(self, x: Tensor) -> Tensor:
         for step, following in zip(self.steps, [*self.steps[1:], None], strict=True):

@@ -32,8 +32,8 @@ def add_running_arguments(parser: argparse.ArgumentParser, *, default_out: str) 
         "--mode",
         choices=tuple(MODES),
         default="exact",
-        help="how the metrics' networks run: exact as published; fast in bfloat16 under names of their own that end in "
-        ".fast; both, which prints the difference (default: exact)",
+        help="how the metrics' networks run: exact as published; fast by 8-bit products, under names of their own that "
+        "end in .fast; both, which prints the difference (default: exact)",
     )
     parser.add_argument(
         "--device",

@@ -90,5 +90,5 @@ def _change(ours: float, theirs: float) -> str:
 def _how_to_measure(plan: ColumnPlan) -> str:
     metric, mode = split_mode(plan.column.metric)
     if mode == "fast":
-        return f"bfloat16 in place of float32; --mode both measures by how much it differs from {metric}"
+        return f"8-bit products in place of float32; --mode both measures by how much it differs from {metric}"
     return f"stands for {plan.approximates}; ask for that too to see by how much it differs"

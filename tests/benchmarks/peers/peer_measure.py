@@ -17,6 +17,8 @@ import numpy as np
 import torch
 from peer_theirs import COMPLETE, PARTS
 
+from thbench.backbones.convolution import Convolution, Int8Convolution
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[2]
 SIDES = ("peer", "exact", "fast")
@@ -168,13 +170,13 @@ def convolution_rate() -> dict[str, float]:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     rates = {}
-    for name, dtype in (("exact", torch.float32), ("fast", torch.bfloat16)):
-        x, weight = torch.randn(8, 256, 35, 35), torch.randn(256, 256, 3, 3)
-        x, weight = (t.to(dtype).to(memory_format=torch.channels_last) for t in (x, weight))
+    layer = torch.nn.Conv2d(256, 256, 3, padding=1, bias=False).requires_grad_(requires_grad=False)
+    x = torch.randn(8, 256, 35, 35).to(memory_format=torch.channels_last)
+    for name, convolution in (("exact", Convolution(layer)), ("fast", Int8Convolution(layer))):
         seconds = []
         for _ in range(8):
             started = time.process_time()
-            torch.nn.functional.conv2d(x, weight, padding=1)
+            convolution(x)
             seconds.append(time.process_time() - started)
         rates[name] = 2 * 8 * 256 * 256 * 9 * 35 * 35 / min(seconds) / 1e9
     torch.set_num_threads(threads)
@@ -202,7 +204,9 @@ def machine() -> str:
         for line in Path("/proc/cpuinfo").read_text().splitlines()
         if "model name" in line
     ]
-    flags = [flag for flag in ("avx512f", "avx512_bf16", "amx_bf16") if flag in Path("/proc/cpuinfo").read_text()]
+    flags = [
+        flag for flag in ("avx512f", "avx512_vnni", "avx_vnni", "amx_int8") if flag in Path("/proc/cpuinfo").read_text()
+    ]
     name = names[0] if names else platform.processor()
     return f"{name}, {os.cpu_count()} cores, {', '.join(flags)}; torch {torch.__version__}"
 

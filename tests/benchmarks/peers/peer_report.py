@@ -34,7 +34,7 @@ class Bar:
     measured: float
     least: float
     fast: bool = False
-    """Whether it is one of the speed of the mode `fast`, which needs a processor that gains by bfloat16."""
+    """Whether it is one of the speed of the mode `fast`, which needs a processor that multiplies 8-bit numbers."""
 
     @property
     def met(self) -> bool:
@@ -114,7 +114,7 @@ def parts_table(found: dict[str, dict[str, Run]], frames: int, side: int, rates:
 
 
 def _rate(rates: dict[str, float], mode: str) -> float:
-    """The fastest way to a mode's numbers: bfloat16 may be multiplied in float32 as well."""
+    """The fastest way to a mode's numbers: those of 8 bits may be multiplied in float32 as well."""
     return rates["exact"] if mode == "exact" else max(rates.values())
 
 
@@ -175,8 +175,8 @@ def page(sections: dict[str, list[str]], frames: int, clip: str, rates: dict[str
         ""
         if rates["fast"] > rates["exact"]
         else (
-            " This processor gains nothing by bfloat16, so `fast` multiplies in float32 and saves the detector alone: "
-            "its floor is that of `exact`."
+            " This processor has no 8-bit products, so `fast` multiplies in float32 and saves the detector alone: its "
+            "floor is that of `exact`."
         )
     )
     text = [
@@ -191,7 +191,7 @@ def page(sections: dict[str, list[str]], frames: int, clip: str, rates: dict[str
         "the modes of `thbench eval --mode`; metrics of the latter have names that end in `.fast`.",
         "",
         f"Machine: {machine()}; load {min(loads):.1f} to {max(loads):.1f}. Convolution rate (the floors): "
-        f"{rates['exact']:.0f} GFLOP/s float32, {rates['fast']:.0f} bfloat16, one thread.{slow}",
+        f"{rates['exact']:.0f} GFLOP/s float32, {rates['fast']:.0f} 8 bits, one thread.{slow}",
     ]
     for title, lines in sections.items():
         text += ["", f"## {title}", "", *lines]

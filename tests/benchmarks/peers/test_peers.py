@@ -97,6 +97,6 @@ def test_the_bars_are_met(bench: Bench, capsys: pytest.CaptureFixture[str]) -> N
     slow = [f"{bar.text}: {bar.measured:.2f} of {bar.least:g}" for bar in listed if not bar.met]
     if slow and bench.rates["fast"] < bench.rates["exact"]:
         pytest.xfail(
-            f"this processor multiplies bfloat16 at {bench.rates['fast']:.0f} GFLOP/s, slower than float32; {slow}"
+            f"this processor multiplies 8 bits at {bench.rates['fast']:.0f} GFLOP/s, slower than float32; {slow}"
         )
     assert not slow

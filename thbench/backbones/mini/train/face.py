@@ -278,8 +278,8 @@ TRIAL = Trial(
     notes=(
         "Made for one synthetic head that fills the frame as in synth-heads; on real faces its numbers mean nothing.",
         "`presence` tells such frames from others; it was trained against spoiled frames, not against photographs.",
-        "What it began with had seen the clips alone, 11500 steps at a rate of 2e-3, in the last 5000 bent at random, and"
-        " then gone once through this recipe.",
+        "What it began with had seen the clips alone, 11500 steps at a rate of 2e-3, in the last 5000 bent at random,"
+        " and then gone once through this recipe.",
         f"Beside the clips it saw {HEADS * EACH} single pictures of faces that are in no split, no two of one shape.",
     ),
     part="",
