@@ -61,7 +61,7 @@ def diversity(method: KDTalker, clips: Sequence[Held]) -> tuple[Claim, Claim]:
     for held in clips:
         rows = [face(made(method, held.request(seed))) for seed in range(SEEDS)]
         ratios.append(np.mean([row.pose_diversity for row in rows]) / face(held.frames).pose_diversity)
-        spreads.append(np.stack([row.pose for row in rows]).std(axis=0).mean())
+        spreads.append(np.stack([row.pose for row in rows]).std(axis=0, dtype=np.float64).mean())
         people.append(held.clip.identity)
     ratio, spread = (mean_estimate([float(v) for v in values], people) for values in (ratios, spreads))
     common = {"method": "kdtalker", "source": f"{PAPER}, table 1"}

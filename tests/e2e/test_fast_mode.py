@@ -62,7 +62,8 @@ def test_both_modes_stand_side_by_side_with_their_difference(
         # A program, as FVD's network is one, runs as it is where bfloat16 gains nothing.
         assert fast["value"] != exact["value"] or (name == "fvd/16" and not processor_gains_by_bfloat16())
         assert fast["value"] == pytest.approx(exact["value"], rel=0.3, abs=0.05), name
-        assert protocols[f"{name}.fast"] == protocols[name].replace("/user", "/fast-bfloat16-convolutions/user", 1)
+        products = "bfloat16-autocast" if name == "fvd/16" else "8-bit-convolutions"
+        assert protocols[f"{name}.fast"] == protocols[name].replace("/user", f"/fast-{products}/user", 1)
         assert any(f"differs from {name} by " in remark for remark in fast["remarks"])
         assert not any("differs from" in remark for remark in exact["remarks"])
     printed = " ".join(capsys.readouterr().out.split())
@@ -92,7 +93,9 @@ def test_every_metric_of_a_published_network_has_a_fast_twin_of_its_own_protocol
     for spec in exact:
         twin = METRICS[f"{spec.name}.fast"]
         assert twin.approximates == spec.name and twin.on_request
-        assert twin.protocol.startswith(f"{spec.protocol}/fast-bfloat16") and twin.observer == spec.observer
+        # TorchScript is a program: it has no layers to round.
+        products = "bfloat16-autocast" if "i3d-torchscript" in spec.weights else "8-bit-convolutions"
+        assert twin.protocol.startswith(f"{spec.protocol}/fast-{products}") and twin.observer == spec.observer
         if spec.statistic is not None and twin.statistic is not None:
             assert twin.statistic.extractor == f"{spec.statistic.extractor}.fast"
     assert "every-5th-frame" in METRICS["lse-c/joonson.fast"].protocol

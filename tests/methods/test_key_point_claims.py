@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from thbench_methods.common.judging import read_held
+from thbench_methods.common.judging import one_of_each, read_held
 from thbench_methods.kdtalker.claims import attention, diversity
 from thbench_methods.moda.claims import emotion, steps
 
@@ -14,7 +14,10 @@ from thbench.types import Generation
 
 @pytest.fixture(scope="module")
 def clips():
-    return [replace(held, frames=held.frames[:24], sound=held.sound[:15_360]) for held in read_held(clips_of()[:3])]
+    return [
+        replace(held, frames=held.frames[:24], sound=held.sound[:15_360])
+        for held in read_held(one_of_each(clips_of())[:8])
+    ]
 
 
 class Replay:

@@ -84,16 +84,18 @@ class Int8Convolution(nn.Module):
         # Steps of a sample of zeros have any size; those of one with a NaN have none, and it gets no value.
         size = torch.where(signed, torch.maximum(-low, high) / 127, high / 255)
         size = size.clamp_min(torch.finfo(torch.float32).tiny)
+        if self.weight.device.type != "cpu":
+            size = size.view(-1, *[1] * (x.dim() - 1))
+            y = self._in_float32((x * size.reciprocal()).round_()).mul_(size)
+            y.movedim(1, -1).add_(self.bias)
+            return y
         y = self._products(x, size, signed)
-        for rows, step in zip(y.movedim(1, -1), size, strict=True):
-            torch.add(self.bias, rows, alpha=float(step), out=rows)
+        for rows, step in zip(y.movedim(1, -1), size.tolist(), strict=True):
+            torch.add(self.bias, rows, alpha=step, out=rows)
         return y
 
     def _products(self, x: Tensor, size: Tensor, signed: Tensor) -> Tensor:
         """Convolve whole numbers, without the bias, in steps of the input."""
-        if self.weight.device.type != "cpu":
-            whole = (x * size.reciprocal().view(-1, *[1] * (x.dim() - 1))).round_()
-            return self._in_float32(whole)
         if not (_ONEDNN and processor_multiplies_int8()):
             zeros = (128.0 * signed).view(-1, *[1] * (x.dim() - 1))
             return self._in_float32(_as_bytes(x, size, signed) - zeros)
