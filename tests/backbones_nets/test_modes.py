@@ -134,6 +134,20 @@ def layer(request: pytest.FixtureRequest) -> nn.Module:
     return found
 
 
+@pytest.mark.parametrize("shape", [(7, 5, 3, 3), (6, 40, 1, 1), (4, 3, 5, 1, 2), (1, 1, 1, 1)])
+def test_weights_rounded_up_and_down_weigh_the_same(shape: tuple[int, ...]) -> None:
+    weight = torch.randn(shape, generator=torch.Generator().manual_seed(2))
+    weight = weight / weight.abs().amax(tuple(range(1, len(shape))), keepdim=True) * 127
+    whole = convolution.whole_weights(weight)
+    assert torch.equal(whole, whole.round()) and whole.abs().max() <= 127
+    errors = whole - weight
+    assert errors.abs().max() < 1
+    assert errors.flatten(1).sum(1).abs().max() <= 0.501
+
+    nearest = (weight.round() - weight).flatten(1).sum(1).abs()
+    assert (errors.flatten(1).sum(1).abs() <= nearest + 1e-3).all()
+
+
 def _batch(layer: nn.Module) -> torch.Tensor:
     """Samples of other sizes: with and without negative numbers, and one of zeros."""
     generator = torch.Generator().manual_seed(1)

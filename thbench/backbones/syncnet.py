@@ -24,6 +24,9 @@ MFCC_WINDOW = 20
 class SyncNet(nn.Module):
     """A lip tower over five frames and an audio tower over 0.2 s."""
 
+    IN_FLOAT32 = ("netcnnaud",)
+    """A tenth of the operations, and half of the error that 8 bits would make in LSE-C."""
+
     def __init__(self, embedding: int = 1024) -> None:
         super().__init__()
         self.netcnnaud = nn.Sequential(*_audio_layers())

@@ -6,7 +6,9 @@ once, and every observer sees every moment.
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -127,11 +129,13 @@ def _open_all(
     closing: ExitStack,
 ) -> dict[Path, VideoStream | MediaError]:
     opened: dict[Path, VideoStream | MediaError] = {}
+    # One thread for all streams, since trackers may share a detector. It ends after the streams that use it.
+    reader = closing.enter_context(ThreadPoolExecutor(1)) if numeric_threads() > 1 else None
     for path in {**dict.fromkeys([reference] if reference else []), **dict.fromkeys(generated.values())}:
         tracker = closing.enter_context(new_tracker()) if new_tracker and selection.needs_faces else None
         try:
             stream = VideoStream(
-                path, settings.fps, tracker=tracker, with_sound=selection.needs_audio, new_view=new_view
+                path, settings.fps, tracker=tracker, with_sound=selection.needs_audio, new_view=new_view, reader=reader
             )
         except MediaError as error:
             opened[path] = error
@@ -139,6 +143,14 @@ def _open_all(
         closing.callback(stream.close)
         opened[path] = stream
     return opened
+
+
+def numeric_threads() -> int:
+    """Threads that numeric libraries use in this process, as `OMP_NUM_THREADS` has them or one for each core."""
+    wanted = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
+    if wanted.isdigit() and int(wanted):
+        return int(wanted)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _asked(selection: Selection, has_reference: bool) -> tuple[MetricSpec, ...]:

@@ -120,7 +120,9 @@ class Bench:
 def _run(side: str, part: str, folder: Path, output: Path, threads: int) -> str:
     load = os.getloadavg()[0]
     paths = [str(ROOT), str(HERE), os.environ.get("PYTHONPATH", "")]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths)), "OMP_WAIT_POLICY": "PASSIVE"}
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    # Threads wait for each other as they do where nobody has said how.
+    environment.pop("OMP_WAIT_POLICY", None)
     environment |= {f"{name}_NUM_THREADS": str(threads) for name in ("OMP", "OPENBLAS", "MKL")}
     command = [sys.executable, str(HERE / "peer_worker.py"), side, part, str(folder), str(output)]
     done = subprocess.run([*command, "--threads", str(threads)], env=environment, capture_output=True, text=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,11 @@ from peer_material import network, to_int16
 from thbench.backbones.batches import FixedBatches, batch_for
 from thbench.backbones.modes import Mode, prepare
 from thbench.backbones.s3fd import find_faces_in_batch
+from thbench.evaluate.engine import numeric_threads
+from thbench.evaluate.stream import ahead
 from thbench.faces import FaceTracker
 from thbench.faces.alignment import arcface_crop, arcface_matrix
+from thbench.faces.face import Face
 from thbench.faces.geometry import to_uint8, warp
 from thbench.faces.landmarks import face_box
 from thbench.media import read_audio, read_frames
@@ -194,9 +198,12 @@ class _OnePass:
         self.detections: list[np.ndarray] = []
 
     def run(self, folder: Path) -> Arrays:
-        sources = [pictures(folder / f"{name}.mp4") for name in ("generated", "reference")]
-        for index, pair in enumerate(zip(*sources, strict=True)):
-            self._moment(index, pair)
+        names = ("generated", "reference")
+        with ThreadPoolExecutor(1) as reader:
+            found = [self._faces(folder / f"{name}.mp4", side) for side, name in enumerate(names)]
+            sources = [ahead(faces, reader) for faces in found] if numeric_threads() > 1 else found
+            for index, pair in enumerate(zip(*sources, strict=True)):
+                self._moment(index, *zip(*pair, strict=True))
         for tracker in self.trackers:
             tracker.close()
         self._detect()
@@ -225,8 +232,10 @@ class _OnePass:
     def _distances(self, pairs: torch.Tensor) -> torch.Tensor:
         return self.nets["alex"](pairs[:, 0], pairs[:, 1])
 
-    def _moment(self, index: int, pair: tuple[np.ndarray, ...]) -> None:
-        faces = [tracker.find(picture) for tracker, picture in zip(self.trackers, pair, strict=True)]
+    def _faces(self, path: Path, side: int) -> Iterator[tuple[np.ndarray, Face | None]]:
+        return ((picture, self.trackers[side].find(picture)) for picture in pictures(path))
+
+    def _moment(self, index: int, pair: tuple[np.ndarray, ...], faces: tuple[Face | None, ...]) -> None:
         views = [View(picture, face) for picture, face in zip(pair, faces, strict=True)]
         moment = Moment(index, views[0], views[1])
         for observer in self.observers:
