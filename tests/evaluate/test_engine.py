@@ -188,3 +188,28 @@ def test_a_clip_alone_equals_the_same_clip_after_another(clips: list[Path], weig
     assert alone.features["lse-curve-mini"].shape == (1, 31)
     for name, rows in alone.features.items():
         np.testing.assert_array_equal(rows, after.features[name])
+
+
+def test_videos_read_together_score_as_one_after_another(clips: list[Path], tmp_path: Path, weights: str) -> None:
+    """Streams that end at different instants, one that is the reference itself, and one that breaks off."""
+    broken = tmp_path / "broken.mkv"
+    broken.write_bytes(clips[1].read_bytes()[: clips[1].stat().st_size * 2 // 3])
+    short = tmp_path / "short.mkv"
+    write_video(short, [f.rgb for f in read_frames(clips[1])][:12], 25, quality="lossless")
+    videos = {"truth": clips[0], "other": clips[1], "short": short, "broken": broken}
+    chosen = select(["psnr", "ssim", "m-lmd/eat", "pose-div/deg"])
+    apart, together = (
+        evaluate_clip(
+            videos,
+            clips[0],
+            selection=chosen,
+            settings=Settings(),
+            new_tracker=FaceTracker,
+            together=both,
+        )
+        for both in (False, True)
+    )
+    assert apart.keys() == together.keys() == videos.keys()
+    for name, scores in apart.items():
+        assert replace(scores, features={}) == replace(together[name], features={})
+    assert apart["short"].counts["frames"] == 12 and apart["other"].counts["frames"] > 12

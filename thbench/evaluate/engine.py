@@ -6,7 +6,6 @@ once, and every observer sees every moment.
 
 from __future__ import annotations
 
-import os
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -81,6 +80,7 @@ def evaluate_clip(
     seed: int = 0,
     on_instant: Callable[[int], None] | None = None,
     new_view: Callable[[NDArray[np.uint8], Face | None], View] = View,
+    together: bool = False,
 ) -> dict[str, Scores]:
     """Score the generated videos of one clip.
 
@@ -95,6 +95,7 @@ def evaluate_clip(
         on_instant: Called with the number of instants done.
         new_view: Makes the view of a frame and its face; for equal ones it may give one that it gave before, so that
             what observers make once for a view is not made again.
+        together: Whether videos are read in threads of their own; their trackers then share no detector.
 
     Returns:
         Scores by the names of `generated`. A video that cannot be read has an `error`; the others are scored anyway.
@@ -112,7 +113,8 @@ def evaluate_clip(
             else:
                 team = _team(_asked(selection, has_reference), curves=new_tracker is not None and selection.needs_faces)
                 tracks[name] = _Track(stream, team)
-        _run(tracks, reference_stream if isinstance(reference_stream, VideoStream) else None, on_instant)
+        known = reference_stream if isinstance(reference_stream, VideoStream) else None
+        _run(tracks, known, on_instant, closing.enter_context(ThreadPoolExecutor()).map if together else map)
         sounds = other_sounds() if selection.needs_audio else ()
         for name, track in tracks.items():
             scores[name] = _finish(track, reference_stream, selection, settings, sounds, seed)
@@ -129,13 +131,11 @@ def _open_all(
     closing: ExitStack,
 ) -> dict[Path, VideoStream | MediaError]:
     opened: dict[Path, VideoStream | MediaError] = {}
-    # One thread for all streams, since trackers may share a detector. It ends after the streams that use it.
-    reader = closing.enter_context(ThreadPoolExecutor(1)) if numeric_threads() > 1 else None
     for path in {**dict.fromkeys([reference] if reference else []), **dict.fromkeys(generated.values())}:
         tracker = closing.enter_context(new_tracker()) if new_tracker and selection.needs_faces else None
         try:
             stream = VideoStream(
-                path, settings.fps, tracker=tracker, with_sound=selection.needs_audio, new_view=new_view, reader=reader
+                path, settings.fps, tracker=tracker, with_sound=selection.needs_audio, new_view=new_view
             )
         except MediaError as error:
             opened[path] = error
@@ -143,14 +143,6 @@ def _open_all(
         closing.callback(stream.close)
         opened[path] = stream
     return opened
-
-
-def numeric_threads() -> int:
-    """Threads that numeric libraries use in this process, as `OMP_NUM_THREADS` has them or one for each core."""
-    wanted = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
-    if wanted.isdigit() and int(wanted):
-        return int(wanted)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _asked(selection: Selection, has_reference: bool) -> tuple[MetricSpec, ...]:
@@ -191,19 +183,25 @@ def _refused_alone(
     return refused
 
 
-def _run(tracks: Mapping[str, _Track], reference: VideoStream | None, on_instant: Callable[[int], None] | None) -> None:
-    """Advance all streams in step until every generated video has ended."""
+def _run(
+    tracks: Mapping[str, _Track],
+    reference: VideoStream | None,
+    on_instant: Callable[[int], None] | None,
+    each: Callable[[Callable[[VideoStream], View | None], Iterable[VideoStream]], Iterable[View | None]],
+) -> None:
+    """Advance all streams in step until every generated video has ended; `each` is a `map`."""
     index = 0
-    reference_ended = reference is None
+    known = [reference] if reference else []
     while not all(track.ended for track in tracks.values()):
-        reference_view: View | None = None
-        if reference is not None and not reference_ended:
-            reference_view = reference.next()
-            reference_ended = reference_view is None
+        running = dict.fromkeys([*known, *(track.stream for track in tracks.values() if not track.ended)])
+        views = dict(zip(running, each(VideoStream.next, running), strict=True))
+        reference_view = views[reference] if reference and known else None
+        if reference_view is None:
+            known = []
         for track in tracks.values():
             if track.ended:
                 continue
-            view = reference_view if track.stream is reference else track.stream.next()
+            view = views[track.stream]
             if view is None:
                 track.ended = True
                 continue

@@ -39,7 +39,7 @@ def prepare(faces: NDArray[np.uint8]) -> torch.Tensor:
     Returns:
         Shape (N, 3, 112, 112), range [-1, 1].
     """
-    return (torch.from_numpy(faces).permute(0, 3, 1, 2).float() - 127.5) / 127.5
+    return torch.from_numpy(faces).permute(0, 3, 1, 2).float().sub_(127.5).div_(127.5)
 
 
 def embed(

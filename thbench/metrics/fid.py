@@ -66,8 +66,8 @@ def prepare(frames: torch.Tensor, tool: str) -> torch.Tensor:
     chosen = preparation(tool)
     images = frames.permute(0, 3, 1, 2).float()
     if chosen.unit:
-        return 2 * chosen.resize(images / 255, SIZE) - 1
-    return (chosen.resize(images, SIZE) - 128) / 128
+        return chosen.resize(images.div_(255), SIZE).mul_(2).sub_(1)
+    return chosen.resize(images, SIZE).sub_(128).div_(128)
 
 
 def features(

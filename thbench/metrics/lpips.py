@@ -21,7 +21,7 @@ SMALLEST_SIDE = 64
 
 def prepare(frames: NDArray[np.uint8]) -> torch.Tensor:
     """Return frames (N, H, W, 3), uint8 RGB, as LPIPS takes them: shape (N, 3, H, W), range [-1, 1]."""
-    return torch.from_numpy(frames).permute(0, 3, 1, 2).float() / 127.5 - 1
+    return torch.from_numpy(frames).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
 
 
 def distances(

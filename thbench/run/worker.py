@@ -149,12 +149,15 @@ class ClipWorker:
                 new_tracker=self._new_tracker() if self.selection.needs_faces else None,
                 other_sounds=lambda: tuple(s for p in job.others if (s := self._sound(p)) is not None),
                 on_instant=beat,
+                together=_several_threads(),
             )
 
     def _new_tracker(self) -> Callable[[], FaceTracker]:
-        """Trackers that share one landmarker, which keeps nothing between frames."""
+        """Trackers that share one landmarker, which keeps nothing between frames, unless they run together."""
         from thbench.faces import FaceTracker, Landmarker
 
+        if _several_threads():
+            return partial(FaceTracker, policy=self.plan.settings.missing_face)
         if self._landmarker is None:
             self._landmarker = Landmarker()
         return partial(FaceTracker, policy=self.plan.settings.missing_face, detector=self._landmarker)
@@ -242,6 +245,11 @@ def _sound_or_none(path: Path) -> Sound | None:
         return sound_of(path)
     except ThbenchError:
         return None
+
+
+def _several_threads() -> bool:
+    """Whether the user lets each worker compute in more than one thread."""
+    return os.environ.get("OMP_NUM_THREADS", "1").split(",")[0].strip() not in ("", "1")
 
 
 def _one_thread() -> None:

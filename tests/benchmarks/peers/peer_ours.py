@@ -15,8 +15,6 @@ from peer_material import network, to_int16
 from thbench.backbones.batches import FixedBatches, batch_for
 from thbench.backbones.modes import Mode, prepare
 from thbench.backbones.s3fd import find_faces_in_batch
-from thbench.evaluate.engine import numeric_threads
-from thbench.evaluate.stream import ahead
 from thbench.faces import FaceTracker
 from thbench.faces.alignment import arcface_crop, arcface_matrix
 from thbench.faces.face import Face
@@ -198,11 +196,12 @@ class _OnePass:
         self.detections: list[np.ndarray] = []
 
     def run(self, folder: Path) -> Arrays:
-        names = ("generated", "reference")
-        with ThreadPoolExecutor(1) as reader:
-            found = [self._faces(folder / f"{name}.mp4", side) for side, name in enumerate(names)]
-            sources = [ahead(faces, reader) for faces in found] if numeric_threads() > 1 else found
-            for index, pair in enumerate(zip(*sources, strict=True)):
+        found = [self._faces(folder / f"{name}.mp4", side) for side, name in enumerate(("generated", "reference"))]
+        with ThreadPoolExecutor() as threads:
+            each = threads.map if torch.get_num_threads() > 1 else map
+            for index, pair in enumerate(
+                iter(lambda: tuple(each(lambda faces: next(faces, None), found)), (None, None))
+            ):
                 self._moment(index, *zip(*pair, strict=True))
         for tracker in self.trackers:
             tracker.close()
