@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from store_helpers import MACHINE, NOON, recipe, record, run_info
 
 from thbench.errors import UsageError
-from thbench.run.files import WriteError, check_writable, write_atomically
+from thbench.run.files import WriteError, check_writable, read_lines, write_atomically
 from thbench.run.store import RunStore, merge
 from thbench.types import Record
 
@@ -277,6 +277,16 @@ class TestWriters:
         store.close()
         store.append(record("b"))
         assert [p.name for p in files(folder)] == [f"clips-node-7-example-{os.getpid()}-{n}.jsonl" for n in (0, 1)]
+
+    def test_a_line_that_is_being_written_is_the_last(self, tmp_path: Path) -> None:
+        path = tmp_path / "lines.jsonl"
+        path.write_bytes(b"whole\nto")
+        lines = read_lines(path)
+        assert [next(lines), next(lines)] == [(1, b"whole", True), (2, b"to", False)]
+        with path.open("ab") as file:
+            file.write(b"rn\nnext\n")
+        assert list(lines) == []
+        assert [line.data for line in read_lines(path)] == [b"whole", b"torn", b"next"]
 
     def test_many_processes_at_once(self, folder: Path, store: RunStore) -> None:
         context = multiprocessing.get_context("fork")

@@ -101,11 +101,17 @@ class Line(NamedTuple):
 
 
 def read_lines(path: Path) -> Iterator[Line]:
-    """Lines of `path` that hold anything at all, read as a stream."""
+    """Lines of `path` that hold anything at all, read as a stream.
+
+    A line without its break is the last: what a writer adds to it meanwhile is not a line of its own.
+    """
     with path.open("rb") as file:
         for number, raw in enumerate(file, start=1):
+            complete = raw.endswith(b"\n")
             if raw.strip():
-                yield Line(number, raw.rstrip(b"\r\n"), raw.endswith(b"\n"))
+                yield Line(number, raw.rstrip(b"\r\n"), complete)
+            if not complete:
+                return
 
 
 class LineWriter:
