@@ -99,6 +99,15 @@ def test_means_and_p_values_are_those_of_single_rows(
         assert same(float(ps[i]), p_value(expected))
 
 
+@pytest.mark.parametrize("seed", range(40))
+def test_means_below_the_smallest_normal_number_are_those_of_single_rows(seed: int) -> None:
+    values = np.random.default_rng(seed).normal(size=(20, 24)) * 1e-306
+    found = means_of(sums_of(values, None, People.of(["p0"] * 24))).value
+    single = [mean_estimate(row.tolist(), ["p0"] * 24, resamples=0).value for row in values]
+    assert found.tolist() == single
+    assert any(0 < abs(value) < np.finfo(float).tiny for value in single) or seed
+
+
 def test_the_number_of_rows_changes_nothing() -> None:
     rng = np.random.default_rng(3)
     values = rng.normal(size=(150, 90))

@@ -31,6 +31,15 @@ def test_quantile_inverts_the_distribution(probability: float, freedom: float) -
     assert student_cdf(student_quantile(probability, freedom), freedom) == pytest.approx(probability, abs=1e-9)
 
 
+@pytest.mark.parametrize("freedom", [0.4, 3.0, 8476.0, 1e6])
+def test_probabilities_near_the_middle_keep_their_digits(freedom: float) -> None:
+    scipy_stats = pytest.importorskip("scipy.stats")
+    for value in (1e-12, 1e-8, 2e-4, 0.01):
+        expected = float(scipy_stats.t.cdf(value, freedom)) - 0.5
+        assert student_cdf(value, freedom) - 0.5 == pytest.approx(expected, rel=1e-9, abs=2e-16)
+        assert student_cdf(-value, freedom) - 0.5 == pytest.approx(-expected, rel=1e-9, abs=2e-16)
+
+
 @pytest.mark.parametrize(("x", "expected"), [(0.0, 0.0), (1.0, 1.0), (-1.0, 0.0), (2.0, 1.0), (0.5, 0.5)])
 def test_incomplete_beta_at_its_ends_and_middle(x: float, expected: float) -> None:
     assert incomplete_beta(x, 2.5, 2.5) == pytest.approx(expected)

@@ -337,7 +337,7 @@ def _infinite_estimate(values: Sequence[float], infinite: Sequence[float], clust
 def _mean(values: Sequence[float]) -> float:
     """Exactly rounded sum over count, whatever the order; equal values have exactly that mean."""
     largest = max(abs(value) for value in values)
-    exponent = max(0, math.frexp(largest)[1])
+    exponent = math.frexp(largest)[1]
     mean = math.ldexp(math.fsum(math.ldexp(value, -exponent) for value in values) / len(values), exponent)
     return min(max(mean, min(values)), max(values))
 

@@ -260,13 +260,15 @@ def student_tails(statistic: Floats, freedom: Floats) -> Floats:
         statistic: Shape (rows,), at most 0.
         freedom: Shape (rows,), above 0.
     """
-    x = freedom / (freedom + statistic * statistic)
+    square = statistic * statistic
+    x = freedom / (freedom + square)
+    rest = np.divide(square, freedom + square, out=1 - x, where=x > 0.5)
     a, b = freedom / 2, np.full(len(x), 0.5)
     tails = np.where(x <= 0, 0.0, 1.0)
     turned = x > (a + 1) / (a + b + 2)
     for swap in (False, True):
-        rows = np.flatnonzero((x > 0) & (x < 1) & (turned == swap))
-        p, q, y = (b[rows], a[rows], 1 - x[rows]) if swap else (a[rows], b[rows], x[rows])
+        rows = np.flatnonzero((x > 0) & (rest > 0) & (turned == swap))
+        p, q, y = (b[rows], a[rows], rest[rows]) if swap else (a[rows], b[rows], x[rows])
         part = _fronts(y, p, q) / _fractions(y, p, q)
         tails[rows] = 1 - part if swap else part
     return 0.5 * tails

@@ -46,7 +46,11 @@ def student_cdf(value: float, freedom: float) -> float:
 
     Abramowitz & Stegun, Handbook of Mathematical Functions, 26.7.1 with 26.5.2.
     """
-    tail = 0.5 * incomplete_beta(freedom / (freedom + value * value), freedom / 2, 0.5)
+    square = value * value
+    x = freedom / (freedom + square)
+    # Near the middle 1 - x would keep few digits of what is left.
+    rest = square / (freedom + square) if x > 0.5 else 1 - x
+    tail = 0.5 * _incomplete_beta(x, rest, freedom / 2, 0.5)
     return 1 - tail if value > 0 else tail
 
 
@@ -55,11 +59,16 @@ def incomplete_beta(x: float, a: float, b: float) -> float:
 
     Continued fraction of DLMF 8.17.22 by the modified Lentz algorithm (Thompson & Barnett 1986).
     """
-    if x <= 0 or x >= 1:
+    return _incomplete_beta(x, 1 - x, a, b)
+
+
+def _incomplete_beta(x: float, rest: float, a: float, b: float) -> float:
+    """The same with 1 - x given."""
+    if x <= 0 or rest <= 0:
         return 0.0 if x <= 0 else 1.0
     if x > (a + 1) / (a + b + 2):
         # The fraction converges fast only on this side of the mean; the other side follows by symmetry.
-        return 1 - incomplete_beta(1 - x, b, a)
+        return 1 - _incomplete_beta(rest, x, b, a)
     return front(x, a, b) / _fraction(x, a, b)
 
 
