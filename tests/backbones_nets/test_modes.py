@@ -100,7 +100,7 @@ def test_modes_stay_near_the_published_network(name: str) -> None:
     error = {mode: float((output - published).abs().max()) / scale for mode, output in ours.items()}
     assert all(output.dtype == torch.float32 and output.shape == published.shape for output in ours.values())
     assert error["exact"] < 2e-5
-    assert 0 < error["fast"] < 0.08
+    assert 0 < error["fast"] < 0.05
     after = network.state_dict()
     assert after.keys() == before.keys() and all(torch.equal(after[key], before[key]) for key in before)
 
@@ -143,9 +143,12 @@ def test_weights_rounded_up_and_down_weigh_the_same(shape: tuple[int, ...]) -> N
     errors = whole - weight
     assert errors.abs().max() < 1
     assert errors.flatten(1).sum(1).abs().max() <= 0.501
-
-    nearest = (weight.round() - weight).flatten(1).sum(1).abs()
-    assert (errors.flatten(1).sum(1).abs() <= nearest + 1e-3).all()
+    nearest = weight.round() - weight
+    assert (errors.flatten(1).sum(1).abs() <= nearest.flatten(1).sum(1).abs() + 1e-3).all()
+    if errors.flatten(2).shape[2] > 1:  # What a kernel is given back for its output channel is less than what it lost.
+        assert errors.flatten(2).sum(2).norm() < 0.7 * nearest.flatten(2).sum(2).norm()
+    # Numbers turned over are those nearest to the other side: few, and at the price of little.
+    assert errors.norm() < 1.3 * nearest.norm() + 1e-6
 
 
 def _batch(layer: nn.Module) -> torch.Tensor:
