@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -12,6 +13,16 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--full", action="store_true", help="also run the long form of the checks (marker `full`)")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let the short form draw the same examples each time, so that it turns red for a change alone.
+
+    `make test-full` draws new examples and looks at ten times as many.
+    """
+    hypothesis.settings.register_profile("short", derandomize=True, deadline=None)
+    hypothesis.settings.register_profile("full", max_examples=1000, deadline=None)
+    hypothesis.settings.load_profile("full" if config.getoption("--full") else "short")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

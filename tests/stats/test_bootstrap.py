@@ -5,7 +5,7 @@ import random
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from thbench.stats import Estimate, Interval, mean_estimate, paired_difference, resample_counts
@@ -216,6 +216,7 @@ class TestPairs:
 
 
 @given(st.lists(st.floats(-1e9, 1e9), min_size=1, max_size=50), st.randoms())
+@example([2.2250738585e-313, 5e-324], random.Random(0))
 def test_sums_on_the_grid_are_exact_in_any_order(numbers: list[float], shuffle: random.Random) -> None:
     drawn = shuffle.choices(on_grid(np.array(numbers), 200).tolist(), k=200)
     total = math.fsum(drawn)

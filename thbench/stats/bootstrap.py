@@ -318,7 +318,8 @@ def on_grid(vector: NDArray[np.float64], draws: int) -> NDArray[np.float64]:
     largest = float(np.abs(vector).max(initial=0.0))
     if largest == 0:
         return vector
-    step = 2.0 ** (math.frexp(largest)[1] + draws.bit_length() - 52)
+    # All numbers are multiples of the smallest one there is, so that no grid needs to be finer.
+    step = 2.0 ** max(math.frexp(largest)[1] + draws.bit_length() - 52, -1074)
     return np.asarray(np.round(vector / step) * step)
 
 
