@@ -16,11 +16,13 @@ import numpy as np
 from thbench.metrics.moments import DegenerateSetError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
 Indices = "NDArray[np.int64]"
+BLOCK = 256
+"""Rows of a kernel matrix at a time."""
 Draw = Literal["first-then-second", "second-then-first"]
 """Which set's indices a subset draws first; with numpy's old generator this decides which samples it gets."""
 
@@ -39,7 +41,13 @@ class Kernel:
     def __call__(self, first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the matrix (n, m) of kernel values of rows (n, d) and (m, d)."""
         gamma = 1 / first.shape[1] if self.gamma is None else self.gamma
-        values: NDArray[np.float64] = (first @ second.T * gamma + self.coef0) ** self.degree
+        base = first @ second.T
+        base *= gamma
+        base += self.coef0
+        values: NDArray[np.float64] = base.copy()
+        # Products are ten times as fast as numpy's power.
+        for _ in range(self.degree - 1):
+            values *= base
         return values
 
 
@@ -199,14 +207,52 @@ def _discrepancies(
     kernel: Kernel,
 ) -> Iterator[float]:
     size = len(pairs[0][0])
-    # One kernel matrix of everything costs less than one per subset unless the sets are far larger than the subsets.
+    # All kernel values once cost less than those of each subset unless the sets are far larger than the subsets.
     if max(len(x), len(y)) ** 2 <= len(pairs) * size**2:
-        xx, yy, xy = kernel(x, x), kernel(y, y), kernel(x, y)
-        for i, j in pairs:
-            yield _mmd(xx[np.ix_(i, i)], yy[np.ix_(j, j)], xy[np.ix_(i, j)], unbiased=True)
+        in_x, in_y = _membership([i for i, _ in pairs], len(x)), _membership([j for _, j in pairs], len(y))
+        yield from _mmds_of_members(x, y, in_x, in_y, kernel).tolist()
     else:
         for i, j in pairs:
             yield _mmd(kernel(x[i], x[i]), kernel(y[j], y[j]), kernel(x[i], y[j]), unbiased=True)
+
+
+def _membership(subsets: Sequence[NDArray[np.int64]], count: int) -> NDArray[np.float64]:
+    """1 where a sample is in a subset, shape (count, subsets)."""
+    members = np.zeros((count, len(subsets)))
+    for column, subset in enumerate(subsets):
+        members[subset, column] = 1.0
+    return members
+
+
+def _mmds_of_members(
+    x: NDArray[np.float64],
+    y: NDArray[np.float64],
+    in_x: NDArray[np.float64],
+    in_y: NDArray[np.float64],
+    kernel: Kernel,
+) -> NDArray[np.float64]:
+    """The unbiased discrepancy of each subset, from sums over its members.
+
+    With m the column of 0 and 1 of a subset, its kernel values sum to m' K m. K passes by in blocks of rows, so that
+    memory grows with the number of samples and not with its square.
+    """
+    size = in_x[:, 0].sum()
+    within = np.zeros(in_x.shape[1])
+    between = np.zeros(in_x.shape[1])
+    for rows, members in ((x, in_x), (y, in_y)):
+        for block in _blocks(len(rows)):
+            values = kernel(rows[block], rows)
+            # A sample's kernel with itself is left out.
+            values[np.arange(len(values)), np.arange(len(rows))[block]] = 0.0
+            within += (members[block] * (values @ members)).sum(axis=0)
+    for block in _blocks(len(x)):
+        between += (in_x[block] * (kernel(x[block], y) @ in_y)).sum(axis=0)
+    return np.asarray(within / (size * (size - 1)) - 2 * between / size**2)
+
+
+def _blocks(count: int) -> Iterator[slice]:
+    for start in range(0, count, BLOCK):
+        yield slice(start, start + BLOCK)
 
 
 def _mmd(xx: NDArray[np.float64], yy: NDArray[np.float64], xy: NDArray[np.float64], *, unbiased: bool) -> float:

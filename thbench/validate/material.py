@@ -92,9 +92,9 @@ class Actor:
         return np.asarray(np.all([(ours == own).all(axis=1) for ours, own in pairs], axis=0), bool)
 
     def _drawn(self, model: Model, motion: Motion, frames: Iterable[int]) -> Iterator[NDArray[np.uint8]]:
-        from thbench.data.synth_heads.render import render
+        from thbench.data.synth_heads.render import render_rgb
 
-        return (frame.rgb for frame in render(model, motion, self._scene, self.truth.about.size, frames))
+        return render_rgb(model, motion, self._scene, self.truth.about.size, frames)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,8 @@ THREADS = (1, 2)
 FRECHET_COUNTS = (500, 5000)
 TURNS = {"LSE scoring": 5, "SSIM": 3, "Frechet distance": 3}
 """Parts that take few seconds, where chance weighs more: how often they run. The others run once."""
+SET_TURNS = 3
+"""How often the complete set runs, all peers and both modes in each turn."""
 Arrays = dict[str, np.ndarray]
 
 
@@ -105,11 +107,17 @@ class Bench:
 
     def complete(self) -> dict[int, dict[str, Run]]:
         """Everything in one pass, by threads and mode."""
-        return {t: {mode: self.run(mode, "Complete set", t) for mode in SIDES[1:]} for t in THREADS}
+        return {t: {side: self._set(t)[side, "Complete set"] for side in SIDES[1:]} for t in THREADS}
 
     def apart(self) -> dict[int, dict[str, Run]]:
         """The peers of the complete set one after another, by threads and part."""
-        return {t: {part: self.run("peer", part, t) for part in COMPLETE} for t in THREADS}
+        return {t: {part: self._set(t)["peer", part] for part in COMPLETE} for t in THREADS}
+
+    def _set(self, threads: int) -> dict[tuple[str, str], Run]:
+        """All peers and both modes in turns, as `turns` sums them up."""
+        pairs = [*(("peer", part) for part in COMPLETE), *((mode, "Complete set") for mode in SIDES[1:])]
+        runs = [[self.run(*pair, threads, turn=turn) for pair in pairs] for turn in range(SET_TURNS)]
+        return {pair: _middle(list(of)) for pair, of in zip(pairs, zip(*runs, strict=True), strict=True)}
 
     def loads(self) -> Iterator[float]:
         """Average load of the machine when each run began."""

@@ -155,11 +155,12 @@ def similarity(folder: Path, _mode: Mode) -> Work:
 
 
 def faces_of(folder: Path, names: tuple[str, ...]) -> Work:
+    trackers = {name: FaceTracker() for name in names}
+
     def run() -> Arrays:
         found = {}
-        for name in names:
-            with FaceTracker() as tracker:
-                sights = [tracker.find(picture) for picture in pictures(folder / f"{name}.mp4")]
+        for name, tracker in trackers.items():
+            sights = [tracker.find(picture) for picture in pictures(folder / f"{name}.mp4")]
             found[name] = np.stack([face_box(face.points) for face in sights if face is not None])
         return found
 
@@ -169,8 +170,8 @@ def faces_of(folder: Path, names: tuple[str, ...]) -> Work:
 def complete(folder: Path, mode: Mode) -> Work:
     """Everything in one pass over both videos, each decoded once."""
     names = ["inception", "i3d", "syncnet", "arcface", "alex", *(["s3fd"] if mode == "exact" else [])]
-    nets = {name: ready(folder, name, mode) for name in names}
-    return lambda: _OnePass(nets).run(folder)
+    once = _OnePass({name: ready(folder, name, mode) for name in names})
+    return lambda: once.run(folder)
 
 
 class _OnePass:

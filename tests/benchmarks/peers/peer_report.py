@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from peer_measure import Run, difference, gflop, machine, number, row
+from peer_measure import SET_TURNS, Run, difference, gflop, machine, number, row
 from peer_theirs import COMPLETE
 
 PEERS = {
@@ -183,11 +183,12 @@ def page(sections: dict[str, list[str]], frames: int, clip: str, rates: dict[str
         "# Ours beside the peers",
         "",
         f"Written by `pytest tests/benchmarks/peers`. {frames} frames of the real clip {clip} and a worse copy of it; "
-        "the same random weights on both sides; each side in a process of its own, turn by turn. Seconds are CPU "
-        "seconds of one thread unless they say wall. Loading of weights is left out on both sides, reading the videos "
-        "is not (but for SSIM alone). The peers begin with the files that they take: PNG, JPEG and WAV made by ffmpeg. "
-        "insightface gets the key points for nothing, and the crop of the SyncNet pipeline, its shot detection and its "
-        "re-encoding are not counted, because its detector finds no faces with random weights. `exact` and `fast` are "
+        "the same random weights on both sides; each side in a process of its own, turn by turn; the complete set "
+        f"{SET_TURNS} times (medians). Seconds are CPU seconds of one thread unless they say wall. Importing packages "
+        "and loading weights are left out on both sides, reading the videos is not (but for SSIM alone). The peers "
+        "begin with the files that they take: PNG, JPEG and WAV made by ffmpeg. insightface gets the key points for "
+        "nothing, and the crop of the SyncNet pipeline, its shot detection and its re-encoding are "
+        "not counted, because its detector finds no faces with random weights. `exact` and `fast` are "
         "the modes of `thbench eval --mode`; metrics of the latter have names that end in `.fast`.",
         "",
         f"Machine: {machine()}; load {min(loads):.1f} to {max(loads):.1f}. Convolution rate (the floors): "

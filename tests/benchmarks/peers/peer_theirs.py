@@ -295,16 +295,16 @@ def mediapipe_landmarks(folder: Path) -> Work:
         output_face_blendshapes=True,
         output_facial_transformation_matrixes=True,
     )
+    landmarker = FaceLandmarker.create_from_options(options)
 
     def run() -> Arrays:
         found = {}
-        with FaceLandmarker.create_from_options(options) as landmarker:
-            for name in NAMES:
-                results = [
-                    landmarker.detect(Image(image_format=ImageFormat.SRGB, data=picture))
-                    for picture in pictures(folder / f"{name}.mp4")
-                ]
-                found[name] = np.array([len(result.face_landmarks) for result in results])
+        for name in NAMES:
+            results = [
+                landmarker.detect(Image(image_format=ImageFormat.SRGB, data=picture))
+                for picture in pictures(folder / f"{name}.mp4")
+            ]
+            found[name] = np.array([len(result.face_landmarks) for result in results])
         return found
 
     return run

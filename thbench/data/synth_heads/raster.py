@@ -2,8 +2,7 @@
 
 Each triangle is cut into pixel rows, each row into its exact span of pixel centres (half-plane bounds, no bounding-box
 waste), and the nearest fragment of each pixel wins through one integer minimum, which does not depend on the order of
-the
-fragments: equal input gives equal bytes.
+the fragments: equal input gives equal bytes.
 """
 
 from __future__ import annotations
@@ -62,8 +61,7 @@ def rasterise(
 
     Args:
         points: Shape (vertices, 3): x right and y down in pixels (the centre of the first pixel is 0.5, 0.5), and
-            distance
-            from the camera, > 0.
+            distance from the camera, > 0.
         triangles: Shape (triangles, 3): vertex numbers, anti-clockwise for a viewer in front.
         height: Rows of the image.
         width: Columns of the image.

@@ -44,7 +44,7 @@ class Frame(NamedTuple):
 def render(
     model: Model, motion: Motion, scene: Scene, size: int, frames: Iterable[int] | None = None
 ) -> Iterator[Frame]:
-    """Draw a clip.
+    """Draw a clip with its masks.
 
     Args:
         model: The person.
@@ -56,6 +56,20 @@ def render(
     Yields:
         Frames in order.
     """
+    for rgb, seen in _drawn(model, motion, scene, size, frames):
+        yield Frame(rgb, *_masks(model, seen, size))
+
+
+def render_rgb(
+    model: Model, motion: Motion, scene: Scene, size: int, frames: Iterable[int] | None = None
+) -> Iterator[NDArray[np.uint8]]:
+    """Draw a clip as `render` does, without masks; yields pictures (size, size, 3)."""
+    return (rgb for rgb, _ in _drawn(model, motion, scene, size, frames))
+
+
+def _drawn(
+    model: Model, motion: Motion, scene: Scene, size: int, frames: Iterable[int] | None
+) -> Iterator[tuple[NDArray[np.uint8], Visible]]:
     backdrop = Backdrop(scene, size)
     still = None if backdrop.moves else backdrop.at(0.0)
     for frame in range(len(motion)) if frames is None else frames:
@@ -63,7 +77,9 @@ def render(
         yield _draw(model, motion, scene, size, frame, behind)
 
 
-def _draw(model: Model, motion: Motion, scene: Scene, size: int, frame: int, behind: NDArray[np.float32]) -> Frame:
+def _draw(
+    model: Model, motion: Motion, scene: Scene, size: int, frame: int, behind: NDArray[np.float32]
+) -> tuple[NDArray[np.uint8], Visible]:
     shape = model.geometry
     side = size * SAMPLES
     points = posed(shape, motion, frame)
@@ -76,7 +92,7 @@ def _draw(model: Model, motion: Motion, scene: Scene, size: int, frame: int, beh
     image[seen.pixel, 3] = 1.0
     small = cv2.resize(image.reshape(side, side, 4), (size, size), interpolation=cv2.INTER_AREA)
     rgb = np.asarray(small[..., :3] + behind * (1 - small[..., 3:]), dtype=np.float32)
-    return Frame(_encode(rgb), *_masks(model, seen, size))
+    return _encode(rgb), seen
 
 
 def _attributes(
