@@ -109,7 +109,7 @@ def test_the_actor_draws_the_clip_that_is_stored(truth) -> None:
     clip = next(c for c in clips_of() if c.id == truth.about.id)
     stored = next(iter(read_frames(clip.path, truth.about.fps))).rgb
     one = type(truth.motion)(truth.about.fps, *(getattr(truth.motion, n)[:1] for n in FIELDS))
-    drawn = Actor(truth).draw(one)[0]
+    drawn = Actor(truth, 4.0).draw(one)[0]
     # H.264 lies between them.
     assert np.abs(drawn.astype(float) - stored).mean() < 3.0
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from thbench.data.synth_heads.expression import EXPRESSIONS
-from thbench.validate.material import MOVEMENTS, Video
+from thbench.validate.material import BLINK_AFTER, BLINK_BEFORE, MOVEMENTS, Video
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,8 +21,6 @@ MOUTH = tuple(i for i, name in enumerate(EXPRESSIONS) if name.startswith(("jaw",
 """Columns of the expressions that move the mouth."""
 LIDS = tuple(i for i, name in enumerate(EXPRESSIONS) if name.startswith("eyeBlink"))
 """Columns of the expressions that close the eyes."""
-BEFORE, AFTER = 0.2, 0.36
-"""Seconds around the middle of a blink within which it happens."""
 
 
 def scaled_pose(motion: Motion, scale: float) -> Motion:
@@ -91,32 +89,32 @@ def morphed(person: Person, other: Person, share: float) -> Person:
 def pose_scale(material: Material, scale: float) -> Video:
     """The head moves as much as `scale` says; 1 is the clip's own."""
     actor = material.require_actor()
-    return Video(actor.draw(scaled_pose(actor.truth.motion, scale)), material.audio)
+    return Video(actor.draw(scaled_pose(actor.motion, scale)), material.audio)
 
 
 def mouth_scale(material: Material, scale: float) -> Video:
     """The mouth moves as much as `scale` says; 1 is the clip's own."""
     actor = material.require_actor()
-    return Video(actor.draw(scaled_mouth(actor.truth.motion, scale)), material.audio)
+    return Video(actor.draw(scaled_mouth(actor.motion, scale)), material.audio)
 
 
 def smoothing(material: Material, seconds: float) -> Video:
     """All movements are smoothed over time."""
     actor = material.require_actor()
-    return Video(actor.draw(smoothed(actor.truth.motion, seconds)), material.audio)
+    return Video(actor.draw(smoothed(actor.motion, seconds)), material.audio)
 
 
 def blink_removal(material: Material, share: float) -> Video:
     """A share of the blinks is taken out, from the first on."""
     actor = material.require_actor()
-    blinks = actor.truth.about.blinks
-    return Video(actor.draw(without_blinks(actor.truth.motion, blinks[: round(share * len(blinks))])), material.audio)
+    blinks = actor.blinks
+    return Video(actor.draw(without_blinks(actor.motion, blinks[: round(share * len(blinks))])), material.audio)
 
 
 def slow_blinks(material: Material, factor: float) -> Video:
     """All blinks last longer by a factor."""
     actor = material.require_actor()
-    return Video(actor.draw(slower_blinks(actor.truth.motion, actor.truth.about.blinks, factor)), material.audio)
+    return Video(actor.draw(slower_blinks(actor.motion, actor.blinks, factor)), material.audio)
 
 
 def face_morph(material: Material, share: float) -> Video:
@@ -130,6 +128,6 @@ def face_morph(material: Material, share: float) -> Video:
 
 def _window(motion: Motion, middle: float, factor: float) -> tuple[int, int]:
     """First and last frame of a blink."""
-    first = int(np.floor((middle - BEFORE * factor) * motion.fps))
-    last = int(np.ceil((middle + AFTER * factor) * motion.fps))
+    first = int(np.floor((middle - BLINK_BEFORE * factor) * motion.fps))
+    last = int(np.ceil((middle + BLINK_AFTER * factor) * motion.fps))
     return int(np.clip(first, 0, len(motion) - 1)), int(np.clip(last, 0, len(motion) - 1))

@@ -82,6 +82,8 @@ class Validation(Document):
     workers: int
     frames: int
     """Frames evaluated, all variants together."""
+    acted_seconds: float = 4.0
+    """How much of each clip was drawn afresh."""
     acted_clips: tuple[str, ...]
     """Clips drawn afresh from their truth."""
     sound_clips: tuple[str, ...]

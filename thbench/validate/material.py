@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 
 MOVEMENTS = ("expression", "gaze", "pose", "place", "chest")
 """Fields of a `Motion` that hold one row for each frame."""
+ACTED_SECONDS = 2.6
+"""How much of a clip is acted: drawing new frames and looking at them is most of the work."""
+BLINK_BEFORE, BLINK_AFTER = 0.2, 0.36
+"""Seconds around the middle of a blink within which it happens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +45,40 @@ class Video:
     audio: Audio
 
 
-class Actor:
-    """Draws a clip of SynthHeads again, with other movements or another face."""
+class Stretch(NamedTuple):
+    """Part of a clip."""
 
-    def __init__(self, truth: Truth) -> None:
+    start: int
+    """First frame."""
+    blinks: tuple[float, ...]
+    """Middles of the blinks that happen within it; seconds from its start."""
+
+
+def busiest_stretch(truth: Truth, seconds: float = ACTED_SECONDS) -> Stretch:
+    """The stretch of that length with most blinks, the first of equals: what is not there cannot be removed."""
+    fps = truth.about.fps
+    found = []
+    for start in range(max(1, len(truth) - round(seconds * fps) + 1)):
+        middles = (middle - start / fps for middle in truth.about.blinks)
+        found.append(Stretch(start, tuple(m for m in middles if m >= BLINK_BEFORE and m + BLINK_AFTER <= seconds)))
+    return max(found, key=lambda stretch: len(stretch.blinks))
+
+
+class Actor:
+    """Draws a stretch of a clip of SynthHeads again, with other movements or another face."""
+
+    def __init__(self, truth: Truth, seconds: float = ACTED_SECONDS) -> None:
+        """Learn the part.
+
+        Args:
+            truth: The clip.
+            seconds: How much of it to act.
+        """
         self.truth = truth
+        self.start, self.blinks = busiest_stretch(truth, seconds)
+        shown = slice(self.start, self.start + round(seconds * truth.motion.fps))
+        self.motion = replace(truth.motion, **{name: getattr(truth.motion, name)[shown] for name in MOVEMENTS})
+        """What the clip's own person does in it."""
         self._own: dict[int, NDArray[np.uint8]] = {}
 
     @cached_property
@@ -74,10 +107,10 @@ class Actor:
         """Draw all frames; those in which the clip's own person does what the clip has are drawn once.
 
         Args:
-            motion: What happens, at the rate of the clip and no longer than it; None takes the clip's own.
+            motion: What happens, at the rate of the clip and no longer than what is acted; None takes the clip's own.
             person: Who acts; None takes the clip's own.
         """
-        played = self.truth.motion if motion is None else motion
+        played = self.motion if motion is None else motion
         if person is not None:
             return list(self._drawn(self._modelled(person), played, range(len(played))))
         own = self._as_in_clip(played)
@@ -88,7 +121,7 @@ class Actor:
 
     def _as_in_clip(self, motion: Motion) -> NDArray[np.bool_]:
         """Frames in which a movement is to the bit what the clip has at the same place, shape (frames,)."""
-        pairs = [(getattr(motion, n), getattr(self.truth.motion, n)[: len(motion)]) for n in MOVEMENTS]
+        pairs = [(getattr(motion, n), getattr(self.motion, n)[: len(motion)]) for n in MOVEMENTS]
         return np.asarray(np.all([(ours == own).all(axis=1) for ours, own in pairs], axis=0), bool)
 
     def _drawn(self, model: Model, motion: Motion, frames: Iterable[int]) -> Iterator[NDArray[np.uint8]]:
@@ -128,16 +161,21 @@ class Material:
 
 
 def acted_material(clip: Clip, other: Clip, seed: int) -> Material:
-    """A clip of SynthHeads drawn afresh from its truth, so that no compression lies between any two variants."""
+    """A stretch of a clip of SynthHeads drawn afresh from its truth: no compression lies between two variants."""
     actor = Actor(truth_of(clip))
+    begin, end = (frame / actor.motion.fps for frame in (actor.start, actor.start + len(actor.motion)))
     return Material(
         frames=actor.draw(),
-        audio=read_audio(clip.path),
-        other=read_audio(other.path),
+        audio=_between(read_audio(clip.path), begin, end),
+        other=_between(read_audio(other.path), begin, end),
         fps=actor.truth.about.fps,
         seed=seed,
         actor=actor,
     )
+
+
+def _between(sound: Audio, begin: float, end: float) -> Audio:
+    return Audio(sound.samples[round(begin * sound.rate) : round(end * sound.rate)], sound.rate)
 
 
 def recorded_material(clips: Sequence[Clip], other: Sequence[Clip], fps: float, seed: int) -> Material:

@@ -15,6 +15,7 @@ from thbench.run.executors import Finished, WorkerFailure, run_jobs
 from thbench.validate.catalogue import BY_NAME, DEGRADATIONS
 from thbench.validate.document import Validation
 from thbench.validate.judge import MONOTONE, Evidence, respond, verdict_of
+from thbench.validate.material import ACTED_SECONDS, busiest_stretch
 from thbench.validate.worker import Outcome, Trial, TrialWorker
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from thbench.validate.catalogue import Degradation, Kind
 
 FPS = 25.0
-CLIP_FRAMES = 100
+CLIP_SECONDS = 4.0
 """Of a clip of the test split, for the progress bar alone."""
 SOUND_PER_ACTED = 2
 """Further clips for the degradations of sound, for each acted clip: they need no drawing and no new faces."""
@@ -43,7 +44,7 @@ class Cast(NamedTuple):
 
 
 def cast(clips: Sequence[Clip], acted: int) -> Cast:
-    """Choose clips: those with most blinks (blinks that are not there cannot be removed), one of each person.
+    """Choose clips: those with most blinks in a stretch, one of each person.
 
     Args:
         clips: Of SynthHeads, with truth.
@@ -52,7 +53,7 @@ def cast(clips: Sequence[Clip], acted: int) -> Cast:
     Raises:
         UsageError: There are not so many people.
     """
-    by_blinks = sorted(clips, key=lambda clip: (-len(truth_of(clip).about.blinks), clip.id))
+    by_blinks = sorted(clips, key=lambda clip: (-len(busiest_stretch(truth_of(clip)).blinks), clip.id))
     people: dict[str, Clip] = {}
     for clip in by_blinks:
         people.setdefault(clip.identity, clip)
@@ -133,6 +134,7 @@ def validate(
         seconds=round(time.perf_counter() - start, 1),
         workers=workforce.workers,
         frames=sum(outcome.frames for outcome in outcomes),
+        acted_seconds=ACTED_SECONDS,
         acted_clips=tuple(c.id for c in parts.acted if "acted" in kinds),
         sound_clips=tuple(c.id for c in parts.sound if "sound" in kinds),
         long_clips=tuple(c.id for c in parts.long if "long" in kinds),
@@ -160,7 +162,8 @@ def _run(
     workforce: Workforce,
     on_progress: Callable[[float], None] | None,
 ) -> list[Outcome]:
-    work = [len(trial.variants) * len(trial.clips) * CLIP_FRAMES for trial in trials]
+    seconds = [ACTED_SECONDS if trial.kind == "acted" else CLIP_SECONDS * len(trial.clips) for trial in trials]
+    work = [round(len(trial.variants) * length * FPS) for trial, length in zip(trials, seconds, strict=True)]
     done = [0] * len(trials)
     outcomes = [Outcome() for _ in trials]
     events = run_jobs(

@@ -84,7 +84,8 @@ def markdown(validation: Validation) -> str:
 
 def _how(validation: Validation) -> Iterator[str]:
     yield (
-        f"{len(validation.acted_clips)} clips of SynthHeads are drawn afresh from their truth for each degradation; "
+        f"{validation.acted_seconds:g} s of each of {len(validation.acted_clips)} clips of SynthHeads are drawn "
+        "afresh from their truth for each degradation; "
         f"{len(validation.sound_clips)} more take part where only the sound changes, and {len(validation.long_clips)} "
         "are joined to one long video. Each clip is its own reference."
     )
