@@ -12,7 +12,7 @@ from thbench.validate import judge
 from thbench.validate.catalogue import BY_NAME, DEGRADATIONS, UNCHANGED
 from thbench.validate.document import NAME, marks, read_validation
 from thbench.validate.expectations import FALLS
-from thbench.validate.material import busiest_stretch
+from thbench.validate.material import ACTED_SECONDS, busiest_stretch
 from thbench.validate.run import cast, trials_of
 from thbench.validate.worker import groups
 
@@ -35,12 +35,14 @@ def test_metrics_that_do_what_they_must_exit_with_0(done) -> None:
     )
     assert len(found.acted_clips) == 1
     assert not found.failures
-    # One unchanged clip, four doses of each: 40 % to 10 % of the frames are dropped.
-    assert found.frames == 100 + 4 * 100 + 90 + 80 + 70 + 60 + LARGE
+    # One unchanged clip, four doses of each: 10 % to 40 % of the frames are dropped.
+    assert found.frames == FRAMES + 4 * FRAMES + sum(LEFT) + LARGE
     assert (folder / f"{NAME}.md").read_text().startswith("# Do the metrics")
     assert not marks(found, [METRICS["flicker"]])
 
 
+FRAMES = round(ACTED_SECONDS * 25)
+LEFT = [round(FRAMES * share) for share in (0.9, 0.8, 0.7, 0.6)]
 LARGE = 9 * 25
 """Frames that were enlarged for MS-SSIM."""
 
@@ -48,7 +50,7 @@ LARGE = 9 * 25
 def test_durations_are_those_of_the_doses(done) -> None:
     found = read_validation(done[1] / f"{NAME}.json")
     drops = next(r for r in found.responses if r.metric == "duration-error" and r.degradation == "drops")
-    assert drops.means == pytest.approx([0, 0.4, 0.8, 1.2, 1.6], abs=1e-6)
+    assert drops.means == pytest.approx([(FRAMES - left) / 25 for left in (FRAMES, *LEFT)], abs=1e-6)
 
 
 def test_a_metric_that_fails_its_expectation_exits_with_1(tmp_path, monkeypatch) -> None:
