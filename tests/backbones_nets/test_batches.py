@@ -8,7 +8,7 @@ import torch
 from net_helpers import filled
 
 from thbench.backbones.arcface import LAYERS, IResNet
-from thbench.backbones.batches import FixedBatches, batch_for, in_fixed_batches
+from thbench.backbones.batches import BatchQueue, FixedBatches, batch_for, in_fixed_batches
 from thbench.backbones.inception import InceptionFID
 from thbench.backbones.lpips import LPIPS
 from thbench.backbones.modes import prepare
@@ -91,3 +91,20 @@ def test_no_digit_of_any_metric_depends_on_the_batch(batch: int) -> None:
     frames, sound = random.integers(0, 256, (16, 224, 224, 3)).astype(np.uint8), np.zeros(16 * 640, np.int16)
     embeddings = [lse.clip_embeddings(lips, frames, sound, of)[0] for of in (batch, 32)]
     assert torch.allclose(*embeddings, rtol=0, atol=1e-5 * float(embeddings[1].abs().max()))
+
+
+def test_features_are_kept_in_few_pieces_of_memory() -> None:
+    """A piece for each input, between the large ones of networks, would split the heap as a video grows long."""
+    queue = BatchQueue(lambda batch: batch.flatten(1), 4)
+    tickets = [queue.submit(torch.full((2, 256), float(number))) for number in range(1100)]
+    rows = torch.stack([ticket.result() for ticket in tickets])
+    assert torch.equal(rows, torch.arange(1100.0)[:, None].expand(1100, 512))
+    assert len({ticket.result().untyped_storage().data_ptr() for ticket in tickets}) == 3
+    batches = FixedBatches(lambda batch: batch.flatten(1), 4)
+    batches.add(rows)
+    assert torch.equal(batches.finish(), rows)
+
+
+def test_features_of_another_shape_get_a_block_of_their_own() -> None:
+    queue = BatchQueue(lambda batch: batch, 1)
+    assert [queue.submit(torch.ones(size)).result().shape for size in (3, 5)] == [(3,), (5,)]

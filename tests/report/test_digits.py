@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from thbench.report.digits import format_interval, format_value
+from thbench.report.digits import ROUNDING, format_interval, format_value
 
 NUMBERS = st.floats(-1e12, 1e12, allow_subnormal=False)
 
@@ -26,6 +26,7 @@ NUMBERS = st.floats(-1e12, 1e12, allow_subnormal=False)
         (math.inf, math.inf, math.inf, "∞", "[∞, ∞]"),
         (30.0, 25.0, math.inf, "30.00", "[25.00, ∞]"),
         (1.0, 1.0, 1.0, "1.000", "[1.000, 1.000]"),
+        (1.0, 1 - 2e-16, 1.0, "1.000", "[1.000, 1.000]"),
     ],
 )
 def test_digits_follow_the_interval(value: float, low: float, high: float, printed: str, interval: str) -> None:
@@ -53,6 +54,7 @@ def test_four_digits_without_interval(value: float, printed: str) -> None:
 def test_rounding_is_small_beside_the_interval(value: float, half: float) -> None:
     low, high = value - half, value + half
     assume(high - low > half)
+    assume(half > ROUNDING * abs(value))
     printed = float(format_value(value, low, high))
     assert abs(printed - value) <= 0.06 * half + 1e-15 * abs(value)
 

@@ -31,6 +31,35 @@ def batch_for(height: int, width: int) -> int:
     return max(1, min(BATCH, PIXELS // (height * width)))
 
 
+BLOCK_BYTES = 2**20
+"""Size of a block of features."""
+
+
+class Block:
+    """Features of many inputs in one piece of memory.
+
+    A small piece for each, kept between the large ones that networks take and give back, would split the heap until
+    nothing large fits: 60 KB were lost for each frame of a long video.
+    """
+
+    def __init__(self, first: Tensor) -> None:
+        """Make room for features of one shape and type."""
+        rows = max(1, BLOCK_BYTES // max(first.nbytes, 1))
+        self.features = torch.empty((rows, *first.shape), dtype=first.dtype)
+        self.used = 0
+
+    @property
+    def full(self) -> bool:
+        """Whether there is no room left."""
+        return self.used == len(self.features)
+
+    def put(self, features: Tensor) -> int:
+        """Copy the features of one input into the block, which is not full; return their place."""
+        self.features[self.used] = features
+        self.used += 1
+        return self.used - 1
+
+
 class FixedBatches:
     """Collects inputs, runs a network whenever a batch is full, and ends with one row of features per input."""
 
@@ -38,7 +67,7 @@ class FixedBatches:
         self._network = network
         self._size = size
         self._waiting: list[Tensor] = []
-        self._features: list[Tensor] = []
+        self._blocks: list[Block] = []
         self.count = 0
         """Inputs so far."""
 
@@ -48,7 +77,7 @@ class FixedBatches:
         self._waiting.extend(inputs.unbind(0))
         while len(self._waiting) >= self._size:
             batch, self._waiting = self._waiting[: self._size], self._waiting[self._size :]
-            self._features.append(self._run(torch.stack(batch)))
+            self._keep(one_batch(self._network, batch, self._size))
 
     def finish(self) -> Tensor:
         """Return the features (N, ...) of all inputs in the order in which they came, on the CPU.
@@ -57,17 +86,17 @@ class FixedBatches:
             ValueError: There was no input, so the shape of a feature is not known.
         """
         if self._waiting:
-            count = len(self._waiting)
-            filled = self._waiting + self._waiting[-1:] * (self._size - count)
-            self._features.append(self._run(torch.stack(filled))[:count])
+            self._keep(one_batch(self._network, self._waiting, self._size))
             self._waiting = []
-        if not self._features:
+        if not self._blocks:
             raise ValueError("no input was given")
-        return torch.cat(self._features)
+        return torch.cat([block.features[: block.used] for block in self._blocks])
 
-    @torch.inference_mode()
-    def _run(self, batch: Tensor) -> Tensor:
-        return self._network(batch).cpu()
+    def _keep(self, features: Tensor) -> None:
+        for row in features:
+            if not self._blocks or self._blocks[-1].full:
+                self._blocks.append(Block(row))
+            self._blocks[-1].put(row)
 
 
 class Ticket:
@@ -75,19 +104,20 @@ class Ticket:
 
     def __init__(self, queue: BatchQueue) -> None:
         self._queue = queue
-        self._features: Tensor | None = None
+        self._place: tuple[Block, int] | None = None
 
     def result(self) -> Tensor:
         """Return the features, on the CPU; runs the batch if it has not run yet."""
-        if self._features is None:
+        if self._place is None:
             self._queue.flush()
-        if self._features is None:
+        if self._place is None:
             raise RuntimeError("the batch of this input failed before")
-        return self._features
+        block, row = self._place
+        return block.features[row]
 
-    def fill(self, features: Tensor) -> None:
-        """Take the features."""
-        self._features = features
+    def fill(self, block: Block, row: int) -> None:
+        """Learn where the features are."""
+        self._place = block, row
 
 
 class BatchQueue:
@@ -97,6 +127,7 @@ class BatchQueue:
         self._network = network
         self._size = size
         self._waiting: list[tuple[Ticket, Tensor]] = []
+        self._block: Block | None = None
 
     def submit(self, single: Tensor) -> Ticket:
         """Take in one input, without a batch axis."""
@@ -110,9 +141,17 @@ class BatchQueue:
         """Run what waits, as one batch that is filled up with its last input."""
         waiting, self._waiting = self._waiting, []
         if waiting:
-            features = in_fixed_batches(self._network, torch.stack([single for _, single in waiting]), self._size)
+            features = one_batch(self._network, [single for _, single in waiting], self._size)
             for (ticket, _), row in zip(waiting, features, strict=True):
-                ticket.fill(row.clone())
+                if self._block is None or self._block.full or self._block.features.shape[1:] != row.shape:
+                    self._block = Block(row)
+                ticket.fill(self._block, self._block.put(row))
+
+
+@torch.inference_mode()
+def one_batch(network: Callable[[Tensor], Tensor], inputs: list[Tensor], size: int) -> Tensor:
+    """Return the features of 1 to `size` inputs on the CPU, run as a batch that is filled up with the last one."""
+    return network(torch.stack(inputs + inputs[-1:] * (size - len(inputs)))).cpu()[: len(inputs)]
 
 
 def in_fixed_batches(network: Callable[[Tensor], Tensor], inputs: Tensor, size: int = BATCH) -> Tensor:

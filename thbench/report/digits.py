@@ -1,8 +1,8 @@
 """How numbers are printed: as many digits as their interval supports.
 
 The half width of the interval is shown with two significant digits, value and ends with the same decimals: 31.24 with
-[28.13, 34.33] has the half width 3.10 and is printed `31.2 [28.1, 34.3]`. Without an interval, or with one of no width,
-a value has four significant digits.
+[28.13, 34.33] has the half width 3.10 and is printed `31.2 [28.1, 34.3]`. Without an interval, or with one that is no
+wider than the rounding of arithmetic, a value has four significant digits.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ FREE_DIGITS = 4
 """Significant digits of a value whose precision nobody knows."""
 INTERVAL_DIGITS = 2
 """Significant digits of the half width of an interval."""
+ROUNDING = 1e-8
+"""Share of the value below which a half width says nothing of clips, only of how numbers were added."""
 MOST_DECIMALS = 6
 """More decimals than this are written with an exponent."""
 MOST_WHOLE_DIGITS = 7
@@ -46,7 +48,7 @@ def format_interval(value: float, low: float, high: float) -> str:
 def _style(value: float, low: float | None, high: float | None) -> tuple[int, bool]:
     """Decimals, and whether an exponent is used (decimals are then those of the mantissa)."""
     half = (high - low) / 2 if low is not None and high is not None and high > low else 0.0
-    if not math.isfinite(half):
+    if not math.isfinite(half) or half < ROUNDING * abs(value):
         half = 0.0
     if not math.isfinite(value) or not (value or half):
         return 0, False
