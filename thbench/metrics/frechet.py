@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
+ROUNDING = 1e-11
+"""Share of the covariances' traces below which a distance says only how numbers were added."""
+
 
 class FrechetDistance(NamedTuple):
     """A distance and its parts."""
@@ -37,7 +40,7 @@ class FrechetDistance(NamedTuple):
     trace_root: float
     """Trace of the root of the product of the covariances."""
     value: float
-    """mean_term + trace_first + trace_second - 2 trace_root; rounding can leave equal sets slightly below zero."""
+    """mean_term + trace_first + trace_second - 2 trace_root; 0 where that is mere rounding, as in equal sets."""
 
 
 def frechet_distance(first: Moments, second: Moments, *, ddof: int) -> FrechetDistance:
@@ -62,7 +65,8 @@ def frechet_distance(first: Moments, second: Moments, *, ddof: int) -> FrechetDi
     mean_term = float(gap @ gap)
     traces = first.variance / divisors[0], second.variance / divisors[1]
     root = _trace_root(first, second) / float(np.sqrt(float(divisors[0]) * float(divisors[1])))
-    return FrechetDistance(mean_term, *traces, root, mean_term + traces[0] + traces[1] - 2 * root)
+    value = mean_term + traces[0] + traces[1] - 2 * root
+    return FrechetDistance(mean_term, *traces, root, 0.0 if abs(value) < ROUNDING * sum(traces) else value)
 
 
 def _require_spread(part: Moments, name: str) -> None:

@@ -86,7 +86,8 @@ def temporal_std(angles: NDArray[np.float64]) -> NDArray[np.float64]:
         Shape (n,); NaN with fewer than two frames.
     """
     known = angles[measured(angles)]
-    return np.asarray(known.std(axis=0)) if len(known) >= 2 else np.full(angles.shape[1], np.nan)
+    # About the first frame, so that a head that stands still has exactly none.
+    return np.asarray((known - known[0]).std(axis=0)) if len(known) >= 2 else np.full(angles.shape[1], np.nan)
 
 
 def axis_angle_variance(rotations: NDArray[np.float64]) -> float:
