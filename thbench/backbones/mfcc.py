@@ -94,18 +94,26 @@ def filter_bank(audio: NDArray[Any], settings: MfccSettings = MfccSettings()) ->
     """Return the filters' energies and the total power of each frame; exact zeros become the machine epsilon."""
     if audio.ndim != 1 or audio.size == 0:
         raise MediaError(f"MFCC needs mono sound with at least one sample; this one has shape {audio.shape}")
-    signal = audio.astype(np.float64)
-    signal[1:] -= settings.preemphasis * audio[:-1].astype(np.float64)
     window, step = _samples(settings)
-    count = frame_count(len(signal), settings)
-    signal = np.pad(signal, (0, max(0, (count - 1) * step + window - len(signal))))
-    frames = np.lib.stride_tricks.sliding_window_view(signal, window)[: (count - 1) * step + 1 : step]
+    count = frame_count(len(audio), settings)
     filters, energies, total = mel_filters(settings).T, np.empty((count, settings.filters)), np.empty(count)
     for first in range(0, count, _BLOCK):
-        block = slice(first, first + _BLOCK)
-        power = np.square(np.abs(np.fft.rfft(frames[block], settings.fft))) / settings.fft
+        block = slice(first, min(first + _BLOCK, count))
+        signal = _emphasised(audio, first * step, (block.stop - 1) * step + window, settings.preemphasis)
+        frames = np.lib.stride_tricks.sliding_window_view(signal, window)[::step]
+        power = np.square(np.abs(np.fft.rfft(frames, settings.fft))) / settings.fft
         energies[block], total[block] = power @ filters, power.sum(axis=1)
     return FilterBank(_floor(energies), _floor(total))
+
+
+def _emphasised(audio: NDArray[Any], start: int, stop: int, share: float) -> NDArray[np.float64]:
+    """Samples less a share of the one before each; silence beyond the end."""
+    signal = np.zeros(stop - start)
+    known = audio[start:stop]
+    signal[: len(known)] = known
+    before = audio[max(start - 1, 0) : start + len(known) - 1]
+    signal[len(known) - len(before) : len(known)] -= share * before.astype(np.float64)
+    return signal
 
 
 def _floor(values: NDArray[np.float64]) -> NDArray[np.float64]:
