@@ -177,7 +177,7 @@ def squared_mmd_without_each(
     x = {name: _checked(rows, "first") for name, rows in first.items()}
     y = {name: _checked(rows, "second") for name, rows in second.items()}
     within = [_pair_sums(groups, kernel) for groups in (x, y)]
-    between = {(a, b): float(kernel(x[a], y[b]).sum()) for a in x for b in y}
+    between = {(a, b): _kernel_sum(x[a], y[b], kernel) for a in x for b in y}
     found = {}
     for out in sorted({*x, *y}):
         counts = [sum(len(rows) for name, rows in groups.items() if name != out) for groups in (x, y)]
@@ -192,12 +192,35 @@ def squared_mmd_without_each(
 
 def _pair_sums(groups: Mapping[str, NDArray[np.float64]], kernel: Kernel) -> dict[tuple[str, str], float]:
     """Sums of kernel values between groups, those of a sample with itself left out."""
-    sums = {}
-    for a, rows in groups.items():
-        for b, others in groups.items():
-            values = kernel(rows, others)
-            sums[a, b] = float(values.sum() - (np.trace(values) if a == b else 0.0))
-    return sums
+    return {
+        (a, b): _kernel_sum(rows, others, kernel, same=a == b)
+        for a, rows in groups.items()
+        for b, others in groups.items()
+    }
+
+
+def _kernel_sum(rows: NDArray[np.float64], others: NDArray[np.float64], kernel: Kernel, *, same: bool = False) -> float:
+    """Sum of all kernel values; with `same`, those of a sample with itself are left out."""
+    return math.fsum(float(values.sum()) for values in _kernel_blocks(rows, others, kernel, same=same))
+
+
+def _kernel_blocks(
+    rows: NDArray[np.float64], others: NDArray[np.float64], kernel: Kernel, *, same: bool = False
+) -> Iterator[NDArray[np.float64]]:
+    """Rows of the kernel matrix in blocks, so that memory grows with the number of samples and not with its square.
+
+    Args:
+        rows: Shape (n, d).
+        others: Shape (m, d).
+        kernel: The kernel.
+        same: Both are the same samples; the kernel of a sample with itself is then 0.
+    """
+    for start in range(0, len(rows), BLOCK):
+        values = kernel(rows[start : start + BLOCK], others)
+        if same:
+            each = np.arange(len(values))
+            values[each, start + each] = 0.0
+        yield values
 
 
 def _discrepancies(
@@ -233,26 +256,29 @@ def _mmds_of_members(
 ) -> NDArray[np.float64]:
     """The unbiased discrepancy of each subset, from sums over its members.
 
-    With m the column of 0 and 1 of a subset, its kernel values sum to m' K m. K passes by in blocks of rows, so that
-    memory grows with the number of samples and not with its square.
+    With m the column of 0 and 1 of a subset, its kernel values sum to m' K m.
     """
     size = in_x[:, 0].sum()
-    within = np.zeros(in_x.shape[1])
-    between = np.zeros(in_x.shape[1])
-    for rows, members in ((x, in_x), (y, in_y)):
-        for block in _blocks(len(rows)):
-            values = kernel(rows[block], rows)
-            # A sample's kernel with itself is left out.
-            values[np.arange(len(values)), np.arange(len(rows))[block]] = 0.0
-            within += (members[block] * (values @ members)).sum(axis=0)
-    for block in _blocks(len(x)):
-        between += (in_x[block] * (kernel(x[block], y) @ in_y)).sum(axis=0)
+    within = _sums(x, x, in_x, in_x, kernel, same=True) + _sums(y, y, in_y, in_y, kernel, same=True)
+    between = _sums(x, y, in_x, in_y, kernel)
     return np.asarray(within / (size * (size - 1)) - 2 * between / size**2)
 
 
-def _blocks(count: int) -> Iterator[slice]:
-    for start in range(0, count, BLOCK):
-        yield slice(start, start + BLOCK)
+def _sums(
+    rows: NDArray[np.float64],
+    others: NDArray[np.float64],
+    members: NDArray[np.float64],
+    other_members: NDArray[np.float64],
+    kernel: Kernel,
+    *,
+    same: bool = False,
+) -> NDArray[np.float64]:
+    """Sum of the kernel values between the members of each subset, shape (subsets,)."""
+    total = np.zeros(members.shape[1])
+    blocks = _kernel_blocks(rows, others, kernel, same=same)
+    for start, values in zip(range(0, len(rows), BLOCK), blocks, strict=True):
+        total += (members[start : start + BLOCK] * (values @ other_members)).sum(axis=0)
+    return total
 
 
 def _mmd(xx: NDArray[np.float64], yy: NDArray[np.float64], xy: NDArray[np.float64], *, unbiased: bool) -> float:
