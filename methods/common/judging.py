@@ -24,8 +24,8 @@ from thbench.metrics.csim import unit
 from thbench.metrics.frechet import frechet_distance
 from thbench.metrics.lse import RATE, audio_windows, score, window_count
 from thbench.metrics.moments import moments
-from thbench.metrics.observe_lse import to_int16
 from thbench.metrics.observe_mini import pose_diversity, rows_of, track_of
+from thbench.metrics.sound import to_int16
 from thbench.stats.bootstrap import mean_estimate
 from thbench.training import Score
 from thbench.types import Audio, Request

@@ -59,7 +59,7 @@ def face(centre: tuple[float, float], size: float = 40) -> Face:
 
 
 def facts(frames: int, fps: float = 25, sound: Any = None) -> ClipFacts:
-    video = VideoFacts(64, 64, frames, frames / fps, None, read_samples=None if sound is None else lambda: sound)
+    video = VideoFacts(64, 64, frames, frames / fps, None, read_int16=None if sound is None else lambda: sound)
     return ClipFacts(fps, video, video)
 
 
@@ -133,11 +133,11 @@ def test_a_jump_or_a_long_absence_begins_another_track() -> None:
 
 def test_no_face_for_the_published_pipeline_is_said(own_weights: Path) -> None:
     found = show(LseObserver(frozenset({"lse-c/joonson"})), [View(f) for f in noise(2, 128, 130)])
-    assert found.values(facts(2, sound=np.zeros(3000, np.float32))) == {
+    assert found.values(facts(2, sound=np.zeros(3000, np.int16))) == {
         "lse-c/joonson": Missing("S3FD finds no face in any frame")
     }
     small = show(LseObserver(frozenset({"lse-c/joonson"})), [View(f) for f in noise(2, 127, 200)])
-    (value,) = small.values(facts(2, sound=np.zeros(3000, np.float32))).values()
+    (value,) = small.values(facts(2, sound=np.zeros(3000, np.int16))).values()
     assert isinstance(value, Missing) and "frames are 200x127" in value.reason
 
 
@@ -153,13 +153,13 @@ def test_clips_that_cannot_be_scored_for_lip_sync(
     own_weights: Path, frames: int, seconds: float, fps: float, words: str
 ) -> None:
     observer = show(LseObserver(frozenset({"lse-d/wav2lip-lrs"})), [View(f) for f in noise(frames, 32, 32)])
-    value = observer.values(facts(frames, fps, np.zeros(round(seconds * 16000), np.float32)))["lse-d/wav2lip-lrs"]
+    value = observer.values(facts(frames, fps, np.zeros(round(seconds * 16000), np.int16)))["lse-d/wav2lip-lrs"]
     assert isinstance(value, Missing) and words in value.reason
 
 
 def test_a_face_in_no_frame_gives_no_lip_sync(own_weights: Path) -> None:
     observer = show(LseObserver(frozenset({"lse-d/shared-faces"})), [View(f) for f in noise(9, 32, 32)])
-    value = observer.values(facts(9, sound=np.zeros(16000, np.float32)))["lse-d/shared-faces"]
+    value = observer.values(facts(9, sound=np.zeros(16000, np.int16)))["lse-d/shared-faces"]
     assert value == Missing("no face is followed over 7 frames")
 
 

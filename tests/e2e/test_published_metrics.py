@@ -24,7 +24,7 @@ from thbench.media import read_audio, read_frames, write_video
 from thbench.metrics import csim, fid, frechet, fvd, kid, lpips, lse
 from thbench.metrics.available import select
 from thbench.metrics.moments import moments
-from thbench.metrics.observe_lse import to_int16
+from thbench.metrics.sound import to_int16
 
 CLIPS = ("drawn_1", "drawn_2", "drawn_3")
 METRICS = (

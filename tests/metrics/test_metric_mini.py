@@ -14,6 +14,7 @@ from thbench.metrics.available import lack_of
 from thbench.metrics.observe_mini import LANDMARKS, MiniObserver, landmark_distance, pose_difference, track_of
 from thbench.metrics.observer import ClipFacts, Missing, Moment, VideoFacts, View
 from thbench.metrics.pose import temporal_std
+from thbench.metrics.sound import to_int16
 from thbench.metrics.specs_mini_face import MINI_FACE_METRICS
 from thbench.registry import METRICS
 
@@ -32,7 +33,9 @@ def frames(clip) -> list[np.ndarray]:
 
 
 def facts(count: int, samples: np.ndarray | None, fps: float = 25) -> ClipFacts:
-    video = VideoFacts(128, 128, count, count / fps, None, read_samples=None if samples is None else lambda: samples)
+    video = VideoFacts(
+        128, 128, count, count / fps, None, read_int16=None if samples is None else lambda: to_int16(samples)
+    )
     return ClipFacts(fps=fps, generated=video, reference=video)
 
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from thbench.errors import MediaError
-from thbench.media import iter_audio, probe, read_audio, read_frames
+from thbench.media import iter_audio, probe, read_frames
 from thbench.metrics.observer import VideoFacts, View
-from thbench.metrics.sound import Sound, analyse
+from thbench.metrics.sound import Sound, analyse, to_int16
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from pathlib import Path
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from thbench.faces import FaceTracker
@@ -104,15 +105,16 @@ class VideoStream:
             audio_start=info.audio_start or 0.0,
             audio_duration=info.audio_duration,
             faces_missing=self.faces_missing,
-            read_samples=None if self.sound is None else self._samples,
+            read_int16=None if self.sound is None else self._int16,
         )
 
     @cached_property
-    def _all_samples(self) -> NDArray[np.float32]:
-        return read_audio(self.path).samples
+    def _samples(self) -> NDArray[np.int16]:
+        # Block by block: the sound of a long video as floats takes as much memory as all else.
+        return np.concatenate([to_int16(block) for block in iter_audio(self.path)] or [np.zeros(0, np.int16)])
 
-    def _samples(self) -> NDArray[np.float32]:
-        return self._all_samples
+    def _int16(self) -> NDArray[np.int16]:
+        return self._samples
 
 
 def sound_of(path: Path) -> Sound:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
-import numpy as np
-
 from thbench.backbones import loaded
 from thbench.backbones.mode_names import in_mode, split_mode
 from thbench.errors import MediaError
@@ -19,6 +17,7 @@ from thbench.metrics.observer import Missing
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from thbench.backbones.mode_names import Mode
@@ -40,11 +39,6 @@ class _Protocol(Protocol):
             MediaError: There is nothing to score; the message says why.
         """
         ...
-
-
-def to_int16(samples: NDArray[np.float32]) -> NDArray[np.int16]:
-    """Return samples in [-1, 1] as 16-bit integers, as a WAV file of the published pipeline holds them."""
-    return np.asarray(np.clip(np.round(samples.astype(np.float64) * 32768), -32768, 32767), dtype=np.int16)
 
 
 class WholeFrames:
@@ -122,10 +116,10 @@ class LseObserver:
     def _scored(self, protocol: _Protocol, clip: ClipFacts) -> SyncValues | Missing:
         if clip.fps != FPS:
             return Missing(f"SyncNet takes {FPS} frames per second, this evaluation has {clip.fps:g}; use --fps {FPS}")
-        if clip.generated.read_samples is None:
+        if clip.generated.read_int16 is None:
             return Missing("no sound track")
         try:
-            return protocol.finish(to_int16(clip.generated.read_samples()))
+            return protocol.finish(clip.generated.read_int16())
         except MediaError as error:
             return Missing(str(error))
 

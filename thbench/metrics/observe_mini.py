@@ -19,7 +19,7 @@ from thbench.metrics.blink import RATE, blink_values
 from thbench.metrics.landmarks import FORMULAS, distance
 from thbench.metrics.lip_stream import LipStream
 from thbench.metrics.lse import FPS, SAMPLES_PER_FRAME, SyncValues, curve_features, scored
-from thbench.metrics.observe_lse import FIELDS, to_int16
+from thbench.metrics.observe_lse import FIELDS
 from thbench.metrics.observer import Missing
 from thbench.metrics.pose import pose_error, temporal_std
 from thbench.metrics.series import Recorder, fill_rotation_gaps, unwrap_degrees
@@ -116,8 +116,8 @@ class MiniObserver:
         self._lips = LongestStretch(loaded.sync()) if wanted & SYNC.keys() else None
         self._compares = bool(wanted & OF_REFERENCE)
         self._waiting: list[tuple[Glance, Glance | None]] = []
-        self._generated = Recorder(_WIDTH)
-        self._reference = Recorder(_WIDTH)
+        self._generated = Recorder(_WIDTH, "f")
+        self._reference = Recorder(_WIDTH, "f")
         self._frames = 0
         self._sync: SyncValues | Missing = Missing("not asked for")
 
@@ -158,12 +158,12 @@ class MiniObserver:
         self._waiting.clear()
 
     def _scored(self, clip: ClipFacts) -> SyncValues | Missing:
-        if self._lips is None or clip.generated.read_samples is None:
+        if self._lips is None or clip.generated.read_int16 is None:
             return Missing("no sound track")
         if clip.fps != FPS:
             return Missing(f"SyncNet takes {FPS} frames per second, this evaluation has {clip.fps:g}; use --fps {FPS}")
         try:
-            return self._lips.finish(to_int16(clip.generated.read_samples()))
+            return self._lips.finish(clip.generated.read_int16())
         except MediaError as error:
             return Missing(str(error))
 

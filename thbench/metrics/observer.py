@@ -101,8 +101,8 @@ class VideoFacts:
     """Seconds of the sound track by its own timestamps."""
     faces_missing: int = 0
     """Instants in which no face was found."""
-    read_samples: Callable[[], NDArray[np.float32]] | None = None
-    """Reads the sound itself, 16 kHz mono in [-1, 1], time zero at the first video frame; None if the file has none."""
+    read_int16: Callable[[], NDArray[np.int16]] | None = None
+    """Reads the sound itself, 16 kHz mono, 16-bit, time zero at the first video frame; None if the file has none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ stay NaN and split the series. Nothing is extrapolated at the ends.
 from __future__ import annotations
 
 from array import array
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 from scipy.spatial.transform import Rotation, Slerp
@@ -33,11 +33,17 @@ class Run(NamedTuple):
 
 
 class Recorder:
-    """Rows of numbers that grow frame by frame, eight bytes a number."""
+    """Rows of numbers that grow frame by frame."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, code: Literal["d", "f"] = "d") -> None:
+        """Begin with no row.
+
+        Args:
+            width: Numbers in a row.
+            code: Eight bytes a number, or four, which is enough for what networks give.
+        """
         self._width = width
-        self._numbers = array("d")
+        self._numbers = array(code)
 
     def add(self, row: Iterable[float] | None) -> None:
         """Append one frame; None marks a frame without measurement."""

@@ -107,6 +107,11 @@ def analyse(blocks: Iterable[NDArray[np.float32]], rate: int = 16000) -> Sound:
     )
 
 
+def to_int16(samples: NDArray[np.float32]) -> NDArray[np.int16]:
+    """Return samples in [-1, 1] as 16-bit integers, as a WAV file of the published pipeline holds them."""
+    return np.asarray(np.clip(np.round(samples.astype(np.float64) * 32768), -32768, 32767), dtype=np.int16)
+
+
 def onsets(sound: Sound) -> NDArray[np.float64]:
     """Times in seconds at which the sound sets in: bursts, syllables, notes.
 
