@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import scipy.fft
 
+from thbench.backbones import mfcc as mfcc_module
 from thbench.backbones.mfcc import MfccSettings, filter_bank, frame_count, mel_filters, mfcc
 from thbench.errors import MediaError
 
@@ -75,3 +76,13 @@ def test_louder_sound_moves_the_energy_only() -> None:
 def test_no_sound_and_stereo_are_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(MediaError, match="mono sound with at least one sample"):
         mfcc(np.zeros(shape, np.int16))
+
+
+@pytest.mark.parametrize("block", [1, 3, 98, 99])
+def test_blocks_of_frames_change_nothing_but_rounding(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    audio = (np.random.default_rng(0).standard_normal(16000) * 3000).astype(np.int16)
+    whole = filter_bank(audio)
+    monkeypatch.setattr(mfcc_module, "_BLOCK", block)
+    # Matrix products of another size may add in another order.
+    np.testing.assert_allclose(filter_bank(audio).energies, whole.energies, rtol=1e-13)
+    np.testing.assert_array_equal(filter_bank(audio).total, whole.total)

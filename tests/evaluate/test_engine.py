@@ -13,10 +13,12 @@ from thbench.data.drawn_clips import write_drawn_clips
 from thbench.evaluate import stream as stream_module
 from thbench.evaluate.engine import Scores, evaluate_clip
 from thbench.evaluate.settings import Settings
+from thbench.evaluate.stream import VideoStream
 from thbench.faces import FaceTracker
-from thbench.media import read_frames, write_video
+from thbench.media import read_audio, read_frames, write_video
 from thbench.metrics.available import Selection, select
 from thbench.metrics.observer import ClipFacts, Missing, Moment, Values
+from thbench.metrics.sound import to_int16
 from thbench.spec import MetricSpec
 
 
@@ -213,3 +215,11 @@ def test_videos_read_together_score_as_one_after_another(clips: list[Path], tmp_
     for name, scores in apart.items():
         assert replace(scores, features={}) == replace(together[name], features={})
     assert apart["short"].counts["frames"] == 12 and apart["other"].counts["frames"] > 12
+
+
+def test_the_sound_read_in_blocks_is_the_whole_sound(clips: list[Path]) -> None:
+    stream = VideoStream(clips[0], 25.0, tracker=None, with_sound=True)
+    read = stream.facts().read_int16
+    assert read is not None
+    np.testing.assert_array_equal(read(), to_int16(read_audio(clips[0]).samples))
+    stream.close()

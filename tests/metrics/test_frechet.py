@@ -205,3 +205,10 @@ def test_fid_infinity_removes_most_of_the_bias() -> None:
     assert abs(fitted.value) < 0.2 * biased
     with pytest.raises(DegenerateSetError, match="at least 5014 samples; there are 3000"):
         fid_infinity(generated, real)
+
+
+def test_equal_sets_are_at_distance_zero_and_the_smallest_true_distance_is_not() -> None:
+    """What is dropped is rounding: a thousandth of a thousandth of the spread is far above it."""
+    rows = features(40)
+    assert frechet_distance(moments(rows), moments(rows[::-1]), ddof=1).value == 0.0
+    assert frechet_distance(moments(rows), moments(rows + 1e-4), ddof=1).value > 0.0

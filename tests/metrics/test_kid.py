@@ -7,7 +7,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from thbench.metrics.kid import PROTOCOLS, Kernel, Subsets, draw_subsets, kid, squared_mmd
+from thbench.metrics import kid as kid_module
+from thbench.metrics.kid import (
+    PROTOCOLS,
+    Kernel,
+    Subsets,
+    draw_subsets,
+    kid,
+    squared_mmd,
+    squared_mmd_without_each,
+)
 from thbench.metrics.moments import DegenerateSetError
 
 
@@ -94,3 +103,15 @@ def test_values_that_are_not_finite_are_refused() -> None:
     rows[2] = np.nan
     with pytest.raises(DegenerateSetError, match="1 of 9 features of the second set hold NaN"):
         squared_mmd(features(9), rows)
+
+
+@pytest.mark.parametrize("block", [1, 7, 20, 60])
+def test_blocks_of_rows_give_what_the_whole_matrix_gives(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    x, y = features(60), features(50, 1, 0.1)
+    groups = [{"a": rows[:20], "b": rows[20:27], "c": rows[27:]} for rows in (x, y)]
+    monkeypatch.setattr(kid_module, "BLOCK", block)
+    expected = [squared_mmd(x[i], y[j]) for i, j in draw_subsets(60, 50, 20, Subsets(count=30, size=20))]
+    np.testing.assert_allclose(kid(x, y, Subsets(count=30, size=20)).per_subset, expected, rtol=1e-9)
+    without = squared_mmd_without_each(*groups)
+    left = [np.concatenate([rows for name, rows in part.items() if name != "b"]) for part in groups]
+    assert without["b"] == pytest.approx(squared_mmd(*left), rel=1e-9)

@@ -7,7 +7,6 @@ import os
 import numpy as np
 import pytest
 
-from thbench.backbones.mini.digests import digests
 from thbench.data.synth_heads.dataset import clips_of, truth_of
 from thbench.media import read_audio, read_frames
 from thbench.metrics.available import lack_of
@@ -19,7 +18,6 @@ from thbench.metrics.specs_mini_face import MINI_FACE_METRICS
 from thbench.registry import METRICS
 
 ALL = frozenset(spec.name for spec in MINI_FACE_METRICS)
-SYNC = pytest.mark.skipif("sync" not in digests(), reason="the mini SyncNet is not shipped yet")
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +67,6 @@ def test_head_motion_is_that_of_the_truth(clip, whole) -> None:
     assert 0 <= whole["blink-rate/mini"] < 2
 
 
-@SYNC
 def test_sound_in_time_has_no_offset(clip, frames) -> None:
     from thbench.metrics.specs_mini_sync import MINI_SYNC_METRICS
 
@@ -83,7 +80,6 @@ def test_a_video_differs_in_nothing_from_itself(whole) -> None:
     assert whole["apd/mini"] == whole["m-lmd/mini"] == whole["f-lmd/mini"] == 0
 
 
-@SYNC
 def test_late_sound_has_the_published_sign(clip, frames) -> None:
     samples = np.concatenate((np.zeros(3 * 640, np.float32), read_audio(clip.path).samples))
     assert values({"av-offset/mini"}, frames, samples)["av-offset/mini"] == -3
@@ -102,7 +98,6 @@ def test_what_is_no_head_has_no_values() -> None:
     assert all(isinstance(v, Missing) and "synth-heads" in v.reason for v in found.values())
 
 
-@SYNC
 def test_what_sync_lacks_is_said(frames) -> None:
     assert values({"lse-c/mini"}, frames[:8])["lse-c/mini"] == Missing("no sound track")
     sound = np.zeros(8 * 640, np.float32)

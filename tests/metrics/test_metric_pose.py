@@ -178,3 +178,7 @@ def test_without_a_reference_the_error_says_so() -> None:
     assert values["apd/geodesic-deg"] == Missing("no frame in which both videos show a face")
     values = evaluate(PoseObserver, {"apd/geodesic-deg"}, [make_face()] * 3, has_reference=False)
     assert values["apd/geodesic-deg"] == Missing("no reference video")
+
+
+def test_a_head_that_stands_still_has_no_diversity_at_all() -> None:
+    assert (temporal_std(np.full((97, 3), 12.3456789)) == 0).all()

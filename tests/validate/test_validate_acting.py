@@ -23,7 +23,7 @@ from thbench.validate.acting import (
     smoothed,
     without_blinks,
 )
-from thbench.validate.material import MOVEMENTS, Actor, Material
+from thbench.validate.material import MOVEMENTS, Actor, Material, acted_material, busiest_stretch
 
 
 @pytest.fixture(scope="module")
@@ -138,3 +138,20 @@ def test_frames_without_a_change_are_not_drawn_again_and_the_others_are_those_of
     assert drawn[6:] == [2, 4]
     whole = [frame.rgb for frame in drawing.render(actor._model, changed, actor._scene, short.about.size)]
     np.testing.assert_array_equal(np.stack(frames), np.stack(whole))
+
+
+def test_the_busiest_stretch_holds_most_blinks_and_its_sound_begins_with_its_first_frame() -> None:
+    from thbench.media import read_audio
+
+    clips = clips_of()
+    clip = next(c for c in clips if busiest_stretch(truth_of(c), 1.2).start > 0)
+    found = truth_of(clip)
+    start, blinks = busiest_stretch(found, 1.2)
+    assert {round(b + start / 25, 6) for b in blinks} <= {round(b, 6) for b in found.about.blinks}
+    assert all(0.2 <= b <= 1.2 - 0.36 for b in blinks)
+    actor = Actor(found, 1.2)
+    np.testing.assert_array_equal(actor.motion.expression, found.motion.expression[start : start + 30])
+    late = next(c for c in clips if busiest_stretch(truth_of(c)).start > 0)
+    material, first = acted_material(late, clips[0], 0), busiest_stretch(truth_of(late)).start
+    whole = read_audio(late.path).samples
+    np.testing.assert_array_equal(material.audio.samples, whole[first * 640 : (first + len(material.frames)) * 640])
