@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 
 import numpy as np
@@ -10,7 +11,14 @@ import pytest
 from thbench.data.synth_heads.dataset import clips_of, truth_of
 from thbench.media import read_audio, read_frames
 from thbench.metrics.available import lack_of
-from thbench.metrics.observe_mini import LANDMARKS, MiniObserver, landmark_distance, pose_difference, track_of
+from thbench.metrics.observe_mini import (
+    LANDMARKS,
+    MiniObserver,
+    known_mean,
+    landmark_distance,
+    pose_difference,
+    track_of,
+)
 from thbench.metrics.observer import ClipFacts, Missing, Moment, VideoFacts, View
 from thbench.metrics.pose import temporal_std
 from thbench.metrics.sound import to_int16
@@ -126,8 +134,11 @@ def test_known_distances() -> None:
     other[2] = np.nan
     ours, theirs = track_of(rows), track_of(other)
     assert pose_difference(ours, theirs) == pytest.approx(1.0)
+    ours, theirs = (row[:136].reshape(68, 2) for row in (rows[0], other[0]))
     # Centred: a shift of the whole face is nothing.
     assert landmark_distance("f-lmd/mini", ours, theirs) == pytest.approx(0, abs=1e-12)
-    theirs.landmarks[:2, 48:] += 2.0
+    theirs[48:] += 2.0
     assert landmark_distance("m-lmd/mini", ours, theirs) == pytest.approx(0, abs=1e-12)
     assert landmark_distance("f-lmd/mini", ours, theirs) > 0
+    assert known_mean(np.array([[1.0], [np.nan], [3.0], [np.inf]])) == 2.0
+    assert math.isnan(known_mean(np.array([[np.nan]])))

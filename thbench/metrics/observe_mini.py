@@ -43,7 +43,8 @@ OF_REFERENCE = frozenset({*LANDMARKS, POSE_ERROR})
 """Metrics that look at the reference too."""
 LEAST_SHARE = 0.5
 """Share of the frames that must show a head."""
-_WIDTH = 68 * 2 + 3 + 1
+_MOVES = 3 + 1
+"""Numbers of a row that follow the landmarks: pose, and closure of the lids."""
 
 
 class Glance:
@@ -58,10 +59,8 @@ class Glance:
 
 
 class Track(NamedTuple):
-    """What was seen of a video; NaN in frames without a head."""
+    """How the head of a video moves; NaN in frames without a head."""
 
-    landmarks: NDArray[np.float64]
-    """Shape (frames, 68, 2), pixels at 128."""
     rotations: NDArray[np.float64]
     """Shape (frames, 3, 3)."""
     opening: NDArray[np.float64]
@@ -69,8 +68,8 @@ class Track(NamedTuple):
 
 
 def track_of(rows: NDArray[np.float64]) -> Track:
-    """Take rows (frames, 140) apart."""
-    return Track(rows[:, :136].reshape(-1, 68, 2), rotation_from_degrees(rows[:, 136:139]), 1.0 - rows[:, 139])
+    """Take rows (frames, 140), or the last four numbers of each, apart."""
+    return Track(rotation_from_degrees(rows[:, -4:-1]), 1.0 - rows[:, -1])
 
 
 class LongestStretch:
@@ -116,8 +115,10 @@ class MiniObserver:
         self._lips = LongestStretch(loaded.sync()) if wanted & SYNC.keys() else None
         self._compares = bool(wanted & OF_REFERENCE)
         self._waiting: list[tuple[Glance, Glance | None]] = []
-        self._generated = Recorder(_WIDTH, "f")
-        self._reference = Recorder(_WIDTH, "f")
+        # Landmarks of a long video would take more memory than all else: of them, only distances are kept.
+        self._distances = {name: Recorder(1) for name in sorted(wanted & LANDMARKS.keys())}
+        self._generated = Recorder(_MOVES)
+        self._reference = Recorder(_MOVES)
         self._frames = 0
         self._sync: SyncValues | Missing = Missing("not asked for")
 
@@ -139,7 +140,7 @@ class MiniObserver:
         ours, theirs = track_of(rows), track_of(self._reference.rows())
         if self._lips is not None:
             self._sync = self._scored(clip)
-        return {name: _value(name, ours, theirs, self._sync, clip) for name in self._wanted}
+        return {name: self._value(name, ours, theirs, clip) for name in self._wanted}
 
     def features(self, clip: ClipFacts) -> Features:
         """Return the distances of lips and sound at each shift, once values were asked for: reports draw them."""
@@ -149,13 +150,30 @@ class MiniObserver:
         look_at([glance for pair in self._waiting for glance in pair if glance is not None], self._network)
         for ours, theirs in self._waiting:
             row = _known(ours.row)
-            self._generated.add(row)
-            self._reference.add(None if theirs is None else _known(theirs.row))
+            other = None if theirs is None else _known(theirs.row)
+            self._generated.add(None if row is None else row[-_MOVES:])
+            self._reference.add(None if other is None else other[-_MOVES:])
+            for name, recorder in self._distances.items():
+                pair = None if row is None or other is None else (_landmarks(row), _landmarks(other))
+                recorder.add(None if pair is None else [landmark_distance(name, *pair)])
             if self._lips is not None:
-                crop = None if row is None else lip_crops([ours.frame], row[None, :136].reshape(1, 68, 2))[0]
+                crop = None if row is None else lip_crops([ours.frame], _landmarks(row)[None])[0]
                 self._lips.add(self._frames, crop)
             self._frames += 1
         self._waiting.clear()
+
+    def _value(self, name: str, ours: Track, theirs: Track, clip: ClipFacts) -> float | Missing:
+        if name in SYNC:
+            return self._sync if isinstance(self._sync, Missing) else float(getattr(self._sync, SYNC[name]))
+        if name in OF_REFERENCE:
+            if clip.reference is None:
+                return Missing("no reference video")
+            found = pose_difference(ours, theirs) if name == POSE_ERROR else known_mean(self._distances[name].rows())
+            return found if np.isfinite(found) else Missing("no instant in which both videos show a head")
+        if name == BLINK_RATE:
+            return blink_values(ours.opening, clip.fps)[RATE]
+        spread = pose_diversity(ours)
+        return spread if np.isfinite(spread) else Missing("needs 2 frames with a head")
 
     def _scored(self, clip: ClipFacts) -> SyncValues | Missing:
         if self._lips is None or clip.generated.read_int16 is None:
@@ -194,18 +212,9 @@ def _known(row: NDArray[np.float64] | None) -> NDArray[np.float64] | None:
     return None if row is None or not np.isfinite(row).all() else row
 
 
-def _value(name: str, ours: Track, theirs: Track, sync: SyncValues | Missing, clip: ClipFacts) -> float | Missing:
-    if name in SYNC:
-        return sync if isinstance(sync, Missing) else float(getattr(sync, SYNC[name]))
-    if name in OF_REFERENCE:
-        if clip.reference is None:
-            return Missing("no reference video")
-        found = pose_difference(ours, theirs) if name == POSE_ERROR else landmark_distance(name, ours, theirs)
-        return found if np.isfinite(found) else Missing("no instant in which both videos show a head")
-    if name == BLINK_RATE:
-        return blink_values(ours.opening, clip.fps)[RATE]
-    spread = pose_diversity(ours)
-    return spread if np.isfinite(spread) else Missing("needs 2 frames with a head")
+def _landmarks(row: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The landmarks of a row, shape (68, 2), pixels at 128."""
+    return row[:-_MOVES].reshape(68, 2)
 
 
 def pose_difference(ours: Track, theirs: Track) -> float:
@@ -219,8 +228,18 @@ def pose_diversity(track: Track) -> float:
     return float(temporal_std(angles).mean())
 
 
-def landmark_distance(name: str, ours: Track, theirs: Track) -> float:
-    """Mean over frames of the distance of a metric in `LANDMARKS`, in inter-ocular distances of the reference."""
-    distances = distance(FORMULAS[LANDMARKS[name]], ours.landmarks, theirs.landmarks)
+def landmark_distance(name: str, ours: NDArray[np.float64], theirs: NDArray[np.float64]) -> float:
+    """The distance of a metric in `LANDMARKS` for one frame, in inter-ocular distances of the reference.
+
+    Args:
+        name: The metric.
+        ours: Shape (68, 2).
+        theirs: Of the reference.
+    """
+    return float(distance(FORMULAS[LANDMARKS[name]], ours, theirs))
+
+
+def known_mean(distances: NDArray[np.float64]) -> float:
+    """Mean of the distances that are finite; NaN where there is none."""
     known = distances[np.isfinite(distances)]
     return float(known.mean()) if known.size else float("nan")

@@ -7,7 +7,7 @@ stay NaN and split the series. Nothing is extrapolated at the ends.
 from __future__ import annotations
 
 from array import array
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from scipy.spatial.transform import Rotation, Slerp
@@ -33,17 +33,11 @@ class Run(NamedTuple):
 
 
 class Recorder:
-    """Rows of numbers that grow frame by frame."""
+    """Rows of numbers that grow frame by frame, eight bytes a number."""
 
-    def __init__(self, width: int, code: Literal["d", "f"] = "d") -> None:
-        """Begin with no row.
-
-        Args:
-            width: Numbers in a row.
-            code: Eight bytes a number, or four, which is enough for what networks give.
-        """
+    def __init__(self, width: int) -> None:
         self._width = width
-        self._numbers = array(code)
+        self._numbers = array("d")
 
     def add(self, row: Iterable[float] | None) -> None:
         """Append one frame; None marks a frame without measurement."""
