@@ -136,6 +136,19 @@ def test_moments_do_not_depend_on_batches_order_or_shards(count: int, sizes: lis
             np.testing.assert_allclose(other.scatter, whole.scatter, atol=1e-9 * np.abs(whole.scatter).max())
 
 
+def test_long_features_are_taken_in_block_by_block_and_a_broken_one_is_named_by_its_own_number() -> None:
+    rows = np.random.default_rng(3).normal(size=(5000, 8)).astype(np.float32) + 40
+    gathered = Accumulator(8)
+    gathered.add(rows)
+    found, whole = gathered.moments(), moments(rows)
+    assert found.count == 5000
+    np.testing.assert_allclose(found.mean, whole.mean, rtol=1e-14)
+    np.testing.assert_allclose(found.scatter, whole.scatter, rtol=1e-10, atol=1e-8)
+    rows[4321, 2] = np.nan
+    with pytest.raises(DegenerateSetError, match=r"1 of 5000 features hold NaN .*the first is number 4321\)"):
+        Accumulator(8).add(rows)
+
+
 def test_merging_keeps_the_distance() -> None:
     x, y = SETS["above"]
     parts = [merge([moments(x[i : i + 1]) for i in range(start, 400, 7)]) for start in range(7)]

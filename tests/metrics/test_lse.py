@@ -12,6 +12,7 @@ from thbench.backbones.mfcc import mfcc
 from thbench.backbones.syncnet import SyncNet
 from thbench.errors import MediaError
 from thbench.metrics.lse import (
+    DISTANCES,
     audio_windows,
     clip_embeddings,
     distances,
@@ -41,6 +42,15 @@ def test_the_offset_is_how_far_the_sound_leads(lead: int) -> None:
     # Beyond the ends of the sound there are zeros: |lead| windows of the 44 have nothing to match.
     assert result.distances.min() == pytest.approx(1e-6 * np.sqrt(32), rel=1e-2)
     assert result.lse_c > 3 * (1 - abs(lead) / 44)
+
+
+@pytest.mark.parametrize("windows", [1, 10, DISTANCES, DISTANCES + 1, 2 * DISTANCES + 7])
+def test_distances_of_long_clips_are_those_of_all_windows_at_once(windows: int) -> None:
+    generator = torch.Generator().manual_seed(1)
+    video, audio = (torch.randn(windows, 6, generator=generator) for _ in range(2))
+    padded = torch.nn.functional.pad(audio, (0, 0, 15, 15))
+    once = [torch.nn.functional.pairwise_distance(video, padded[k : k + windows]) for k in range(31)]
+    torch.testing.assert_close(distances(video, audio), torch.stack(once, dim=1), rtol=0, atol=0)
 
 
 def test_the_curve_is_the_mean_of_the_published_distance() -> None:

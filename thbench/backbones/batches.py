@@ -74,10 +74,11 @@ class FixedBatches:
     def add(self, inputs: Tensor) -> None:
         """Take in inputs (n, ...), n of any size; all calls give the same shape but for n."""
         self.count += len(inputs)
-        self._waiting.extend(inputs.unbind(0))
-        while len(self._waiting) >= self._size:
-            batch, self._waiting = self._waiting[: self._size], self._waiting[self._size :]
-            self._keep(one_batch(self._network, batch, self._size))
+        for single in inputs:
+            self._waiting.append(single)
+            if len(self._waiting) == self._size:
+                self._keep(one_batch(self._network, self._waiting, self._size))
+                self._waiting = []
 
     def finish(self) -> Tensor:
         """Return the features (N, ...) of all inputs in the order in which they came, on the CPU.

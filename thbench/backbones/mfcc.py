@@ -17,6 +17,8 @@ import numpy as np
 from thbench.errors import MediaError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
 
@@ -80,30 +82,38 @@ def mfcc(audio: NDArray[Any], settings: MfccSettings = MfccSettings()) -> NDArra
     Raises:
         MediaError: There is no sample.
     """
-    energies, total = filter_bank(audio, settings)
-    cepstra = np.log(energies) @ _dct(settings.filters, settings.coefficients)
-    if settings.lifter > 0:
-        index = np.arange(settings.coefficients)
-        cepstra *= 1 + (settings.lifter / 2) * np.sin(np.pi * index / settings.lifter)
-    if settings.energy:
-        cepstra[:, 0] = np.log(total)
-    return cepstra
+    return np.concatenate(list(mfcc_blocks(audio, settings)))
+
+
+def mfcc_blocks(audio: NDArray[Any], settings: MfccSettings = MfccSettings()) -> Iterator[NDArray[np.float64]]:
+    """Yield the rows of `mfcc` in blocks: long sound has many, and not everybody keeps them in double precision."""
+    matrix = _dct(settings.filters, settings.coefficients)
+    index = np.arange(settings.coefficients)
+    lifter = 1 + (settings.lifter / 2) * np.sin(np.pi * index / settings.lifter) if settings.lifter > 0 else 1.0
+    for energies, total in _filter_banks(audio, settings):
+        cepstra = np.log(energies) @ matrix * lifter
+        if settings.energy:
+            cepstra[:, 0] = np.log(total)
+        yield cepstra
 
 
 def filter_bank(audio: NDArray[Any], settings: MfccSettings = MfccSettings()) -> FilterBank:
     """Return the filters' energies and the total power of each frame; exact zeros become the machine epsilon."""
+    return FilterBank(*(np.concatenate(part) for part in zip(*_filter_banks(audio, settings), strict=True)))
+
+
+def _filter_banks(audio: NDArray[Any], settings: MfccSettings) -> Iterator[FilterBank]:
+    """Yield what the filters let through, block by block of frames."""
     if audio.ndim != 1 or audio.size == 0:
         raise MediaError(f"MFCC needs mono sound with at least one sample; this one has shape {audio.shape}")
     window, step = _samples(settings)
-    count = frame_count(len(audio), settings)
-    filters, energies, total = mel_filters(settings).T, np.empty((count, settings.filters)), np.empty(count)
+    count, filters = frame_count(len(audio), settings), mel_filters(settings).T
     for first in range(0, count, _BLOCK):
-        block = slice(first, min(first + _BLOCK, count))
-        signal = _emphasised(audio, first * step, (block.stop - 1) * step + window, settings.preemphasis)
+        last = min(first + _BLOCK, count) - 1
+        signal = _emphasised(audio, first * step, last * step + window, settings.preemphasis)
         frames = np.lib.stride_tricks.sliding_window_view(signal, window)[::step]
         power = np.square(np.abs(np.fft.rfft(frames, settings.fft))) / settings.fft
-        energies[block], total[block] = power @ filters, power.sum(axis=1)
-    return FilterBank(_floor(energies), _floor(total))
+        yield FilterBank(_floor(power @ filters), _floor(power.sum(axis=1)))
 
 
 def _emphasised(audio: NDArray[Any], start: int, stop: int, share: float) -> NDArray[np.float64]:

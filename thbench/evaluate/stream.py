@@ -110,8 +110,11 @@ class VideoStream:
 
     @cached_property
     def _samples(self) -> NDArray[np.int16]:
-        # Block by block: the sound of a long video as floats takes as much memory as all else.
-        return np.concatenate([to_int16(block) for block in iter_audio(self.path)] or [np.zeros(0, np.int16)])
+        # Block by block, and never twice: the sound of a long video takes as much memory as all else.
+        samples = bytearray()
+        for block in iter_audio(self.path):
+            samples += to_int16(block).tobytes()
+        return np.frombuffer(samples, np.int16)
 
     def _int16(self) -> NDArray[np.int16]:
         return self._samples

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-Indices = "NDArray[np.int64]"
+Rows: TypeAlias = "NDArray[np.float32] | NDArray[np.float64]"
 BLOCK = 256
 """Rows of a kernel matrix at a time."""
 Draw = Literal["first-then-second", "second-then-first"]
@@ -38,10 +38,10 @@ class Kernel:
     coef0: float = 1.0
     """Added to it."""
 
-    def __call__(self, first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:
+    def __call__(self, first: Rows, second: Rows) -> NDArray[np.float64]:
         """Return the matrix (n, m) of kernel values of rows (n, d) and (m, d)."""
         gamma = 1 / first.shape[1] if self.gamma is None else self.gamma
-        base = first @ second.T
+        base = np.asarray(first, np.float64) @ np.asarray(second, np.float64).T
         base *= gamma
         base += self.coef0
         values: NDArray[np.float64] = base.copy()
@@ -190,7 +190,7 @@ def squared_mmd_without_each(
     return found
 
 
-def _pair_sums(groups: Mapping[str, NDArray[np.float64]], kernel: Kernel) -> dict[tuple[str, str], float]:
+def _pair_sums(groups: Mapping[str, Rows], kernel: Kernel) -> dict[tuple[str, str], float]:
     """Sums of kernel values between groups, those of a sample with itself left out."""
     return {
         (a, b): _kernel_sum(rows, others, kernel, same=a == b)
@@ -199,14 +199,12 @@ def _pair_sums(groups: Mapping[str, NDArray[np.float64]], kernel: Kernel) -> dic
     }
 
 
-def _kernel_sum(rows: NDArray[np.float64], others: NDArray[np.float64], kernel: Kernel, *, same: bool = False) -> float:
+def _kernel_sum(rows: Rows, others: Rows, kernel: Kernel, *, same: bool = False) -> float:
     """Sum of all kernel values; with `same`, those of a sample with itself are left out."""
     return math.fsum(float(values.sum()) for values in _kernel_blocks(rows, others, kernel, same=same))
 
 
-def _kernel_blocks(
-    rows: NDArray[np.float64], others: NDArray[np.float64], kernel: Kernel, *, same: bool = False
-) -> Iterator[NDArray[np.float64]]:
+def _kernel_blocks(rows: Rows, others: Rows, kernel: Kernel, *, same: bool = False) -> Iterator[NDArray[np.float64]]:
     """Rows of the kernel matrix in blocks, so that memory grows with the number of samples and not with its square.
 
     Args:
@@ -215,6 +213,7 @@ def _kernel_blocks(
         kernel: The kernel.
         same: Both are the same samples; the kernel of a sample with itself is then 0.
     """
+    others = np.asarray(others, np.float64)
     for start in range(0, len(rows), BLOCK):
         values = kernel(rows[start : start + BLOCK], others)
         if same:
@@ -224,8 +223,8 @@ def _kernel_blocks(
 
 
 def _discrepancies(
-    x: NDArray[np.float64],
-    y: NDArray[np.float64],
+    x: Rows,
+    y: Rows,
     pairs: list[tuple[NDArray[np.int64], NDArray[np.int64]]],
     kernel: Kernel,
 ) -> Iterator[float]:
@@ -248,8 +247,8 @@ def _membership(subsets: Sequence[NDArray[np.int64]], count: int) -> NDArray[np.
 
 
 def _mmds_of_members(
-    x: NDArray[np.float64],
-    y: NDArray[np.float64],
+    x: Rows,
+    y: Rows,
     in_x: NDArray[np.float64],
     in_y: NDArray[np.float64],
     kernel: Kernel,
@@ -265,8 +264,8 @@ def _mmds_of_members(
 
 
 def _sums(
-    rows: NDArray[np.float64],
-    others: NDArray[np.float64],
+    rows: Rows,
+    others: Rows,
     members: NDArray[np.float64],
     other_members: NDArray[np.float64],
     kernel: Kernel,
@@ -292,8 +291,11 @@ def _mmd(xx: NDArray[np.float64], yy: NDArray[np.float64], xy: NDArray[np.float6
     return float(within - 2 * xy.mean())
 
 
-def _checked(features: ArrayLike, name: str) -> NDArray[np.float64]:
-    rows = np.asarray(features, dtype=np.float64)
+def _checked(features: ArrayLike, name: str) -> Rows:
+    """Return features in the precision that they have: a long set is turned into doubles where it is summed."""
+    rows = np.asarray(features)
+    if rows.dtype != np.float32:
+        rows = rows.astype(np.float64, copy=False)
     if rows.ndim != 2:
         raise ValueError(f"the {name} set has shape {rows.shape}; it needs two axes, samples and dimensions")
     broken = int(np.count_nonzero(~np.isfinite(rows).all(axis=1)))

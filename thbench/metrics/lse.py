@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 
 from thbench.backbones.batches import in_fixed_batches
-from thbench.backbones.mfcc import mfcc
+from thbench.backbones.mfcc import mfcc_blocks
 from thbench.backbones.syncnet import MFCC_WINDOW, WINDOW, LipTower
 from thbench.errors import MediaError
 
@@ -44,6 +44,8 @@ MAX_SHIFT = 15
 """Largest shift that is tried, frames."""
 AUDIO_WINDOWS = 16
 """Windows of sound that the network hears at once; the last batch is filled up: more is lost on short clips."""
+DISTANCES = 1024
+"""Windows whose distances are computed at once."""
 MEDIAN_WINDOW = 9
 """Frames of the median filter of the framewise confidence."""
 
@@ -100,11 +102,10 @@ def audio_windows(audio: NDArray[np.int16], count: int) -> torch.Tensor:
         count: Number of windows.
 
     Returns:
-        Shape (count, 1, 13, 20): window i is columns 4 i to 4 i + 19.
+        Shape (count, 1, 13, 20): window i is columns 4 i to 4 i + 19; a view, for neighbours share most of theirs.
     """
-    columns = torch.from_numpy(mfcc(audio).T.astype(np.float32))
-    windows = columns.unfold(1, MFCC_WINDOW, MFCC_PER_FRAME)[:, :count]
-    return windows.permute(1, 0, 2)[:, None].contiguous()
+    columns = torch.from_numpy(np.concatenate([rows.astype(np.float32) for rows in mfcc_blocks(audio)]))
+    return columns.unfold(0, MFCC_WINDOW, MFCC_PER_FRAME)[:count, None]
 
 
 def distances(video: torch.Tensor, audio: torch.Tensor, shifts: int = MAX_SHIFT) -> torch.Tensor:
@@ -121,10 +122,15 @@ def distances(video: torch.Tensor, audio: torch.Tensor, shifts: int = MAX_SHIFT)
     Returns:
         Shape (windows, 2 shifts + 1).
     """
-    padded = F.pad(audio, (0, 0, shifts, shifts))
-    # One shift at a time: all at once would take memory for windows x shifts x features.
-    columns = [F.pairwise_distance(video, padded[k : k + len(video)]) for k in range(2 * shifts + 1)]
-    return torch.stack(columns, dim=1)
+    between = video.new_empty(len(video), 2 * shifts + 1)
+    for first in range(0, len(video), DISTANCES):
+        rows = slice(first, min(first + DISTANCES, len(video)))
+        before, after = max(shifts - rows.start, 0), max(rows.stop + shifts - len(audio), 0)
+        near = F.pad(audio[max(rows.start - shifts, 0) : rows.stop + shifts], (0, 0, before, after))
+        # One shift at a time: all at once would take memory for windows x shifts x features.
+        for shift in range(2 * shifts + 1):
+            between[rows, shift] = F.pairwise_distance(video[rows], near[shift : shift + rows.stop - rows.start])
+    return between
 
 
 def score(video: torch.Tensor, audio: torch.Tensor, shifts: int = MAX_SHIFT) -> SyncScore:

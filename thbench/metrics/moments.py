@@ -24,6 +24,10 @@ class DegenerateSetError(ThbenchError):
     """A set of features from which no distance can be computed."""
 
 
+LEAST_BLOCK = 1024
+"""Rows that an accumulator takes in at once, or as many as their dimension if that is more."""
+
+
 @dataclass(frozen=True, slots=True)
 class Moments:
     """What a Frechet distance needs to know of a set: number, mean and spread, of one set or of several merged."""
@@ -76,7 +80,17 @@ def moments(features: ArrayLike) -> Moments:
         DegenerateSetError: A value is NaN or infinite.
         ValueError: The array is not two-dimensional.
     """
-    rows = np.asarray(features, dtype=np.float64)
+    rows = np.asarray(_checked(features), dtype=np.float64)
+    count, dimension = rows.shape
+    if count == 0:
+        return Moments(0, np.zeros(dimension), rows, None)
+    if count < dimension:
+        return Moments(count, _mean(rows), rows.copy(), None)
+    return _scattered(rows)
+
+
+def _checked(features: ArrayLike) -> NDArray[Any]:
+    rows = np.asarray(features)
     if rows.ndim != 2:
         raise ValueError(f"features have shape {rows.shape}; they need two axes, samples and dimensions")
     broken = np.flatnonzero(~np.isfinite(rows).all(axis=1))
@@ -85,12 +99,7 @@ def moments(features: ArrayLike) -> Moments:
             f"{broken.size} of {len(rows)} features hold NaN or infinity (the first is number {broken[0]}); "
             "look at the frames that they come from"
         )
-    count, dimension = rows.shape
-    if count == 0:
-        return Moments(0, np.zeros(dimension), rows, None)
-    if count < dimension:
-        return Moments(count, _mean(rows), rows.copy(), None)
-    return _scattered(rows)
+    return rows
 
 
 def merge(parts: Iterable[Moments]) -> Moments:
@@ -132,7 +141,11 @@ class Accumulator:
             DegenerateSetError: A value is NaN or infinite.
             ValueError: The shape does not fit.
         """
-        self.add_moments(moments(features))
+        rows = _checked(features)
+        # A block at a time: the rows of a long video in double precision, centred, are several times the video's.
+        block = max(self.dimension, LEAST_BLOCK)
+        for start in range(0, max(len(rows), 1), block):
+            self.add_moments(moments(rows[start : start + block]))
 
     def add_moments(self, part: Moments) -> None:
         """Take in the moments of another set."""
