@@ -166,7 +166,7 @@ def redrawn(method: PoseTalk, held: Held) -> tuple[NDArray[np.uint8], NDArray[np
     own = read_portrait(held.frames[0])
     track = true_track(truth.pose, truth.gaze, truth.landmarks68)
     audio = method.hear(speech(request, request.frames, FPS), request.frames)
-    windows = method.windows(from_portrait(track - track[0], own)[: len(audio)], audio)
+    windows = method.windows(from_portrait(track - track[0], own.track[0])[: len(audio)], audio)
     real = torch.from_numpy(held.frames).permute(0, 3, 1, 2).float() / 127.5 - 1
     coarse, finished, shares = [], [], []
     for first in range(0, len(windows), BATCH):

@@ -21,6 +21,8 @@ class PoseSizes:
     """Values of a frame's pose and gaze."""
     width: int = 256
     """Of a token, and of each latent."""
+    track_stride: int = 1
+    """Frames of the track that one token of the autoencoder tells."""
     latents: int = 4
     """Latent tokens of a window. Choice: one, as in Motion Latent Diffusion, is too few for ten seconds."""
     layers: int = 9
@@ -122,7 +124,17 @@ class Config:
 PAPER = Config()
 """The size of the paper, as far as it is known."""
 MINI = Config(
-    pose=PoseSizes(width=64, latents=8, layers=5, feed_forward=128, dropout=0.0, window=100, audio=96, text=48),
+    pose=PoseSizes(
+        width=64,
+        track_stride=5,
+        latents=8,
+        layers=5,
+        feed_forward=128,
+        dropout=0.0,
+        window=100,
+        audio=96,
+        text=48,
+    ),
     diffusion=PoseDiffusion(steps=20, audio_guidance=1.5, text_guidance=3.0, overlap=25),
     video=VideoSizes(
         track=2 * len(TRACK),
@@ -134,9 +146,9 @@ MINI = Config(
         coarse_width=16,
         coarse_encoder=4,
         coarse_decoder=2,
-        refine_width=16,
+        refine_width=8,
         refine_levels=4,
-        enhance_width=16,
+        enhance_width=8,
         enhance_levels=2,
         widest=64,
         kernel=3,

@@ -9,14 +9,16 @@ import numpy as np
 import torch
 from thbench_methods.dreamtalk.examples import EVERY
 from thbench_methods.dreamtalk.examples import open_examples as open_faces
+from thbench_methods.dreamtalk.faces import UNIT
 from thbench_methods.nets.speech import load_speech_encoder
-from thbench_methods.posetalk.tracks import head_of, true_track
+from thbench_methods.posetalk.tracks import own_of, true_track
 
 from thbench.backbones.mini.face import BLINK
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from thbench_methods.posetalk.tracks import Own
     from torch import Tensor
 
     from thbench.data.synth_heads.pictures import Pictures
@@ -33,8 +35,10 @@ class Examples:
     pictures: Pictures
     track: Tensor
     """Pose and gaze, (clips, frames, 8), by the truth."""
-    head: Tensor
-    """The head's values as the face regressor reads them of every so manieth frame, (clips, frames / EVERY, 6)."""
+    own: Own
+    """What the face regressor reads of every so manieth frame; arrays begin with (clips, frames / EVERY)."""
+    expression: Tensor
+    """By the truth, (clips, frames, expressions), as `dreamtalk.faces.Face` has them."""
     audio: Tensor
     """Last layer of the speech encoder, (clips, frames, audio)."""
     seen: Tensor
@@ -52,16 +56,17 @@ class Examples:
 def open_examples(folder: Path, count: int | None = None) -> Examples:
     """Open a split; what the face regressor reads of it is kept beside it."""
     faces = open_faces(folder, count)
-    return examples_of(faces.pictures, head_of(faces.read.pose))
+    return examples_of(faces.pictures, own_of(faces.read))
 
 
-def examples_of(pictures: Pictures, head: Tensor) -> Examples:
-    """Return the examples of pictures, and of what was read of the heads in every `EVERY`th of them."""
+def examples_of(pictures: Pictures, own: Own) -> Examples:
+    """Return the examples of pictures, and of what was read of every `EVERY`th of their frames."""
     frames, hear = pictures.frames.shape[1], load_speech_encoder()
     audio = torch.stack([hear.features(np.array(sound), frames, FPS)[:, -1] for sound in pictures.sound]).clone()
-    closure = np.asarray(pictures.expression)[..., list(BLINK)].mean(axis=-1)
+    expression = np.array(pictures.expression, np.float32)
+    closure = expression[..., list(BLINK)].mean(axis=-1)
     track = true_track(pictures.pose, pictures.gaze, pictures.landmarks68)
-    return Examples(pictures, track, head, audio, torch.from_numpy(closure < SHUT))
+    return Examples(pictures, track, own, UNIT * torch.from_numpy(expression), audio, torch.from_numpy(closure < SHUT))
 
 
 __all__ = ["EVERY", "Examples", "examples_of", "open_examples"]

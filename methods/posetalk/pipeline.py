@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from thbench_methods.posetalk.bundle import Networks
     from thbench_methods.posetalk.config import Config
+    from thbench_methods.posetalk.tracks import Own
     from torch import Tensor
 
     from thbench.types import OnStep, Request
@@ -91,7 +92,7 @@ class PoseTalk:
         with stages.stage("audio"):
             audio = self.hear(sound, frames)
         with stages.stage("pose"):
-            track = self.pose(own, audio, Noise(request.seed), controls, stages)
+            track = self.pose(own.track[0], audio, Noise(request.seed), controls, stages)
             driving = at_frame_rate(self.windows(track, audio), self.config.fps, request)
         portrait = (2 * image - 1).to(self._device)
         return Generation(self._frames(portrait, own, driving, request, stages), seconds=stages.seconds)
@@ -133,14 +134,14 @@ class PoseTalk:
         return around(torch.cat((track, audio), dim=1)[None], self.config.video.radius)
 
     @torch.inference_mode()
-    def draw(self, portrait: Tensor, own: Tensor, windows: Tensor) -> files.Drawn:
+    def draw(self, portrait: Tensor, own: Own, windows: Tensor) -> files.Drawn:
         """Draw frames of windows (N, 8 + audio, window), of one portrait (1, 3, size, size) in [-1, 1]."""
         count = len(windows)
-        drawn: files.Drawn = self.networks.drawing(portrait.expand(count, -1, -1, -1), own.expand(count, -1), windows)
+        drawn: files.Drawn = self.networks.drawing(portrait.expand(count, -1, -1, -1), own.repeated(count), windows)
         return drawn
 
     def _frames(
-        self, portrait: Tensor, own: Tensor, windows: Tensor, request: Request, stages: Stages
+        self, portrait: Tensor, own: Own, windows: Tensor, request: Request, stages: Stages
     ) -> Iterator[NDArray[np.uint8]]:
         height, width = request.portrait.shape[:2]
         done = 0
@@ -152,7 +153,7 @@ class PoseTalk:
                 done += 1
                 stages.told("render", done - 1, len(windows))
 
-    def paint(self, portrait: Tensor, own: Tensor, windows: Tensor) -> NDArray[np.uint8]:
+    def paint(self, portrait: Tensor, own: Own, windows: Tensor) -> NDArray[np.uint8]:
         """Return the pictures (n, size, size, 3) of at most `BATCH` windows; arguments as for `draw`."""
         # Batches are filled up, so that rounding does not depend on where a clip ends.
         filled = torch.cat((windows, windows[-1:].expand(BATCH - len(windows), -1, -1)))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
+import torch.nn.functional as F
 from thbench_methods.nets.posterior import Posterior
 from thbench_methods.posetalk.transformer import SkipTransformer, decoder_layer, encoder_layer
 from torch import Tensor, nn
@@ -33,16 +34,17 @@ class PoseVAE(nn.Module):
         super().__init__()
         self.sizes = sizes
         shape = sizes.width, sizes.heads, sizes.feed_forward, sizes.dropout
-        self.embed = nn.Linear(sizes.track, sizes.width)
+        tokens = -(-sizes.window // sizes.track_stride)
+        self.embed = nn.Linear(sizes.track_stride * sizes.track, sizes.width)
         self.summary = nn.Parameter(torch.randn(sizes.latents, sizes.width))
-        self.encoder_positions = nn.Parameter(torch.randn(sizes.latents + sizes.window, sizes.width) / 10)
+        self.encoder_positions = nn.Parameter(torch.randn(sizes.latents + tokens, sizes.width) / 10)
         self.encoder = SkipTransformer(sizes.width, sizes.layers, lambda: encoder_layer(*shape))
         # Read by a layer of its own, as the transformer's last norm would hold the variance near one.
         self.moments = nn.Linear(sizes.width, 2 * sizes.width)
         nn.init.constant_(self.moments.bias[sizes.width :], FIRST_LOG_VARIANCE)
-        self.queries = nn.Parameter(torch.randn(sizes.window, sizes.width) / 10)
+        self.queries = nn.Parameter(torch.randn(tokens, sizes.width) / 10)
         self.decoder = SkipTransformer(sizes.width, sizes.layers, lambda: decoder_layer(*shape))
-        self.read = nn.Linear(sizes.width, sizes.track)
+        self.read = nn.Linear(sizes.width, sizes.track_stride * sizes.track)
 
     def encode(self, track: Tensor, lengths: Tensor) -> Posterior:
         """Return the distribution of the latents.
@@ -55,8 +57,11 @@ class PoseVAE(nn.Module):
             Of shape (N, latents, width).
         """
         clips, frames, _ = track.shape
-        tokens = torch.cat((self.summary.expand(clips, -1, -1), self.embed(track)), dim=1)
-        hidden = padding(lengths, frames)
+        stride = self.sizes.track_stride
+        shown = track.masked_fill(padding(lengths, frames)[..., None], 0.0)
+        together = F.pad(shown, (0, 0, 0, -frames % stride)).view(clips, -1, stride * track.shape[2])
+        tokens = torch.cat((self.summary.expand(clips, -1, -1), self.embed(together)), dim=1)
+        hidden = padding(-(-lengths // stride), together.shape[1])
         mask = torch.cat((hidden.new_zeros(clips, len(self.summary)), hidden), dim=1)
         positions = self.encoder_positions[: tokens.shape[1]]
         encoded: Tensor = self.encoder(tokens + positions, src_key_padding_mask=mask)
@@ -64,10 +69,13 @@ class PoseVAE(nn.Module):
 
     def decode(self, latent: Tensor, lengths: Tensor, frames: int) -> Tensor:
         """Return tracks (N, frames, track) of latents (N, latents, width); zero behind the end of each."""
-        hidden = padding(lengths, frames)
-        queries = self.queries[:frames].expand(len(latent), -1, -1)
-        decoded: Tensor = self.read(self.decoder(queries, memory=latent, tgt_key_padding_mask=hidden))
-        return decoded.masked_fill(hidden[..., None], 0.0)
+        stride = self.sizes.track_stride
+        count = -(-frames // stride)
+        queries = self.queries[:count].expand(len(latent), -1, -1)
+        hidden = padding(-(-lengths // stride), count)
+        read = self.read(self.decoder(queries, memory=latent, tgt_key_padding_mask=hidden))
+        decoded: Tensor = read.view(len(latent), count * stride, self.sizes.track)[:, :frames]
+        return decoded.masked_fill(padding(lengths, frames)[..., None], 0.0)
 
     def forward(self, track: Tensor, lengths: Tensor, noise: Tensor) -> tuple[Tensor, Posterior]:
         """Reconstruct tracks, for training, with standard normal numbers (N, latents, width)."""

@@ -7,7 +7,7 @@ portrait's. Translation and scale are those of nose and eyes, as DreamTalk's sma
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from thbench_methods.posetalk.pose import still, template
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from thbench_methods.dreamtalk.faces import Face
     from torch import Tensor
 
 GENERATED, STILL = "generated", "still"
@@ -42,13 +43,35 @@ def pose_of(track: Tensor) -> Tensor:
     return pose
 
 
-def read_portrait(picture: NDArray[np.uint8]) -> Tensor:
-    """Return pose and gaze (8,) of a picture (128, 128, 3) that is framed as synth-heads.
+class Own(NamedTuple):
+    """What the small preset reads of portraits."""
+
+    track: Tensor
+    """Pose and gaze, shape (N, 8)."""
+    expression: Tensor
+    """Shape (N, expressions), as `dreamtalk.faces.Face` has them."""
+
+    def repeated(self, count: int) -> Own:
+        """Return it of one portrait, for each of some frames."""
+        return Own(*(part.expand(count, -1) for part in self))
+
+    def to(self, device: torch.device) -> Own:
+        """Return it on a device."""
+        return Own(*(part.to(device) for part in self))
+
+
+def own_of(face: Face) -> Own:
+    """Return what is told of faces (N); the regressor sees no gaze, which is 0."""
+    return Own(F.pad(head_of(face.pose), (0, len(TRACK) - HEAD)), face.expression)
+
+
+def read_portrait(picture: NDArray[np.uint8]) -> Own:
+    """Return what is read of one picture (128, 128, 3) that is framed as synth-heads; N is 1.
 
     Raises:
         MethodError: It shows no such head.
     """
-    return F.pad(head_of(read_faces([picture], "the portrait").pose)[0], (0, len(TRACK) - HEAD))
+    return own_of(read_faces([picture], "the portrait"))
 
 
 def true_track(degrees: NDArray[np.floating], gaze: NDArray[np.floating], landmarks: NDArray[np.floating]) -> Tensor:

@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING, NamedTuple
 import cv2
 import numpy as np
 import torch
-import torch.nn.functional as F
 from thbench_methods.common.training import About
+from thbench_methods.dreamtalk.faces import MIRROR
 from thbench_methods.nets.liveportrait.train_renderer import edge_l1, pixel_weight, pyramid_l1
 from thbench_methods.posetalk.config import MINI, TRACK
 from thbench_methods.posetalk.examples import EVERY
+from thbench_methods.posetalk.lips import measured_lips
 from thbench_methods.posetalk.objective import lip_loss, lip_share, refine_loss
 from thbench_methods.posetalk.pose import from_portrait
-from thbench_methods.posetalk.tracks import HEAD, MIRROR_SIGN
+from thbench_methods.posetalk.tracks import MIRROR_SIGN, Own
 from thbench_methods.posetalk.video import around
 
 from thbench.training import Recipe
@@ -32,10 +33,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 COARSE = Recipe(
-    steps=1200, learning_rate=2e-3, warm_up=50, last_rate=0.05, average=0.995, weight_decay=1e-3, bfloat16=False
+    steps=800, learning_rate=2e-3, warm_up=50, last_rate=0.05, average=0.995, weight_decay=1e-3, bfloat16=False
 )
-REFINE = COARSE.model_copy(update={"steps": 1500})
-ENHANCE = COARSE.model_copy(update={"steps": 600, "last_rate": 0.01})
+REFINE = COARSE.model_copy(update={"steps": 1500, "learning_rate": 3e-3})
+ENHANCE = COARSE.model_copy(update={"steps": 400, "last_rate": 0.01})
 ABOUT = About(
     "PoseTalk mini: CoarseNet, RefineNet, Portrait Enhancer",
     "Ling et al., arXiv 2409.02657; Ren et al., PIRenderer, ICCV 2021; sizes are the project's own",
@@ -44,7 +45,8 @@ ABOUT = About(
     " at three sizes and of neighbour differences, weighted towards mouth and eyes. The curve is that of the enhancer.",
     (
         "CoarseNet is given the flow of a mean head and finds what is to be added; networks of this size would need far"
-        " longer to find the whole.",
+        " longer to find the whole. RefineNet is given that of a mean head's lips, by a linear map from speech to"
+        " expressions that is fitted before.",
         "Pose and gaze come from the truth; the portrait's own pose is read by the mini face regressor, as in use.",
         "Frames with shut eyes are left out: neither pose nor sound tells of blinks, and the frames have none.",
         "No perceptual and no adversarial loss.",
@@ -52,6 +54,8 @@ ABOUT = About(
 )
 PORTRAITS, DRIVERS = 4, 4
 """Portraits in a batch, and frames made of each."""
+LATER_DRIVERS = 2
+"""Frames of each where RefineNet and the enhancer are trained: more people in the same time."""
 EDGES = 2.0
 LIPS = slice(48, 60)
 LIP_REACH = 1.25
@@ -65,6 +69,8 @@ class Batch(NamedTuple):
     """Shape (N, 3, H, W), [-1, 1]."""
     own: Tensor
     """Shape (N, 8): pose and gaze of the portrait."""
+    expression: Tensor
+    """Shape (N, expressions): of the portrait."""
     windows: Tensor
     """Shape (N, 8 + audio, window)."""
     frames: Tensor
@@ -74,6 +80,11 @@ class Batch(NamedTuple):
     lips: Tensor
     """Shape (N, 1, H, W): one on the lips, zero elsewhere."""
 
+    @property
+    def known(self) -> Own:
+        """What is known of the portraits."""
+        return Own(self.own, self.expression)
+
 
 @dataclass
 class VideoTask:
@@ -81,14 +92,17 @@ class VideoTask:
 
     network: Drawing
     examples: Examples
+    drivers: int = DRIVERS
+    """Frames made of each portrait."""
 
     def __post_init__(self) -> None:
         self.network.unit.copy_(units(self.examples))
+        self.network.lips.weight.copy_(measured_lips(self.examples, MINI.video.radius))
 
     def batch(self, rng: np.random.Generator) -> Batch:
         """Draw portraits and frames of the same clips, half of the clips mirrored."""
         clips = rng.integers(len(self.examples), size=PORTRAITS)
-        drawn = [draw(self.examples, int(clip), rng) for clip in clips]
+        drawn = [draw(self.examples, int(clip), rng, self.drivers) for clip in clips]
         batch = Batch(*(torch.cat(parts) for parts in zip(*drawn, strict=True)))
         images = (batch.portrait, batch.frames)
         portrait, frames = (image.contiguous(memory_format=torch.channels_last) for image in images)
@@ -102,8 +116,7 @@ class CoarseTask(VideoTask):
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """L1 of pictures and edges, and the share that lips have of it."""
         net = self.network
-        driving, guess = net.told(batch.windows, batch.own), net.guess(batch.windows, batch.own)
-        made = net.coarse(batch.portrait, driving, guess).image
+        made = net.moved_head(batch.portrait, batch.known, batch.windows).image
         even = torch.ones_like(batch.weight)
         picture, edges = pyramid_l1(made, batch.frames, even), edge_l1(made, batch.frames, even)
         share = lip_share(made.detach(), batch.frames, batch.lips)
@@ -114,13 +127,14 @@ class CoarseTask(VideoTask):
 class RefineTask(VideoTask):
     """The lips of the coarse frame."""
 
+    drivers: int = LATER_DRIVERS
+
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """See `objective.refine_loss`; and the plain errors of the lips, coarse and refined."""
         net = self.network
-        driving, guess = net.told(batch.windows, batch.own), net.guess(batch.windows, batch.own)
         with torch.no_grad():
-            coarse = net.coarse(batch.portrait, driving, guess).image
-        refined = net.refine(coarse, driving, guess)
+            coarse = net.moved_head(batch.portrait, batch.known, batch.windows).image
+        refined = net.moved_lips(coarse, batch.known, batch.windows)
         made = refined[-1].image.detach()
         return {
             "loss": refine_loss(refined, batch.frames, batch.lips),
@@ -134,27 +148,29 @@ class RefineTask(VideoTask):
 class EnhanceTask(VideoTask):
     """What is left to repair."""
 
+    drivers: int = LATER_DRIVERS
+
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """L1 of pictures and edges."""
         net = self.network
-        driving, guess = net.told(batch.windows, batch.own), net.guess(batch.windows, batch.own)
         with torch.no_grad():
-            refined = net.refine(net.coarse(batch.portrait, driving, guess).image, driving, guess)[-1].image
+            coarse = net.moved_head(batch.portrait, batch.known, batch.windows).image
+            refined = net.moved_lips(coarse, batch.known, batch.windows)[-1].image
         made = net.enhance(refined, batch.portrait)
         picture, edges = (loss(made, batch.frames, batch.weight) for loss in (pyramid_l1, edge_l1))
         before = pyramid_l1(refined, batch.frames, batch.weight)
         return {"loss": picture + EDGES * edges, "picture": picture, "edges": edges, "refined": before}
 
 
-def draw(examples: Examples, clip: int, rng: np.random.Generator) -> Batch:
+def draw(examples: Examples, clip: int, rng: np.random.Generator, drivers: int) -> Batch:
     """Draw a portrait of a clip and frames that are made of it."""
     pictures, track = examples.pictures, examples.track[clip]
     rows = torch.nonzero(examples.seen[clip, ::EVERY])[:, 0].numpy()
     row = int(rng.choice(rows)) if len(rows) else 0
     portrait = row * EVERY
     open_frames = torch.nonzero(examples.seen[clip])[:, 0].numpy()
-    chosen = rng.choice(open_frames if len(open_frames) >= DRIVERS else len(track), DRIVERS, replace=False)
-    own = F.pad(examples.head[clip, row], (0, len(TRACK) - HEAD))
+    chosen = rng.choice(open_frames if len(open_frames) >= drivers else len(track), drivers, replace=False)
+    own, expression = (read[clip, row] for read in examples.own)
     driving = from_portrait(track - track[portrait], own)
     windows = around(torch.cat((driving, examples.audio[clip]), dim=1)[None], MINI.video.radius)[chosen]
     images = np.stack([pictures.frames[clip, frame] for frame in (portrait, *chosen)])
@@ -163,7 +179,8 @@ def draw(examples: Examples, clip: int, rng: np.random.Generator) -> Batch:
     marks = pictures.landmarks68[clip]
     weight = torch.stack([pixel_weight(marks[frame], pictures.mask[clip, frame], size) for frame in chosen])
     lips = torch.stack([lips_of(marks[frame], size) for frame in chosen])
-    batch = Batch(rgb[:1].expand(DRIVERS, -1, -1, -1), own.expand(DRIVERS, -1), windows, rgb[1:], weight, lips)
+    own, expression = (one.expand(drivers, -1) for one in (own, expression))
+    batch = Batch(rgb[:1].expand(drivers, -1, -1, -1), own, expression, windows, rgb[1:], weight, lips)
     return in_a_mirror(batch) if rng.random() < 0.5 else batch
 
 
@@ -183,7 +200,8 @@ def in_a_mirror(batch: Batch) -> Batch:
     track, audio = batch.windows[:, : len(TRACK)], batch.windows[:, len(TRACK) :]
     images = (batch.portrait, batch.frames, batch.weight, batch.lips)
     portrait, frames, weight, lips = (image.flip(-1) for image in images)
-    return Batch(portrait, batch.own * sign, torch.cat((track * sign[:, None], audio), dim=1), frames, weight, lips)
+    windows = torch.cat((track * sign[:, None], audio), dim=1)
+    return Batch(portrait, batch.own * sign, batch.expression[:, MIRROR], windows, frames, weight, lips)
 
 
 def units(examples: Examples) -> Tensor:

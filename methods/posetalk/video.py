@@ -19,6 +19,8 @@ from thbench_methods.nets.pirenderer.warping import WarpingNetwork
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from thbench_methods.posetalk.config import VideoSizes
 
 
@@ -122,56 +124,60 @@ class Refined(NamedTuple):
     """What RefineNet makes at one resolution."""
 
     flow: Tensor
-    """Shape (N, 2, h, w): the whole motion so far of the coarse frame."""
+    """Shape (N, 2, h, w): the motion so far of the coarse frame, beyond what a guess gives."""
     image: Tensor
-    """Shape (N, 3, h, w)."""
+    """Shape (N, 3, h, w), a bit beyond [-1, 1]."""
 
 
 class RefineStage(nn.Module):
-    """One resolution of RefineNet: corrects the flow, and paints what it cannot bring."""
+    """One resolution of RefineNet: corrects the flow, and adds what it cannot bring."""
 
     def __init__(self, skip: int, below: int, descriptor: Descriptor) -> None:
         super().__init__()
         self.join = nn.Conv2d(skip + below, skip, 3, padding=1)
         self.norm = AdaptiveInstanceNorm(skip, descriptor)
         self.conv = nn.Conv2d(skip, skip, 3, padding=1)
-        self.out = nn.Conv2d(skip, 2 + 3 + 1, 3, padding=1)
-        # Training starts from the coarse frame as it is: no motion, hardly anything painted.
-        nn.init.zeros_(self.out.weight)
-        self.out.bias = nn.Parameter(torch.tensor([0.0] * 5 + [-4.0]))
+        self.out = nn.Conv2d(skip, 2 + 3, 3, padding=1)
+        # Training starts from the motion that is given, and nothing added.
+        for parameter in self.out.parameters():
+            nn.init.zeros_(parameter)
 
     def forward(
-        self, image: Tensor, skip: Tensor, below: Tensor, flow: Tensor, descriptor: Tensor
+        self, image: Tensor, skip: Tensor, below: Tensor, flow: Tensor, descriptor: Tensor, given: Tensor
     ) -> tuple[Refined, Tensor]:
         """Refine N frames.
 
         Args:
             image: The coarse frame at this resolution, (N, 3, h, w).
-            skip: Its features, (N, skip, h, w).
+            skip: Features of the frame as the motion that is given moves it, (N, skip, h, w).
             below: Features of the resolution below, (N, below, h / 2, w / 2).
-            flow: Its flow, (N, 2, h / 2, w / 2).
+            flow: Its flow, (N, 2, h / 2, w / 2), without what is given.
             descriptor: Shape (N, descriptor).
+            given: The motion that is given, (N, 2, h, w).
 
         Returns:
-            Flow and image, and features (N, skip, h, w) for the resolution above.
+            Flow, without what is given, and image; and features (N, skip, h, w) for the resolution above.
         """
         flow = 2 * F.interpolate(flow, scale_factor=2, mode="bilinear")
         carried = torch.cat((warp(skip, flow), F.interpolate(below, scale_factor=2)), dim=1)
         x = activate(self.norm(self.join(carried), descriptor))
         x = x + self.conv(x)
-        change, painted, share = self.out(activate(x)).split((2, 3, 1), dim=1)
+        change, added = self.out(activate(x)).split((2, 3), dim=1)
         flow = flow + change
-        return Refined(flow, torch.lerp(warp(image, flow), painted.tanh(), share.sigmoid())), x
+        return Refined(flow, warp(image, flow + given) + added), x
 
 
 class RefineNet(nn.Module):
-    """Moves the lips of the coarse frame, from low to high resolution."""
+    """Moves the lips of the coarse frame, from low to high resolution.
+
+    Networks of small sizes are given how the lips of a mean head would move, as for `CoarseNet`.
+    """
 
     def __init__(self, sizes: VideoSizes) -> None:
         super().__init__()
         self.driver = Driver(sizes)
         channels = widths(sizes.refine_width, sizes.refine_levels, sizes.widest)
-        self.encoder = Encoder(3 + sizes.places, channels, sizes.kernel)
+        self.encoder = Encoder(3 + 2 * sizes.places, channels, sizes.kernel)
         descriptor = Descriptor(sizes.descriptor, sizes.shared)
         self.stages = nn.ModuleList(
             RefineStage(fine, coarse, descriptor) for fine, coarse in reversed(list(pairwise(channels)))
@@ -183,18 +189,29 @@ class RefineNet(nn.Module):
         Args:
             coarse: Shape (N, 3, H, W), from CoarseNet; sides divisible by 2 ** levels.
             driving: As for CoarseNet.
-            guess: As for CoarseNet.
+            guess: As for CoarseNet, of the lips.
         """
         descriptor = self.driver(driving)
-        *skips, x = self.encoder(with_places(coarse, guess))
+        given, seen = coarse.new_zeros(len(coarse), 2, *coarse.shape[2:]), coarse
+        if guess is not None:
+            given = pixels(guess.flow, coarse.shape[2:])
+            seen = torch.cat((with_places(warp(coarse, given), guess), given), dim=1)
+        *skips, x = self.encoder(seen)
         flow = x.new_zeros(len(x), 2, *x.shape[2:])
         refined: list[Refined] = []
         for stage, skip in zip(self.stages, reversed(skips), strict=True):
-            image = F.interpolate(coarse, size=skip.shape[2:], mode="area")
-            result, x = stage(image, skip, x, flow, descriptor)
+            size = skip.shape[2:]
+            image = F.interpolate(coarse, size=size, mode="area")
+            there = F.interpolate(given, size=size, mode="area") * (size[0] / given.shape[2])
+            result, x = stage(image, skip, x, flow, descriptor, there)
             refined.append(result)
             flow = result.flow
         return tuple(refined)
+
+
+def pixels(flow: Tensor, size: Sequence[int]) -> Tensor:
+    """Return a flow that is -1 to 1 over the picture, in pixels of a square picture of some size."""
+    return F.interpolate(flow, size=tuple(size), mode="bilinear", align_corners=False) * (size[0] / 2)
 
 
 class PortraitEnhancer(nn.Module):

@@ -13,6 +13,7 @@ import torch
 from posetalk_weights import random_mini
 from thbench_methods.common import Noise
 from thbench_methods.common.stages import Stages
+from thbench_methods.dreamtalk.faces import UNIT
 from thbench_methods.posetalk import bundle
 from thbench_methods.posetalk.actions import RULES, SHOWN, agreement, calibrated, strengths
 from thbench_methods.posetalk.config import MINI
@@ -100,7 +101,7 @@ def test_other_frame_rates_and_sizes(method: PoseTalk, asked: Request) -> None:
 
 def test_painting_does_not_depend_on_where_a_batch_ends(method: PoseTalk, asked: Request) -> None:
     own, portrait = read_portrait(asked.portrait), torch.from_numpy(asked.portrait).permute(2, 0, 1)[None] / 127.5 - 1
-    windows = method.windows(own + 0.1 * torch.randn(8, 8), torch.randn(8, MINI.video.audio))
+    windows = method.windows(own.track + 0.1 * torch.randn(8, 8), torch.randn(8, MINI.video.audio))
     assert np.array_equal(method.paint(portrait, own, windows)[2:7], method.paint(portrait, own, windows[2:7]))
 
 
@@ -133,7 +134,7 @@ def test_stages_are_timed_and_told(method: PoseTalk, asked: Request) -> None:
 
 
 def test_pose_is_generated_given_or_still(method: PoseTalk, asked: Request, tmp_path: Path) -> None:
-    own = read_portrait(asked.portrait)
+    own = read_portrait(asked.portrait).track[0]
     audio, stages = torch.zeros(30, MINI.video.audio), Stages(None)
     defaults = {name: control.default for name, control in CONTROLS.items()} | FAST
 
@@ -161,9 +162,10 @@ def test_pose_is_generated_given_or_still(method: PoseTalk, asked: Request, tmp_
 def test_the_portrait_is_read_as_the_truth_has_it(asked: Request) -> None:
     truth = truth_of(clips_of()[0])
     true = true_track(truth.pose, truth.gaze, truth.landmarks68)[0]
-    read = read_portrait(asked.portrait)
+    (read,), (expression,) = read_portrait(asked.portrait)
     assert torch.rad2deg((read - true)[:3]).abs().max() < 8 and (read - true)[3:6].abs().max() < 0.1
     assert read[6:].tolist() == [0, 0]
+    assert (expression / UNIT - torch.from_numpy(truth.expression[0])).abs().mean() < 0.1
 
 
 def test_poses_go_to_and_fro() -> None:
@@ -172,8 +174,8 @@ def test_poses_go_to_and_fro() -> None:
 
 
 def test_a_still_head_is_guessed_not_to_move(method: PoseTalk, asked: Request) -> None:
-    own = read_portrait(asked.portrait)[None]
-    windows = torch.cat((own[..., None].expand(1, 8, 13), torch.zeros(1, 96, 13)), dim=1)
+    own = read_portrait(asked.portrait)
+    windows = torch.cat((own.track[..., None].expand(1, 8, 13), torch.zeros(1, 96, 13)), dim=1)
     drawing = method.networks.drawing
     assert drawing.guess(windows, own).flow.abs().max() < 1e-3
     told = drawing.told(windows, own)

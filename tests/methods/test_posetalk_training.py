@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -17,12 +18,13 @@ from thbench_methods.posetalk.bundle import Drawing, Posing
 from thbench_methods.posetalk.config import MINI
 from thbench_methods.posetalk.examples import EVERY, Examples, examples_of
 from thbench_methods.posetalk.pipeline import PoseTalk
-from thbench_methods.posetalk.tracks import MIRROR_SIGN
+from thbench_methods.posetalk.tracks import HEAD, MIRROR_SIGN, Own
 from thbench_methods.posetalk.train import train
 from thbench_methods.posetalk.train_pose import DenoiserTask, VaeTask
 from thbench_methods.posetalk.train_video import CoarseTask, EnhanceTask, RefineTask, in_a_mirror, lips_of
 
 from thbench.data.synth_heads.dataset import clips_of, truth_of
+from thbench.data.synth_heads.expression import EXPRESSIONS
 from thbench.data.synth_heads.pictures import Pictures
 from thbench.media import read_frames
 from thbench.training.order import Order
@@ -61,8 +63,10 @@ def examples() -> Examples:
         intent=tuple(truth.about.intent for truth in truths),
         prompt=tuple(truth.about.prompt for truth in truths),
     )
-    made = examples_of(pictures, torch.zeros(CLIPS, FRAMES // EVERY, 6))
-    return Examples(pictures, made.track, made.track[:, ::EVERY, :6], made.audio, made.seen)
+    nothing = Own(torch.zeros(CLIPS, FRAMES // EVERY, 8), torch.zeros(CLIPS, FRAMES // EVERY, len(EXPRESSIONS)))
+    made = examples_of(pictures, nothing)
+    blind = torch.tensor([1.0] * HEAD + [0.0] * (8 - HEAD))
+    return replace(made, own=Own(made.track[:, ::EVERY] * blind, made.expression[:, ::EVERY]))
 
 
 def fresh() -> Drawing:
@@ -78,6 +82,7 @@ def test_frames_are_drawn_with_what_drives_them(examples: Examples) -> None:
         batch = task.batch(np.random.default_rng(seed))
         assert batch.portrait.shape == batch.frames.shape == (16, 3, 128, 128)
         assert batch.windows.shape == (16, 8 + 96, 13) and batch.own.shape == (16, 8)
+        assert batch.expression.shape == (16, len(EXPRESSIONS))
         # A head that is read without error goes on along its true track.
         known = examples.track.flatten(0, 1)[:, :6]
         known = torch.cat((known, known * torch.tensor(MIRROR_SIGN[:6])))
@@ -91,7 +96,7 @@ def test_frames_are_drawn_with_what_drives_them(examples: Examples) -> None:
 def test_shut_eyes_are_not_drawn(examples: Examples) -> None:
     blind = torch.zeros_like(examples.seen)
     blind[:, 10:30] = True
-    few = Examples(examples.pictures, examples.track, examples.head, examples.audio, blind)
+    few = replace(examples, seen=blind)
     batch = CoarseTask(fresh(), few).batch(np.random.default_rng(0))
     frames = ((batch.frames + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
     for frame in frames:

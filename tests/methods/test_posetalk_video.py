@@ -95,11 +95,28 @@ def test_refinement_starts_from_the_coarse_frame_and_follows_sound(portrait: Ten
         levels = net(coarse, driving)
         assert [level.image.shape[-1] for level in levels] == [8, 16, 32]
         assert all(level.flow.abs().max() == 0 for level in levels)
-        assert (levels[-1].image - coarse).abs().max() < 0.03
+        torch.testing.assert_close(levels[-1].image, coarse, atol=1e-5, rtol=0)
         for stage in net.stages:
             torch.nn.init.normal_(stage.out.weight, std=0.1)
         heard, other = net(coarse, driving), net(coarse, deaf)
     assert all((a.flow - b.flow).abs().max() > 1e-3 for a, b in zip(heard, other, strict=True))
+
+
+def test_small_refinement_starts_from_the_motion_that_is_given(portrait: Tensor, driving: Tensor) -> None:
+    torch.manual_seed(0)
+    net = RefineNet(replace(SMALL, places=2)).eval()
+    places, up = torch.rand(2, 2, 16, 16) * 2 - 1, torch.zeros(2, 2, 16, 16)
+    up[:, 1] = 2 * 4 / 32  # four pixels of the image
+    with torch.no_grad():
+        levels = net(portrait, driving[:2], Guess(places, up))
+        for level, step in zip(levels, (1, 2, 4), strict=True):
+            small = F.interpolate(portrait, size=level.image.shape[2:], mode="area")
+            torch.testing.assert_close(level.image[:, :, :-step], small[:, :, step:], atol=1e-4, rtol=0)
+            assert level.flow.abs().max() == 0
+        for stage in net.stages:
+            torch.nn.init.normal_(stage.out.weight, std=0.1)
+        one, other = (net(portrait, driving[:2], Guess(where, up))[-1].flow for where in (places, -places))
+    assert (one - other).abs().max() > 1e-3
 
 
 def test_flow_is_carried_up_in_the_pixels_of_each_level(portrait: Tensor, driving: Tensor) -> None:
