@@ -71,6 +71,14 @@ class TransformerBlock(nn.Module):
             plain: Leading rows that read no reference.
             attend: Where the self-attention acts.
         """
+        x = self.attended(x, tokens, reference, plain, attend)
+        mixed: Tensor = x + self.ff(self.norm3(x))
+        return mixed
+
+    def attended(
+        self, x: Tensor, tokens: Tensor | None, reference: Tensor | None, plain: int, attend: Attend
+    ) -> Tensor:
+        """Return what enters the feed-forward; arguments as for `forward`."""
         x = x + attend(
             "attn1",
             self.norm1(x),
@@ -78,8 +86,7 @@ class TransformerBlock(nn.Module):
         )
         if tokens is not None:
             x = x + self.cross_scale * self.attn2(self.norm2(x), tokens)
-        mixed: Tensor = x + self.ff(self.norm3(x))
-        return mixed
+        return x
 
     def _self_attention(self, own: Tensor, reference: Tensor | None, plain: int) -> Tensor:
         """As published, the plain rows are computed with the reference too and then again without.

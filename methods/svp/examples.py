@@ -1,0 +1,116 @@
+"""What SVP is trained on beside the clips' latents: styles as they are read in use, and portraits of another emotion.
+
+The emotion of a clip of synth-heads does not change, so that a portrait of the clip itself tells what the style should.
+For some clips the portrait is therefore a picture of the same person in the same scene with what others show
+(`dreamtalk.acted`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from thbench_methods.dreamtalk.faces import UNIT
+
+from thbench.backbones.mini import loaded
+from thbench.backbones.mini.digests import digest
+from thbench.backbones.mini.face import look
+from thbench.backbones.mini.whole_frame import as_input, whole_frame
+from thbench.data.synth_heads.pictures import FOLDER
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+    from thbench_methods.hallo.latents import Latents
+    from thbench_methods.nets.vae.autoencoder import AutoencoderKL
+    from torch import Tensor
+
+    from thbench.data.synth_heads.pictures import Pictures
+
+
+@dataclass(frozen=True)
+class Styles:
+    """The clips as the style extractor reads them."""
+
+    expression: Tensor
+    """Shape (clips, n, expression): of every so manieth frame, as the mini face regressor reads it."""
+    audio: Tensor
+    """Shape (clips, n, audio)."""
+    kind: NDArray[np.int64]
+    """Shape (clips,): clips with equal numbers have the same emotion and level."""
+
+    def __len__(self) -> int:
+        return len(self.expression)
+
+    def part(self, clips: NDArray[np.int64], first: NDArray[np.int64], length: int) -> tuple[Tensor, Tensor]:
+        """Return expression and audio (N, length, values) of clips (N,), begun at `first` (N,)."""
+        rows = torch.from_numpy(first[:, None] + np.arange(length))
+        chosen = torch.from_numpy(clips)[:, None]
+        return self.expression[chosen, rows], self.audio[chosen, rows]
+
+
+def styles_of(pictures: Pictures, speech: Tensor, every: int, folder: Path) -> Styles:
+    """Return the styles of a split; what was never read of its frames is read now and kept.
+
+    Args:
+        pictures: The split.
+        speech: Hidden layers of the speech encoder, (clips, frames, layers, width); the last is taken.
+        every: Frames from one that is read to the next.
+        folder: Of the split.
+    """
+    path = folder / FOLDER / f"expression-{digest('face')[:12]}-every-{every}.npy"
+    read = list(np.load(path)[: len(pictures)]) if path.exists() else []
+    if len(read) < len(pictures):
+        read += [
+            look(loaded.face(), np.array(pictures.frames[clip, ::every])).expression
+            for clip in range(len(read), len(pictures))
+        ]
+        part = path.with_suffix(".part.npy")
+        np.save(part, np.stack(read))
+        part.replace(path)
+    kinds = [f"{emotion}-{level}" for emotion, level in zip(pictures.emotion, pictures.level, strict=True)]
+    return Styles(
+        UNIT * torch.from_numpy(np.stack(read)),
+        speech[:, ::every, -1].float(),
+        np.unique(kinds, return_inverse=True)[1],
+    )
+
+
+@dataclass(frozen=True)
+class Portraits:
+    """Pictures of the first clips that may be their portraits; arrays begin with (clips, pictures)."""
+
+    frames: NDArray[np.uint8]
+    """Shape (clips, pictures, size, size, 3), RGB."""
+    landmarks: NDArray[np.float32]
+    """Shape (clips, pictures, 68, 2); pixels."""
+    frame: NDArray[np.int64]
+    """Frame of the clip in which the head is where it is in the picture."""
+    latents: Tensor
+    """Shape (clips, pictures, C, h, w), float16, as the networks know them."""
+    identity: Tensor
+    """Shape (clips, pictures, E)."""
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+
+@torch.inference_mode()
+def portraits_of(
+    frames: NDArray[np.uint8],
+    landmarks: NDArray[np.float32],
+    frame: NDArray[np.int64],
+    vae: AutoencoderKL,
+    known: Latents,
+) -> Portraits:
+    """Return pictures with their latents and embeddings; fields as of `Portraits`."""
+    latents, identity, network = [], [], loaded.identity()
+    for some in frames:
+        rgb = torch.from_numpy(np.array(some)).permute(0, 3, 1, 2).float() / 127.5 - 1
+        latents.append(known.known(vae.encode(rgb)).half())
+        small = np.stack([whole_frame(one, network.INPUT_SIZE) for one in some])
+        identity.append(network(as_input(small)))
+    return Portraits(frames, landmarks, frame, torch.stack(latents).clone(), torch.stack(identity).clone())

@@ -1,0 +1,391 @@
+"""Trains the mini SVP on synth-heads in the paper's three stages; it begins with the weights of the mini Hallo.
+
+Stage 1: the style extractor, by contrast. Stage 2: short clips; what draws frames, the key-point guider and the style's
+way into them. Stage 3: whole windows; motion, audio and the style's way, then everything together. Of the paper (arXiv
+2409.03270) are the three stages and that the extractor comes first; what each of them trains is the project's choice.
+Velocity prediction with zero terminal SNR, as of Hallo.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.lib.stride_tricks import sliding_window_view
+from thbench_methods.common.presets import shipped
+from thbench_methods.common.training import About, destination, fitted, ship
+from thbench_methods.dreamtalk.acted import open_acted
+from thbench_methods.hallo.bundle import FILE as HALLO_FILE
+from thbench_methods.hallo.bundle import outlines68
+from thbench_methods.hallo.networks import Hallo, Masks
+from thbench_methods.hallo.portrait import masks_of, region_of
+from thbench_methods.nets.speech.encoder import load_speech_encoder
+from thbench_methods.nets.unet3d.layout import by_clip
+from thbench_methods.nets.unet3d.train import PORTRAITS, LatentClips, Velocity, latent_clips
+from thbench_methods.nets.vae.autoencoder import load_mini_vae
+from thbench_methods.svp.bundle import FILE
+from thbench_methods.svp.config import MINI, Config, StyleSizes
+from thbench_methods.svp.examples import Portraits, Styles, portraits_of, styles_of
+from thbench_methods.svp.guidance import Told
+from thbench_methods.svp.key_points import drawn, key_points_of
+from thbench_methods.svp.networks import SVP, Given, silence
+from thbench_methods.svp.objective import contrast, statistics, triplet
+from thbench_methods.svp.style import StyleExtractor
+from torch import nn
+
+from thbench.data.synth_heads.pictures import open_pictures
+from thbench.training import Recipe
+from thbench.training.weights import load_weights
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from numpy.typing import NDArray
+    from thbench_methods.hallo.latents import Latents
+    from torch import Tensor
+
+    from thbench.training import Trained
+    from thbench.training.order import Order
+
+STAGE_1 = Recipe(steps=1200, learning_rate=1e-3, warm_up=100, last_rate=0.02, average=0.99, bfloat16=False)
+STAGE_2 = Recipe(steps=800, learning_rate=5e-4, warm_up=50, last_rate=0.2, average=0.99, bfloat16=False)
+STAGE_3 = Recipe(steps=1000, learning_rate=5e-4, warm_up=50, last_rate=0.2, average=0.99, bfloat16=False)
+JOINT = Recipe(steps=1000, learning_rate=3e-4, warm_up=50, last_rate=0.02, average=0.998, bfloat16=False)
+"""Without AMX, float32 is the faster format on processors."""
+ABOUT = About(
+    "SVP mini",
+    "Tan et al., arXiv 2409.03270; base, sizes and schedule are the project's own",
+    "Stage 1: InfoNCE of drawn styles, divergence from the standard normal distribution, statistics of expression."
+    " Stages 2 and 3: velocity prediction with zero terminal SNR, squared error weighted by where face, eyes and lips"
+    " are. This card is of the last part of stage 3, in which everything but the style extractor is trained.",
+    (
+        "Begins with the weights of Hallo mini: style attention and key-point guider are the identity at first.",
+        "Expression of style clips is read by the mini face regressor in training as in use; StyleSim by the same"
+        " regressor is no independent measure of it.",
+        "For half of the windows of the first clips the portrait shows another emotion than the window.",
+    ),
+)
+CLIPS_1 = 96
+"""Clips of a batch of stage 1."""
+DIVERGENCE, STATISTICS = 1e-3, 0.1
+"""Weights of the divergence and of the statistics over that of the contrast."""
+CLIPS, SHORT = 2, 8
+"""Clips of a batch of the other stages, and frames of the short ones."""
+UNTOLD, UNSTYLED = 0.1, 0.1
+"""Shares of clips that are told nothing, and everything but the style."""
+LED = 0.5
+"""Share of clips that are told the key points."""
+ACTED = 0.5
+"""Share of windows whose portrait shows another emotion, where there are such pictures."""
+FIRST = 0.3
+"""Share of windows that begin at their portrait, as the first one of a video does."""
+NEAR = 1 / 3
+"""Share of a clip's windows that are shown without key points: those in which the head is nearest to the portrait's."""
+PAST_NOISE = 0.1
+"""Deviation of what is added to latents of frames before a window, which are generated ones later on."""
+HEAD = slice(27, 48)
+"""Nose and eyes among the 68 points."""
+
+
+class StyleTraining(nn.Module):
+    """The extractor, and a linear head that tells statistics of the clip from a code; the head is dropped."""
+
+    def __init__(self, sizes: StyleSizes) -> None:
+        super().__init__()
+        self.extractor = StyleExtractor(sizes)
+        self.told = nn.Linear(sizes.code, 3 * sizes.expression)
+
+
+class Halves(NamedTuple):
+    """Two parts of each clip that do not overlap."""
+
+    first: tuple[Tensor, Tensor]
+    """Expression and audio, (N, frames, values)."""
+    second: tuple[Tensor, Tensor]
+    alike: Tensor
+    """Shape (N, N), bool: same emotion and level."""
+
+
+@dataclass
+class StyleTask:
+    """Stage 1."""
+
+    network: StyleTraining
+    styles: Styles
+    sizes: StyleSizes
+    objective: Literal["contrast", "triplet"] = "contrast"
+
+    def batch(self, rng: np.random.Generator) -> Halves:
+        """Draw clips, and two parts of each."""
+        count = min(CLIPS_1, len(self.styles))
+        clips, total = rng.choice(len(self.styles), count, replace=False), self.styles.expression.shape[1]
+        length = int(rng.integers(min(self.sizes.shortest, total // 2), total // 2 + 1))
+        early = rng.integers(total - 2 * length + 1, size=count)
+        late = early + length + rng.integers(total - 2 * length - early + 1)
+        swapped = rng.random(count) < 0.5
+        first, second = np.where(swapped, late, early), np.where(swapped, early, late)
+        kind = self.styles.kind[clips]
+        return Halves(
+            self.styles.part(clips, first, length),
+            self.styles.part(clips, second, length),
+            torch.from_numpy(kind[:, None] == kind[None]),
+        )
+
+    def losses(self, batch: Halves) -> Mapping[str, Tensor]:
+        """Contrast, divergence, statistics; `found` is how often the nearest code is that of the same clip."""
+        styles = [self.network.extractor(*half) for half in (batch.first, batch.second)]
+        codes = [style.drawn(torch.randn_like(style.mean)) for style in styles]
+        apart = (
+            contrast(codes[0], codes[1], batch.alike)
+            if self.objective == "contrast"
+            else triplet(styles[0], styles[1], batch.alike)
+        )
+        divergence = torch.stack([style.divergence().mean() for style in styles]).mean()
+        told = torch.cat([self.network.told(code) for code in codes])
+        known = torch.cat([statistics(half[0]) for half in (batch.first, batch.second)])
+        error = F.mse_loss(told, known)
+        nearest = (F.normalize(codes[0], dim=1) @ F.normalize(codes[1], dim=1).T).argmax(dim=1)
+        found = (nearest == torch.arange(len(nearest))).float().mean()
+        loss = apart + DIVERGENCE * divergence + STATISTICS * error
+        return {"loss": loss, "apart": apart, "divergence": divergence, "statistics": error, "found": found}
+
+
+class Batch(NamedTuple):
+    """Clips of a batch; those that are told nothing come first."""
+
+    clean: Tensor
+    """What is denoised, (B, C, F, h, w)."""
+    given: Given
+    told: tuple[Told, ...]
+    """Of each clip."""
+    led: tuple[bool, ...]
+    """Whether each is told the key points."""
+    weight: Tensor
+    """Shape (B, 1, F, h, w)."""
+
+
+class Shown(NamedTuple):
+    """A portrait."""
+
+    picture: NDArray[np.uint8]
+    """Shape (size, size, 3)."""
+    landmarks: NDArray[np.float32]
+    """Shape (68, 2)."""
+    frame: int
+    """Of the clip in which the head is there."""
+    latent: Tensor
+    identity: Tensor
+
+
+@dataclass
+class DiffusionTask:
+    """A part of stage 2 or 3; which numbers are trained, `trained` has said."""
+
+    network: SVP
+    clips: LatentClips
+    """With latents as the networks know them."""
+    styles: Styles
+    acted: Portraits
+    """Of the first clips, perhaps of none."""
+    config: Config = MINI
+    frames: int = 16
+    """Of a window."""
+
+    def __post_init__(self) -> None:
+        self.velocity = Velocity.of()
+
+    def batch(self, rng: np.random.Generator) -> Batch:
+        """Draw clips, in each a portrait, a window and what of it is told."""
+        draws, size = rng.random(CLIPS), self.config.base.size
+        kinds = [Told.NULL if u < UNTOLD else Told.HEARD if u < UNTOLD + UNSTYLED else Told.STYLED for u in draws]
+        told = tuple(sorted(kinds))
+        led = tuple((rng.random(CLIPS) < LED).tolist())
+        chosen = rng.choice(len(self.clips), CLIPS, replace=False)
+        shown = [self._shown(int(clip), rng) for clip in chosen]
+        begun = [self._begun(int(clip), one, on, rng) for clip, one, on in zip(chosen, shown, led, strict=True)]
+        frames = np.array([first for first, _ in begun])[:, None] + np.arange(self.frames)
+        at = (torch.from_numpy(chosen)[:, None], torch.from_numpy(frames))
+        known = self.clips.latents[at].float().transpose(1, 2)
+        portraits = torch.stack([one.latent.float() for one in shown])
+        before = torch.stack(
+            [
+                self._before(int(clip), first, one, begins)
+                for clip, one, (first, begins) in zip(chosen, shown, begun, strict=True)
+            ]
+        )
+        landmarks = torch.from_numpy(np.asarray(self.clips.pictures.landmarks68[chosen[:, None], frames]))
+        points = drawn(key_points_of(landmarks / size).flatten(0, 1), size)
+        regions, levels = zip(*map(self._looked, shown), strict=True)
+        masks = [
+            Masks(
+                *(torch.cat([mask.expand(self.frames, -1) for mask in region]) for region in zip(*level, strict=True))
+            )
+            for level in zip(*levels, strict=True)
+        ]
+        given = Given(
+            latents=torch.cat((portraits[:, None], before), dim=1).flatten(0, 1),
+            audio=self.clips.heard(chosen, frames, self.config.base.audio.window // 2),
+            codes=self._codes(chosen, rng)[:, None],
+            key_points=by_clip(points, self.frames).transpose(1, 2),
+            face=torch.stack([one.identity for one in shown]),
+            region=torch.cat(regions),
+            masks=masks,
+        )
+        weight = self.clips.weight[at].float().transpose(1, 2)
+        return Batch(self.network.latents.changes(known, portraits), given, told, led, weight)
+
+    def losses(self, batch: Batch) -> Mapping[str, Tensor]:
+        """Return the squared errors of the velocity."""
+        condition = self.network.condition(batch.given, batch.told, batch.led)
+        noisy, velocity, times = self.velocity.noisy(batch.clean)
+        predicted, _ = self.network.denoising_unet.full(noisy, times, condition)
+        lips = (batch.weight > batch.weight.amax() / 2).float()
+        return self.velocity.losses(predicted, velocity, batch.weight, lips)
+
+    def _shown(self, clip: int, rng: np.random.Generator) -> Shown:
+        """Draw a portrait of a clip."""
+        if clip < len(self.acted) and rng.random() < ACTED:
+            own, number = self.acted, int(rng.integers(self.acted.frames.shape[1]))
+            return Shown(
+                own.frames[clip, number],
+                own.landmarks[clip, number],
+                int(own.frame[clip, number]),
+                own.latents[clip, number],
+                own.identity[clip, number],
+            )
+        number = int(rng.integers(len(PORTRAITS)))
+        frame, pictures = PORTRAITS[number], self.clips.pictures
+        return Shown(
+            np.asarray(pictures.frames[clip, frame]),
+            np.asarray(pictures.landmarks68[clip, frame]),
+            frame,
+            self.clips.latents[clip, frame],
+            self.clips.identity[clip, number],
+        )
+
+    def _begun(self, clip: int, shown: Shown, led: bool, rng: np.random.Generator) -> tuple[int, bool]:
+        """Draw the first frame of a window, and whether it begins at its portrait."""
+        past = self.config.base.sampling.motion_frames
+        last = self.clips.frames - self.frames
+        if rng.random() < FIRST and shown.frame <= last:
+            return shown.frame, True
+        if led:
+            return int(rng.integers(past, last + 1)), False
+        head = np.asarray(self.clips.pictures.landmarks68[clip, past:, HEAD])
+        away = np.linalg.norm(head - shown.landmarks[HEAD], axis=-1).mean(axis=-1)
+        far = sliding_window_view(away, self.frames).max(axis=-1)
+        return past + int(rng.choice(np.argsort(far, kind="stable")[: max(1, round(NEAR * len(far)))])), False
+
+    def _before(self, clip: int, first: int, shown: Shown, begins: bool) -> Tensor:
+        """Latents of the frames before a window, (n, C, h, w), a little wrong, as generated ones are."""
+        past = self.config.base.sampling.motion_frames
+        own = shown.latent.expand(past, -1, -1, -1) if begins else self.clips.latents[clip, first - past : first]
+        return own.float() + PAST_NOISE * torch.randn(own.shape)
+
+    @torch.no_grad()
+    def _codes(self, clips: NDArray[np.int64], rng: np.random.Generator) -> Tensor:
+        """Draw styles of some part of the clips, (B, code)."""
+        total = self.styles.expression.shape[1]
+        length = int(rng.integers(min(self.config.style.shortest, total), total + 1))
+        style = self.network.style(*self.styles.part(clips, rng.integers(total - length + 1, size=len(clips)), length))
+        codes: Tensor = style.drawn(torch.randn_like(style.mean))
+        return codes
+
+    def _looked(self, shown: Shown) -> tuple[Tensor, list[Masks]]:
+        """Region and masks of a portrait, by its true landmarks."""
+        base = self.config.base
+        picture = torch.from_numpy(np.array(shown.picture)).permute(2, 0, 1)[None].float() / 255
+        outlines = outlines68(shown.landmarks / base.size)
+        sides = [base.side >> level for level in range(len(base.unet.channels))]
+        return region_of(outlines, picture, base), masks_of(outlines, base.size, sides)
+
+
+def draws_frames(name: str) -> bool:
+    """Return whether a parameter is trained in stage 2: all but style extractor, audio and motion."""
+    return not name.startswith(("style.", "audioproj.")) and not any(
+        part in name for part in (".audio_modules.", ".motion_modules.")
+    )
+
+
+def moves_frames(name: str) -> bool:
+    """Return whether a parameter is trained in stage 3: audio, motion and the way of the style."""
+    return name.startswith(("audioproj.", "style_projection.")) or any(
+        part in name for part in (".audio_modules.", ".motion_modules.", ".attn_style.", ".norm_style.")
+    )
+
+
+def everything(name: str) -> bool:
+    """Return whether a parameter is trained at the end: all but the style extractor."""
+    return not name.startswith("style.")
+
+
+def trained(network: SVP, which: Callable[[str], bool]) -> SVP:
+    """Say which parameters are trained, and return the network."""
+    for name, parameter in network.named_parameters():
+        parameter.requires_grad_(which(name))
+    return network
+
+
+def begun(config: Config, hallo: Mapping[str, Tensor]) -> SVP:
+    """Return the networks before training, with Hallo's weights; they generate what Hallo does.
+
+    Args:
+        config: Whose base is hierarchical.
+        hallo: State of Hallo's networks of the same sizes.
+
+    Raises:
+        ValueError: Weights of the base are missing, or there are others.
+    """
+    network = SVP(config)
+    missing, unexpected = network.load_state_dict(hallo, strict=False)
+    new = ("style.", "style_projection.", "kps_guider.")
+    wrong = [key for key in missing if not key.startswith(new) and "_style." not in key]
+    if wrong or unexpected:
+        raise ValueError(f"these are no weights of this base: {[*wrong, *unexpected][:3]}; train Hallo's small preset")
+    silence(network)
+    # Tokens of an image then lie in memory as convolutions leave them.
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return network
+
+
+def known(clips: LatentClips, latents: Latents) -> LatentClips:
+    """Return the split in the channels that the networks know."""
+    return replace(clips, latents=torch.stack([latents.chosen(clip.float()).half() for clip in clips.latents]))
+
+
+def train_style(network: SVP, styles: Styles, config: Config, order: Order) -> None:
+    """Train the style extractor, and keep what styles are drawn from."""
+    torch.manual_seed(STAGE_1.seed)
+    task = StyleTask(StyleTraining(config.style), styles, config.style)
+    fitted(task, STAGE_1, order, "svp-style")
+    network.style.load_state_dict(task.network.extractor.state_dict())
+    with torch.inference_mode():
+        network.style.keep_prior(network.style.eval()(styles.expression, styles.audio))
+
+
+def train(order: Order) -> None:
+    """Train all stages; autoencoder, speech encoder and Hallo's small preset must be there."""
+    config, pictures, vae = MINI, open_pictures(order.data, order.clips), load_mini_vae()
+    hallo = Hallo(config.base)
+    load_weights(shipped(HALLO_FILE), hallo)
+    torch.manual_seed(STAGE_2.seed)
+    network = begun(config, hallo.state_dict())
+    packed = latent_clips(pictures, vae, load_speech_encoder(), config.base.packing, order.work)
+    clips = known(packed, network.latents)
+    styles = styles_of(pictures, clips.speech, config.style.every, order.data)
+    train_style(network, styles, config, order)
+    acted = open_acted(order.data, pictures.clips)
+    portraits = portraits_of(acted.frames, acted.landmarks68, acted.body, vae, network.latents)
+
+    def stage(name: str, recipe: Recipe, frames: int, which: Callable[[str], bool]) -> tuple[Recipe, Trained]:
+        task = DiffusionTask(trained(network, which), clips, styles, portraits, config, frames)
+        return fitted(task, recipe, order, name)
+
+    window = config.base.sampling.frames
+    stage("svp-stage-2", STAGE_2, SHORT, draws_frames)
+    stage("svp-stage-3", STAGE_3, window, moves_frames)
+    last = stage("svp-joint", JOINT, window, everything)
+    ship(destination(order, FILE), network, ABOUT, order, last, pictures)

@@ -1,0 +1,360 @@
+"""What SVP's training draws and minimises; that its parts train what they say, and begin as Hallo."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from test_svp import BASE, SIZES, STYLE, WHOLE
+from thbench_methods.dreamtalk.faces import UNIT
+from thbench_methods.hallo.networks import Hallo
+from thbench_methods.nets.unet3d.train import LatentClips
+from thbench_methods.svp import examples as examples_of
+from thbench_methods.svp.config import MINI
+from thbench_methods.svp.examples import Portraits, Styles, styles_of
+from thbench_methods.svp.guidance import Told
+from thbench_methods.svp.key_points import drawn, key_points_of
+from thbench_methods.svp.objective import ALIKE, TEMPERATURE, contrast, statistics, triplet
+from thbench_methods.svp.style import Gaussian
+from thbench_methods.svp.train import (
+    DiffusionTask,
+    StyleTask,
+    StyleTraining,
+    begun,
+    draws_frames,
+    everything,
+    moves_frames,
+    train_style,
+    trained,
+)
+from thbench_methods.svp.train import known as in_known_channels
+from torch import nn
+
+from thbench.training.order import Order
+
+CLIPS, FRAMES, SIDE = 6, 100, 4
+CONFIG = replace(
+    WHOLE,
+    base=replace(
+        BASE, unet=replace(SIZES, idle=False), audio=replace(BASE.audio, window=3), locator=(4, 4, 4, 4), size=32
+    ),
+    style=replace(STYLE, longest=50, shortest=8, expression=53),
+    guider=(4, 4, 4, 4),
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def clips() -> LatentClips:
+    """Latents and sound tell clip and frame: 1000 clip + frame, scaled."""
+
+    class Pictures:
+        pass
+
+    draw = np.random.default_rng(0)
+    pictures: Any = Pictures()
+    pictures.frames = draw.integers(0, 256, (CLIPS, FRAMES, 32, 32, 3), dtype=np.uint8)
+    # Heads walk to the right.
+    places = draw.uniform(8, 16, (CLIPS, 1, 68, 2)) + np.arange(FRAMES)[None, :, None, None] * (0.1, 0.0)
+    pictures.landmarks68 = places.astype(np.float32)
+    number = torch.arange(CLIPS)[:, None] + torch.arange(FRAMES) / 1024
+    return LatentClips(
+        latents=number.view(CLIPS, FRAMES, 1, 1, 1).expand(-1, -1, 4, SIDE, SIDE).half(),
+        speech=torch.arange(FRAMES).view(1, FRAMES, 1, 1).expand(CLIPS, FRAMES, 2, 3).half(),
+        weight=torch.ones(CLIPS, FRAMES, 1, SIDE, SIDE).half(),
+        identity=torch.randn(CLIPS, 5, 9),
+        pictures=pictures,
+    )
+
+
+@pytest.fixture(scope="module")
+def styles() -> Styles:
+    draw = torch.Generator().manual_seed(0)
+    own = torch.randn(CLIPS, 1, 53, generator=draw).expand(-1, 50, -1)
+    moving = own + 0.3 * torch.randn(CLIPS, 50, 53, generator=draw)
+    return Styles(moving, torch.randn(CLIPS, 50, 5, generator=draw), np.array([0, 1, 2, 0, 1, 2]))
+
+
+@pytest.fixture(scope="module")
+def acted() -> Portraits:
+    """Of the first two clips; latents are 100 + clip."""
+    draw = np.random.default_rng(1)
+    latents = 100 + torch.arange(2.0).view(2, 1, 1, 1, 1).expand(-1, 3, 4, SIDE, SIDE)
+    return Portraits(
+        draw.integers(0, 256, (2, 3, 32, 32, 3), dtype=np.uint8),
+        draw.uniform(8, 24, (2, 3, 68, 2)).astype(np.float32),
+        np.array([[3, 50, 99]] * 2),
+        latents.half(),
+        torch.randn(2, 3, 9),
+    )
+
+
+def fresh() -> Any:
+    torch.manual_seed(0)
+    return begun(CONFIG, Hallo(CONFIG.base).state_dict())
+
+
+@pytest.fixture
+def task(clips: LatentClips, styles: Styles, acted: Portraits) -> DiffusionTask:
+    return DiffusionTask(fresh(), clips, styles, acted, CONFIG, frames=3)
+
+
+def test_contrast_is_the_cross_entropy_of_the_other_part() -> None:
+    codes = torch.eye(3, 4)
+    nothing = torch.zeros(3, 3, dtype=torch.bool)
+    row = torch.tensor([1.0, 0.0, 0.0]) / TEMPERATURE
+    expected = -row.log_softmax(0)[0]
+    torch.testing.assert_close(contrast(codes, 5 * codes, nothing), expected)
+    swapped = codes[[1, 0, 2]]
+    assert contrast(codes, swapped, nothing) > contrast(codes, codes, nothing)
+    # Two clips of one kind: the least loss is that of the wanted shares.
+    alike = nothing.clone()
+    alike[0, 1] = alike[1, 0] = True
+    shares = torch.tensor([1.0, ALIKE]) / (1 + ALIKE)
+    logits = torch.stack((shares[0].log(), shares[1].log(), torch.tensor(-50.0)))
+    assert -(shares * logits.log_softmax(0)[:2]).sum() < contrast(codes, codes, alike)
+
+
+def test_triplets_take_the_nearest_that_is_not_alike() -> None:
+    mean = torch.tensor([[0.0], [1.0], [20.0]])
+    styles = Gaussian(mean, torch.ones(3, 1))
+    nothing = torch.zeros(3, 3, dtype=torch.bool)
+    # Distances to the nearest other are 1, 1 and 19; the margin is 5.
+    torch.testing.assert_close(triplet(styles, styles, nothing), torch.tensor(8 / 3), atol=1e-4, rtol=0)
+    alike = nothing.clone()
+    alike[0, 1] = alike[1, 0] = True
+    torch.testing.assert_close(triplet(styles, styles, alike), torch.tensor(0.0))
+
+
+def test_statistics_of_a_clip() -> None:
+    clip = torch.tensor([[[0.0, 5.0], [2.0, 5.0], [4.0, 5.0]]])
+    assert statistics(clip)[0].tolist() == [2, 5, 2, 0, 2, 0]
+
+
+def test_parts_of_a_clip_do_not_overlap(styles: Styles) -> None:
+    marked = replace(styles, expression=torch.arange(50.0).view(1, 50, 1).expand(CLIPS, -1, 53))
+    task = StyleTask(StyleTraining(CONFIG.style), marked, CONFIG.style)
+    orders = set()
+    for seed in range(8):
+        batch = task.batch(np.random.default_rng(seed))
+        assert torch.equal(batch.alike, batch.alike.T)
+        assert batch.alike.sum() == 2 * CLIPS
+        for one, other in zip(batch.first[0][..., 0], batch.second[0][..., 0], strict=True):
+            assert len(one) == len(other) >= CONFIG.style.shortest
+            assert not set(one.tolist()) & set(other.tolist())
+            assert torch.equal(one.diff(), torch.ones(len(one) - 1))
+            orders.add(bool(one[0] < other[0]))
+    assert orders == {True, False}
+
+
+@pytest.mark.parametrize("objective", ["contrast", "triplet"])
+def test_the_style_is_learned(styles: Styles, objective: Any) -> None:
+    torch.manual_seed(0)
+    task = StyleTask(StyleTraining(CONFIG.style), styles, CONFIG.style, objective)
+    rows = [task.batch(np.random.default_rng(seed)) for seed in range(3)]
+    optimiser = torch.optim.Adam(task.network.parameters(), lr=3e-3)
+
+    def loss() -> float:
+        torch.manual_seed(1)
+        with torch.no_grad():
+            return float(np.mean([float(task.losses(batch)["loss"]) for batch in rows]))
+
+    before = loss()
+    for step in range(30):
+        optimiser.zero_grad()
+        task.losses(rows[step % 3])["loss"].backward()
+        optimiser.step()
+    assert loss() < 0.9 * before
+
+
+def test_windows_go_on_from_their_past_and_know_their_clip(task: DiffusionTask) -> None:
+    starts = shows = 0
+    for seed in range(20):
+        batch = task.batch(np.random.default_rng(seed))
+        assert batch.clean.shape == (2, 4, 3, SIDE, SIDE)
+        assert batch.given.latents.shape == (2 * 3, 4, SIDE, SIDE)
+        assert batch.given.key_points is not None and batch.given.key_points.shape == (2, 3, 3, 32, 32)
+        assert [tuple(level.lip.shape) for level in batch.given.masks] == [(6, 16), (6, 4), (6, 1)]
+        assert list(batch.told) == sorted(batch.told)
+        portraits = batch.given.latents.view(2, 3, 4, SIDE, SIDE)[:, 0]
+        for row in range(2):
+            window = batch.clean[row, 0, :, 0, 0]
+            sound = batch.given.audio[row, :, 1, 0, 0]
+            assert torch.equal(sound.diff(), torch.ones(2))
+            # Whatever the portrait, the window is of one clip, at the frames that are heard.
+            clip = window.floor()
+            torch.testing.assert_close((window - clip) * 1024, sound, atol=2, rtol=0)
+            shown = portraits[row, 0, 0, 0]
+            assert shown.floor() == clip[0] or shown == 100 + clip[0]
+            shows += bool(shown >= 100)
+            past = batch.given.latents.view(2, 3, 4, SIDE, SIDE)[row, 1:].mean(dim=(1, 2, 3))
+            begins = bool((past - shown).abs().max() < 0.2 and (shown >= 100 or sound[0] in (0, 20, 40, 60, 80)))
+            starts += begins
+    assert 0 < starts < 40 and 0 < shows < 40
+
+
+def test_key_points_are_those_of_the_frames(task: DiffusionTask, clips: LatentClips) -> None:
+    batch = task.batch(np.random.default_rng(3))
+    for row in range(2):
+        clip = int(batch.clean[row, 0, 0, 0, 0])
+        first = int(batch.given.audio[row, 0, 1, 0, 0])
+        points = key_points_of(torch.from_numpy(clips.pictures.landmarks68[clip, first : first + 3]) / 32)
+        torch.testing.assert_close(batch.given.key_points[row].transpose(0, 1), drawn(points, 32))
+
+
+def test_clips_are_told_in_the_stated_shares(task: DiffusionTask) -> None:
+    batches = [task.batch(np.random.default_rng(seed)) for seed in range(60)]
+    told = np.array([batch.told for batch in batches]).ravel()
+    led = np.array([batch.led for batch in batches]).ravel()
+    for part, share in ((Told.NULL, 0.1), (Told.HEARD, 0.1), (Told.STYLED, 0.8)):
+        assert np.mean(told == part) == pytest.approx(share, abs=0.1)
+    assert led.mean() == pytest.approx(0.5, abs=0.15)
+
+
+def test_the_same_step_draws_the_same(task: DiffusionTask) -> None:
+    def once() -> float:
+        torch.manual_seed(4)
+        return float(task.losses(task.batch(np.random.default_rng(4)))["loss"].detach())
+
+    assert once() == once()
+
+
+def test_training_begins_as_hallo(task: DiffusionTask) -> None:
+    net, batch = task.network.eval(), task.batch(np.random.default_rng(0))
+    noisy = torch.randn(batch.clean.shape)
+    other = batch.given._replace(codes=batch.given.codes + 1, key_points=1 - batch.given.key_points)
+    with torch.inference_mode():
+        one, two = (
+            net.denoising_unet.full(noisy, torch.tensor(300), net.condition(given, (Told.STYLED,) * 2))[0]
+            for given in (batch.given, other)
+        )
+    assert torch.equal(one, two)
+    with pytest.raises(ValueError, match="no weights of this base"):
+        begun(CONFIG, {"reference_unet.conv_in.weight": torch.zeros(8, 4, 3, 3)})
+
+
+@pytest.mark.parametrize(
+    ("which", "learns", "rests"),
+    [
+        (
+            draws_frames,
+            ("reference_unet", "kps_guider", "face_locator", "imageproj", "style_projection", "attn_style", "resnets"),
+            ("audioproj", "audio_modules", "motion_modules", "style."),
+        ),
+        (
+            moves_frames,
+            ("audioproj", "audio_modules", "motion_modules", "attn_style", "norm_style", "style_projection"),
+            (
+                "reference_unet",
+                "kps_guider",
+                "face_locator",
+                "resnets",
+                "attentions.0.transformer_blocks.0.attn1",
+                "style.",
+            ),
+        ),
+        (everything, ("audioproj", "motion_modules", "reference_unet", "attn_style", "kps_guider"), ("style.",)),
+    ],
+)
+def test_each_part_trains_what_it_says(task: DiffusionTask, which: Any, learns: Any, rests: Any) -> None:
+    network = trained(task.network, which)
+    for module in network.denoising_unet.modules():
+        # What begins as zero hides what lies before it from the first gradient.
+        if isinstance(module, nn.Linear) and not module.weight.any():
+            nn.init.normal_(module.weight, std=0.1)
+    nn.init.normal_(network.kps_guider.conv_out.weight, std=0.1)
+    batch = task.batch(np.random.default_rng(0))._replace(told=(Told.STYLED,) * 2, led=(True, True))
+    task.losses(batch)["loss"].backward()
+    touched = {name for name, p in network.named_parameters() if p.grad is not None and p.grad.any()}
+    assert touched == {name for name in touched if which(name)}
+    for part in learns:
+        # Attention of the reference network's last transformer beyond what it gives as features has no use.
+        assert any(part in name for name in touched), part
+    for part in rests:
+        assert not any(name.startswith(part) if part == "style." else f".{part}" in f".{name}." for name in touched), (
+            part
+        )
+
+
+@pytest.mark.parametrize("which", [draws_frames, moves_frames, everything])
+def test_steps_lower_the_loss_of_one_batch(task: DiffusionTask, which: Any) -> None:
+    network = trained(task.network, which)
+    batch = task.batch(np.random.default_rng(0))
+    optimiser = torch.optim.Adam([p for p in network.parameters() if p.requires_grad], lr=2e-3)
+
+    def loss() -> torch.Tensor:
+        torch.manual_seed(1)
+        return task.losses(batch)["loss"]
+
+    before = float(loss().detach())
+    for _ in range(5):
+        optimiser.zero_grad()
+        loss().backward()
+        optimiser.step()
+    assert float(loss().detach()) < before
+
+
+def test_style_extractor_is_trained_and_its_prior_kept(
+    styles: Styles, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from thbench_methods.svp import train
+
+    monkeypatch.setattr(train, "STAGE_1", train.STAGE_1.model_copy(update={"steps": 3, "warm_up": 1}))
+    network = fresh()
+    before = network.style.state_dict()["exp_in.weight"].clone()
+    train_style(network, styles, CONFIG, Order("svp", "mini", "test", tmp_path, tmp_path))
+    assert not torch.equal(before, network.style.exp_in.weight)
+    with torch.inference_mode():
+        found = network.style(styles.expression, styles.audio)
+    torch.testing.assert_close(network.style.prior.mean[0], found.mean.mean(dim=0), atol=1e-4, rtol=1e-3)
+
+
+def test_expression_is_read_once_and_kept(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[int] = []
+
+    class Seen:
+        def __init__(self, frames: np.ndarray) -> None:
+            read.append(len(frames))
+            self.expression = np.full((len(frames), 53), frames[0, 0, 0, 0], np.float32)
+
+    monkeypatch.setattr(examples_of, "look", lambda _, frames: Seen(frames))
+
+    def pictures(count: int) -> Any:
+        one: Any = type("Pictures", (), {"__len__": lambda _: count})()
+        one.frames = np.arange(count, dtype=np.uint8)[:, None, None, None, None] * np.ones((1, 6, 2, 2, 3), np.uint8)
+        one.emotion, one.level = ("happy", "sad", "happy")[:count], np.array([1, 1, 2])[:count]
+        return one
+
+    (tmp_path / "decoded").mkdir()
+    speech = torch.arange(6.0).view(1, 6, 1, 1).expand(3, -1, 2, 4)
+    first = styles_of(pictures(2), speech[:2], 2, tmp_path)
+    assert read == [3, 3]
+    assert first.expression.shape == (2, 3, 53) and float(first.expression[1, 0, 0]) == UNIT
+    assert first.audio[0, :, 0].tolist() == [0, 2, 4]
+    more = styles_of(pictures(3), speech, 2, tmp_path)
+    assert read == [3, 3, 3]
+    assert torch.equal(more.expression[:2], first.expression)
+    assert len(set(more.kind.tolist())) == 3
+    styles_of(pictures(3), speech, 2, tmp_path)
+    assert read == [3, 3, 3]
+
+
+def test_latents_are_brought_to_the_known_channels() -> None:
+    from thbench_methods.hallo.latents import Latents
+
+    latents = Latents(MINI.base)
+    packed = MINI.base.vae.latent * MINI.base.packing**2
+    clips: Any = LatentClips(torch.randn(2, 3, packed, 8, 8).half(), *(torch.empty(0),) * 3, pictures=None)  # type: ignore[arg-type]
+    found = in_known_channels(clips, latents)
+    assert found.latents.shape == (2, 3, MINI.base.unet.latent, 8, 8)
+    assert found.latents.dtype == torch.float16
