@@ -278,7 +278,8 @@ class SVP:
             clip = self.bundle.style_clip(Path(value), name)
             style: Gaussian = extractor(clip.expression.to(self._device), clip.audio.to(self._device))
             return style
-        white = noise.normal((1, self.config.style.code), "sampled", name, controls["style_seed"])
+        drawn_by = Noise(controls["style_seed"]) if controls["style_seed"] else noise
+        white = drawn_by.normal((1, self.config.style.code), "sampled", name)
         code = extractor.prior.drawn(white.to(self._device))
         return Gaussian(code, torch.zeros_like(code))
 

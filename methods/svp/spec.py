@@ -21,7 +21,9 @@ CONTROLS = {
     "style_to": Control("another style, which is mixed with the first: as `style`", NONE),
     "mix": Control("share of the other style at the first frame", 0.5, 0.0, 1.0),
     "mix_end": Control("its share at the last frame, between which it changes evenly; -1 for no change", SAME, SAME, 1),
-    "style_seed": Control("number of the draw of sampled styles, for other styles at the same seed", 0, 0, 2**31 - 1),
+    "style_seed": Control(
+        "number of a sampled style, the same for every seed; 0 draws it by the seed", 0, 0, 2**31 - 1
+    ),
     "temperature": Control(
         "how far a code is drawn from the middle of the style of a clip; 0 is the middle", 0.0, 0, 4
     ),

@@ -125,7 +125,9 @@ def test_styles_are_sampled_by_seed_and_number(method: SVP) -> None:
     assert torch.equal(first, first[:1].expand(5, -1))
     assert torch.equal(first, codes(method, temperature=2.0))
     assert not torch.equal(first, codes(method, seed=2))
-    assert not torch.equal(first, codes(method, style_seed=1))
+    numbered = codes(method, style_seed=1)
+    assert torch.equal(numbered, codes(method, style_seed=1, seed=2))
+    assert not torch.equal(numbered, codes(method, style_seed=2))
 
 
 def test_styles_of_clips_are_their_middle_unless_drawn(method: SVP, videos: list[str]) -> None:

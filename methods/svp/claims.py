@@ -1,0 +1,362 @@
+"""Puts SVP's claims to the test with its small preset, and its held-out scores onto its card.
+
+`python -m thbench_methods.svp.claims FOLDER` writes the claims into the folder of a run or report. Styles are compared
+by what the mini face regressor reads of the frames, in three ways: by an encoder that another method was trained with
+(DreamTalk's, which decides), by plain statistics, and by SVP's own extractor, which knows no better than to find what
+it was trained for.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass, replace
+from itertools import combinations, islice, pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import torch
+from thbench_methods.common.claims import above, in_words, keep_claims
+from thbench_methods.common.judging import made, measured, one_of_each, read_held
+from thbench_methods.common.training import keep_scores
+from thbench_methods.dreamtalk.bundle import load_mini as load_dreamtalk
+from thbench_methods.dreamtalk.config import MINI as DREAMTALK
+from thbench_methods.dreamtalk.faces import UNIT
+from thbench_methods.dreamtalk.motion import style_clip
+from thbench_methods.svp.bundle import FILE, style_inputs
+from thbench_methods.svp.key_points import followed, key_points_of
+from thbench_methods.svp.objective import statistics
+from thbench_methods.svp.pipeline import SVP
+from thbench_methods.svp.spec import NONE, SAMPLED
+
+from thbench.backbones.mini import loaded
+from thbench.backbones.mini.face import SIDE, look
+from thbench.data.synth_heads.dataset import clips_of
+from thbench.report.claims import Claim
+from thbench.stats import mean_estimate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from numpy.typing import NDArray
+    from thbench_methods.common.judging import Held
+
+    from thbench.report.claims import Verdict
+    from thbench.stats import Estimate
+    from thbench.types import Request
+
+    Values = NDArray[np.float64]
+
+SOURCE = "Tan et al., arXiv 2409.03270"
+COMMAND = "python -m thbench_methods.svp.claims FOLDER"
+STYLES = 24
+"""Style clips, each of another person."""
+LEAST = 0.85
+"""Area under the ROC curve that is asked for."""
+PAIRS, MIXES = 12, (0.0, 0.25, 0.5, 0.75, 1.0)
+"""Pairs of styles that are mixed, and shares of the second."""
+PEOPLE, DRAWS = 8, 3
+"""People for whom styles are sampled, and how many styles and seeds for each."""
+FOLLOWERS = 8
+"""People whose heads follow another's."""
+INDEPENDENT, PLAIN, OWN = "DreamTalk's style encoder", "statistics of expression", "SVP's own extractor"
+
+
+class Read(NamedTuple):
+    """What styles are compared by."""
+
+    expression: NDArray[np.float32]
+    """As the mini face regressor reads it, shape (frames, 53), range [0, 1]."""
+    hidden: torch.Tensor
+    """Of the speech encoder, shape (frames, layers, width)."""
+
+
+def read(frames: NDArray[np.uint8], sound: NDArray[np.float32], method: SVP) -> Read:
+    """Read frames (n, 128, 128, 3) and their sound at 16 kHz."""
+    return Read(look(loaded.face(), frames).expression, method.bundle.hear(sound, len(frames)))
+
+
+def plain(one: Read) -> Values:
+    """Return mean, deviation and energy of movement of each expression."""
+    return np.asarray(statistics(torch.from_numpy(one.expression)[None])[0].double())
+
+
+def encoders(method: SVP) -> dict[str, Callable[[Read], Values]]:
+    """Return the ways in which styles are compared."""
+    other = load_dreamtalk(DREAMTALK).speaking.diffusion
+    every = method.config.style.every
+
+    @torch.inference_mode()
+    def independent(one: Read) -> Values:
+        clip = style_clip(UNIT * torch.from_numpy(one.expression), DREAMTALK.sizes.style_length)
+        return np.asarray(other.style(*clip)[0].double())
+
+    @torch.inference_mode()
+    def own(one: Read) -> Values:
+        clip = style_inputs(one.expression[::every], one.hidden, every)
+        return np.asarray(method.bundle.networks.style(*clip).mean[0].double())
+
+    return {INDEPENDENT: independent, PLAIN: plain, OWN: own}
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """How often something is more like what it belongs to than like something else, with what that is over."""
+
+    shares: tuple[float, ...]
+    """For each row, over all others: 1 always, 0.5 by chance."""
+    people: tuple[str, ...]
+
+    @property
+    def area(self) -> Estimate:
+        """Area under the ROC curve of each row, averaged; the interval is over people."""
+        return mean_estimate(self.shares, self.people)
+
+
+def ranked(found: Values, wanted: Values, people: Sequence[str]) -> Ranked:
+    """Compare rows with rows; row i belongs to row i.
+
+    Args:
+        found: Shape (n, values).
+        wanted: Shape (n, values); both are standardised by its mean and deviation, and compared by cosine.
+        people: Of each row.
+    """
+    mean, deviation = wanted.mean(axis=0), wanted.std(axis=0) + 1e-6
+    units = [(rows - mean) / deviation for rows in (found, wanted)]
+    units = [rows / np.linalg.norm(rows, axis=1, keepdims=True).clip(1e-12) for rows in units]
+    alike = units[0] @ units[1].T
+    shares = []
+    for number, row in enumerate(alike):
+        others = np.delete(row, number)
+        shares.append(float(np.mean(row[number] > others) + 0.5 * np.mean(row[number] == others)))
+    return Ranked(tuple(shares), tuple(people))
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """Results in many styles."""
+
+    first: tuple[Read, ...]
+    """One for each style."""
+    second: tuple[Read, ...]
+    """With other speech."""
+    clips: tuple[Read, ...]
+    """The style clips."""
+    people: tuple[str, ...]
+    """Of the style clips."""
+
+
+def spoken(method: SVP, clips: Sequence[Held], styles: int = STYLES) -> Spoken:
+    """Say two speeches in each style, by one portrait: who is seen tells nothing of the style."""
+    chosen = clips[:styles]
+
+    def say(number: int, step: int) -> Read:
+        speaker = chosen[(number + step) % len(chosen)]
+        request = replace(_asked(speaker, style=str(chosen[number].clip.path)), portrait=chosen[0].frames[0])
+        return read(made(method, request), speaker.sound, method)
+
+    first, second = ([say(number, step) for number in range(len(chosen))] for step in (3, 4))
+    return Spoken(
+        tuple(first),
+        tuple(second),
+        tuple(read(held.frames, held.sound, method) for held in chosen),
+        tuple(held.clip.identity for held in chosen),
+    )
+
+
+def style_claims(found: Spoken, ways: Mapping[str, Callable[[Read], Values]]) -> tuple[Claim, Claim]:
+    """Compare results with their style clips, and with results of other speech."""
+
+    def areas(one: Sequence[Read], other: Sequence[Read]) -> dict[str, Estimate]:
+        rows = {name: [np.stack([way(x) for x in part]) for part in (one, other)] for name, way in ways.items()}
+        return {name: ranked(mine, wanted, found.people).area for name, (mine, wanted) in rows.items()}
+
+    halves = [[_half(clip, part) for clip in found.clips] for part in (0, 1)]
+    real = areas(halves[0], halves[1])
+
+    def claim(statement: str, one: Sequence[Read], other: Sequence[Read]) -> Claim:
+        area = areas(one, other)
+        rest = "; ".join(f"{name} {in_words(area[name])}" for name in ways if name != INDEPENDENT)
+        return _claim(
+            statement,
+            "abstract and section on style",
+            f"no number is known; here an area under the ROC curve of {LEAST}",
+            f"AUC by {INDEPENDENT} {in_words(area[INDEPENDENT])}; halves of real clips {real[INDEPENDENT].value:.3g};"
+            f" {rest}",
+            above(area[INDEPENDENT], LEAST),
+            "Of what the mini face regressor reads; the paper's StyleSim and its numbers are not known.",
+        )
+
+    return (
+        claim(
+            "A result speaks in the style of its style clip, more than in that of another.", found.first, found.clips
+        ),
+        claim("What is said in one style is alike, whatever is said.", found.first, found.second),
+    )
+
+
+def steps_along(rows: Sequence[Values], start: Values, end: Values) -> list[float]:
+    """Return how far rows go from each to the next along a line, in its lengths."""
+    line = end - start
+    places = [float((row - start) @ line / (line @ line).clip(1e-12)) for row in rows]
+    return np.diff(places).tolist()
+
+
+def mixed(method: SVP, clips: Sequence[Held], pairs: int = PAIRS) -> tuple[list[list[float]], list[str]]:
+    """Mix some styles with the one that differs most from each; return steps along the line of the style clips."""
+    stats = np.stack([plain(read(held.frames, held.sound, method)) for held in clips])
+    deviation = stats.std(axis=0) + 1e-6
+    units = stats / deviation
+    steps, people = [], []
+    for number, held in enumerate(clips[:pairs]):
+        other = int(np.linalg.norm(units - units[number], axis=1).argmax())
+        speaker = clips[(number + 1) % len(clips)]
+        paths = {"style": str(held.clip.path), "style_to": str(clips[other].clip.path)}
+        rows = [made(method, _asked(speaker, **paths, mix=share)) for share in MIXES]
+        found = [plain(read(frames, speaker.sound, method)) / deviation for frames in rows]
+        steps.append(steps_along(found, units[number], units[other]))
+        people.append(held.clip.identity)
+    return steps, people
+
+
+def mixing_claim(steps: Sequence[Sequence[float]], people: Sequence[str]) -> Claim:
+    """State whether every step from one style to the other goes towards the other."""
+    means = [mean_estimate(list(column), people) for column in zip(*steps, strict=True)]
+    verdicts = [above(mean) for mean in means]
+    words = "; ".join(
+        f"{low:g} to {high:g}: {in_words(mean)}" for (low, high), mean in zip(pairwise(MIXES), means, strict=True)
+    )
+    worst: Verdict = "fail" if "fail" in verdicts else "cannot tell" if "cannot tell" in verdicts else "pass"
+    return _claim(
+        "Between two styles one can go evenly: every step of the share goes towards the second.",
+        "abstract and figures, interpolation of styles",
+        "visible; no number. Here every step of the share has to go forward on average",
+        f"steps along the line from one style clip's statistics to the other's, in its lengths: {words}",
+        worst,
+        "Of mean, deviation and movement of the expressions that the mini face regressor reads.",
+    )
+
+
+def spread(rows: Sequence[Values]) -> float:
+    """Return the mean distance of all pairs of rows."""
+    return float(np.mean([np.linalg.norm(a - b) for a, b in combinations(rows, 2)]))
+
+
+def sampled(method: SVP, clips: Sequence[Held], people: int = PEOPLE, draws: int = DRAWS) -> list[tuple[float, float]]:
+    """Return, for each person, how far results of sampled styles lie apart, and those of seeds in one style."""
+    unit = np.stack([plain(read(held.frames, held.sound, method)) for held in clips]).std(axis=0) + 1e-6
+    found = []
+    for held in clips[:people]:
+        seeds = range(draws)
+
+        def say(seed: int, number: int, held: Held = held) -> Values:
+            request = replace(_asked(held, style=SAMPLED, style_seed=number), seed=seed)
+            row: Values = plain(read(made(method, request), held.sound, method)) / unit
+            return row
+
+        one = [say(0, 1 + number) for number in seeds]
+        found.append((spread(one), spread([one[0], *(say(seed, 1) for seed in seeds[1:])])))
+    return found
+
+
+def sampling_claim(found: Sequence[tuple[float, float]], people: Sequence[str]) -> Claim:
+    """State whether sampled styles differ by more than seeds do."""
+    gain = mean_estimate([styles - seeds for styles, seeds in found], people)
+    styles, seeds = np.mean(found, axis=0)
+    return _claim(
+        "Sampled styles give different movement for the same speech and portrait.",
+        "abstract and figures, sampling of styles",
+        "visible; no number. Here results of different styles have to lie further apart than those of different seeds",
+        f"mean distance {styles:.3g} of styles, {seeds:.3g} of seeds in one style; difference {in_words(gain)}",
+        above(gain),
+        "Of mean, deviation and movement of the expressions that the mini face regressor reads.",
+    )
+
+
+def heads(method: SVP, clips: Sequence[Held], people: int = FOLLOWERS) -> list[tuple[float, float]]:
+    """Return, for each person, how far key points lie from those of a followed head: led, and left alone."""
+    found = []
+    for number, held in enumerate(clips[:people]):
+        other = clips[(number + 1) % len(clips)]
+        seen = method.look(held.frames[0])
+        track = followed(method.bundle.head_track(Path(other.clip.path)), seen.key_points)
+        apart = float(torch.linalg.vector_norm(seen.key_points[1] - seen.key_points[0]))
+        errors = []
+        for controls in ({"head": str(other.clip.path)}, {}):
+            frames = made(method, _asked(held, style=NONE, **controls))
+            points = key_points_of(torch.from_numpy(look(loaded.face(), frames).landmarks / SIDE))
+            count = min(len(points), len(track))
+            away = torch.linalg.vector_norm(points[:count] - track[:count], dim=-1)
+            errors.append(float(away.mean()) / apart)
+        found.append((errors[0], errors[1]))
+    return found
+
+
+def head_claim(found: Sequence[tuple[float, float]], people: Sequence[str]) -> Claim:
+    """State whether heads follow the key points that they are led by."""
+    gain = mean_estimate([free - led for led, free in found], people)
+    led, free = np.mean(found, axis=0)
+    return _claim(
+        "Heads go where the key points of the guider are.",
+        "HEAD-Kps guider",
+        "no number is known; here led heads have to be nearer to the followed track than those left alone",
+        f"distance of eyes and nose from the track, in distances of the eyes: {led:.3g} led, {free:.3g} left alone;"
+        f" gain {in_words(gain)}",
+        above(gain),
+        "Key points as the mini face regressor reads them.",
+    )
+
+
+def claims(method: SVP, clips: Sequence[Held]) -> tuple[Claim, ...]:
+    """Test every claim on held-out clips, one of each person."""
+    people = [held.clip.identity for held in clips]
+    steps, pairs = mixed(method, clips)
+    draws, led = sampled(method, clips), heads(method, clips)
+    return (
+        *style_claims(spoken(method, clips), encoders(method)),
+        mixing_claim(steps, pairs),
+        sampling_claim(draws, people[: len(draws)]),
+        head_claim(led, people[: len(led)]),
+    )
+
+
+def _asked(held: Held, **controls: object) -> Request:
+    return held.request(controls=controls)
+
+
+def _half(one: Read, part: int) -> Read:
+    middle = len(one.expression) // 2
+    where = slice(middle) if part == 0 else slice(middle, None)
+    return Read(one.expression[where], one.hidden[where])
+
+
+def _claim(statement: str, where: str, expected: str, found: str, verdict: Verdict, reason: str) -> Claim:
+    return Claim(
+        method="svp",
+        statement=statement,
+        source=f"{SOURCE}, {where}",
+        expected=expected,
+        measured=found,
+        verdict=verdict,
+        reason=reason,
+        variant="svp@mini",
+        command=COMMAND,
+    )
+
+
+def main() -> None:
+    """Test, write the claims, and put the scores on the card."""
+    parser = argparse.ArgumentParser(prog="python -m thbench_methods.svp.claims")
+    parser.add_argument("folder", type=Path, help="folder of a run or of a report")
+    parser.add_argument("--data", type=Path, help="folder of a split (default: the embedded one)")
+    parser.add_argument("--clips", type=int, help="only so many people, from the first")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    method, clips = SVP("mini"), tuple(islice(one_of_each(clips_of(options.data)), options.clips))
+    if options.data is None:
+        keep_scores(FILE, measured(method, clips))
+    keep_claims(options.folder, claims(method, list(read_held(clips))))
+
+
+if __name__ == "__main__":
+    main()
