@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
     from thbench_methods.common.judging import Held, Judged
-    from thbench_methods.dreamtalk.claims import Ranked
+    from thbench_methods.dreamtalk.claims import Ranked, Styled
     from thbench_methods.dreamtalk.pipeline import DreamTalk
 
     from thbench.training import Score
@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 
 HOW = "seed 0, first frame and sound of each clip"
 DRIVEN = "true expression, true head motion from the portrait's own pose on"
-KEPT = "generations of one style clip more alike than of different ones, AUC; one portrait, other speech"
-STYLED = "a result more like its style clip than like another person's, AUC; by mean and deviation of read expression"
+KEPT = "generations of one style clip more alike than of different ones, AUC by strengths of emotions; two portraits"
+STYLED = "a result more like its style clip than like another person's, AUC by strengths of emotions"
+NAMED = "share of results whose emotion, by the nearest strengths, is that of the style clip; of real clips {:.2f}"
 PREDICTED = "predicted code nearer to the clip's own than to another's, AUC; portrait of another clip of the speaker"
 DRIVEN_BARS = {"LSE-C (mini)": ">= 0.6", "identity (mini)": ">= 0.85"}
 
@@ -41,11 +42,13 @@ def method_scores(method: DreamTalk, clips: Sequence[Held], truths: Sequence[Jud
     return (*compared(rows, truths, HOW, BARS), *likeness)
 
 
-def style_scores(kept: Ranked, styled: Ranked) -> tuple[Score, ...]:
+def style_scores(kept: Ranked, styled: Styled) -> tuple[Score, ...]:
     """Return the scores of styles that are told apart: among generations, and by their style clips."""
+    named = NAMED.format(np.mean(styled.right_of_real))
     return (
         mean_score("style similarity of generations", kept.shares, kept.people, ">= 0.9", KEPT),
-        mean_score("style similarity to the clip", styled.shares, styled.people, ">= 0.9", STYLED),
+        mean_score("style similarity to the clip", styled.like.shares, styled.like.people, ">= 0.9", STYLED),
+        mean_score("emotion of the style clip", styled.right, styled.like.people, "", named),
     )
 
 

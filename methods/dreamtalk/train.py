@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from thbench_methods.common.training import About, destination, fitted, ship
 from thbench_methods.dreamtalk import train_denoiser, train_expert, train_predictor, train_renderer
+from thbench_methods.dreamtalk.acted import CLIPS as ACTING
+from thbench_methods.dreamtalk.acted import EACH, open_acted
 from thbench_methods.dreamtalk.bundle import (
     PREDICTOR_FILE,
     RENDERER_FILE,
@@ -24,10 +26,13 @@ from thbench_methods.dreamtalk.corpus import corpus_of
 from thbench_methods.dreamtalk.examples import open_examples
 from thbench_methods.dreamtalk.pipeline import DreamTalk, assembled
 from thbench_methods.dreamtalk.scores import score_all
+from thbench_methods.dreamtalk.voices import COUNT as VOICES
+from thbench_methods.dreamtalk.voices import open_voices
 from thbench_methods.nets.speech.train import RECIPE as HEARING
 from thbench_methods.nets.speech.train import heard, speech_task
 
 from thbench.data.synth_heads.dataset import clips_of
+from thbench.data.synth_heads.pictures import FOLDER
 from thbench.training.weights import load_weights
 
 if TYPE_CHECKING:
@@ -40,13 +45,14 @@ SOURCE = "Ma et al., DreamTalk, arXiv 2312.09767; sizes are the project's own"
 RENDERER = About(
     "DreamTalk mini: renderer",
     "Ren et al., PIRenderer, ICCV 2021; sizes are the project's own",
-    "Frames of a clip made from another frame of it: L1 at three sizes of frame and warped portrait and L1 of neighbour"
-    " differences of the frame, weighted towards mouth and eyes.",
+    "Frames of a person made from another frame, half of them of the same clip, half in which the person shows what"
+    f" others show ({EACH} of each of the first {ACTING} clips, drawn for this): L1 at three sizes of frame and warped"
+    " portrait and L1 of neighbour differences of the frame, weighted towards mouth, eyes and brows.",
     (
         "The published networks on cells of 4 x 4 pixels; they correct the flow of a mean face that its coefficients"
         " give, and paint over the warped portrait, where the published ones paint the whole frame.",
         "Driving coefficients are the truth of synth-heads with noise; the portrait's own are read by the mini face"
-        " regressor, as in use.",
+        " regressor, as in use, with more noise: it reads people whom it was not trained on less well.",
         "No perceptual and no adversarial loss: PIRenderer's needs VGG-19.",
     ),
 )
@@ -66,7 +72,8 @@ SPEAKING = About(
 PREDICTOR = About(
     "DreamTalk mini: style predictor",
     SOURCE,
-    "Squared error of clean style codes, from speech and a portrait of another clip of the speaker.",
+    "Squared error of clean style codes, from speech and a portrait of another clip of the speaker; to the clips of the"
+    f" split come {VOICES:,} people who are in no split and only speak.",
     ("The speaker is told by landmarks that expression hardly moves, in the place of 3DMM identity coefficients.",),
 )
 
@@ -88,7 +95,7 @@ def train(order: Order) -> None:
 def train_the_renderer(order: Order, examples: Examples) -> None:
     """Train and write the renderer."""
     torch.manual_seed(train_renderer.RECIPE.seed)
-    task = train_renderer.RendererTask(Renderer(MINI), examples)
+    task = train_renderer.RendererTask(Renderer(MINI), examples, open_acted(order.data, examples.pictures.clips))
     training = fitted(task, train_renderer.RECIPE, order, "dreamtalk-renderer")
     ship(destination(order, RENDERER_FILE), task.network, RENDERER, order, training, examples.pictures)
 
@@ -119,6 +126,7 @@ def train_the_predictor(order: Order, examples: Examples) -> None:
     load_weights(destination(order, SPEAKING_FILE), speaking)
     corpus = corpus_of(examples, speaking.speech, MINI)
     torch.manual_seed(train_predictor.RECIPE.seed)
-    task = train_predictor.predictor_task(Predicting(MINI), speaking.diffusion, corpus, examples)
+    clips = train_predictor.predictor_task(Predicting(MINI), speaking, corpus, examples)
+    task = train_predictor.with_voices(clips, speaking, open_voices(order.data / FOLDER))
     training = fitted(task, train_predictor.RECIPE, order, "dreamtalk-predictor")
     ship(destination(order, PREDICTOR_FILE), task.network, PREDICTOR, order, training, examples.pictures)

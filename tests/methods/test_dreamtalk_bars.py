@@ -14,7 +14,15 @@ import torch
 from thbench_methods.common.claims import above
 from thbench_methods.common.judging import BARS, Held, Judged, fvd, judge, made, one_of_each, read_held
 from thbench_methods.dreamtalk.bundle import PREDICTOR_FILE, RENDERER_FILE, SPEAKING_FILE
-from thbench_methods.dreamtalk.claims import Ranked, Scaled, guidance, stated, style_consistency, style_prediction
+from thbench_methods.dreamtalk.claims import (
+    Ranked,
+    Scaled,
+    Styled,
+    guidance,
+    stated,
+    style_consistency,
+    style_prediction,
+)
 from thbench_methods.dreamtalk.pipeline import DreamTalk
 from thbench_methods.dreamtalk.scores import DRIVEN_BARS
 
@@ -66,8 +74,10 @@ def test_claims_follow_from_what_was_found() -> None:
     away = np.array([[0.1, 0.2, 0.3]] * 6) + np.linspace(0, 0.01, 6)[:, None] * [0, 1, 2]
     sync = np.array([[4.0, 3.5, 3.0]] * 6) + np.linspace(0, 0.1, 6)[:, None] * [2, 1, 0]
     scaled = Scaled(away, sync, people)
-    verdicts = [claim.verdict for claim in stated(all_alike, chance, chance, scaled)]
-    assert verdicts == ["pass", "fail", "cannot tell", "pass", "pass"]
+    styled = Styled(chance, (1.0, 0.0), (1.0, 1.0))
+    claims = stated(all_alike, styled, chance, scaled)
+    assert "50 %" in claims[1].reason
+    assert [claim.verdict for claim in claims] == ["pass", "fail", "cannot tell", "pass", "pass"]
 
 
 @pytest.fixture(scope="module")

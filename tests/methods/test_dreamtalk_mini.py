@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import torch
 from thbench_methods.common import Noise
-from thbench_methods.dreamtalk import train, train_denoiser, train_expert, train_predictor, train_renderer
+from thbench_methods.dreamtalk import train, train_denoiser, train_expert, train_predictor, train_renderer, voices
+from thbench_methods.dreamtalk.acted import EACH, Acted, open_acted
 from thbench_methods.dreamtalk.bundle import Predicting, Renderer, Speaking
 from thbench_methods.dreamtalk.claims import ranked
 from thbench_methods.dreamtalk.config import MINI, MINI_LOWER_FACE, Config
@@ -29,11 +30,14 @@ from thbench_methods.dreamtalk.motion import (
 )
 from thbench_methods.dreamtalk.spec import AUTO
 from thbench_methods.dreamtalk.stage import NEAREST, REACH, MiniStage, Read, within_reach
+from thbench_methods.dreamtalk.styles import GROUPS, SHOWN, cosines, named, nearness, right_emotions, strengths
 from thbench_methods.nets.pirenderer.cells import moved
 
 from thbench.backbones.mini.face import SIDE
 from thbench.data.synth_heads.dataset import clips_of, embedded_folder, truth_of
+from thbench.data.synth_heads.emotion import LEVEL_STRENGTH, RECIPES
 from thbench.data.synth_heads.expression import EXPRESSIONS
+from thbench.errors import UsageError
 from thbench.media import read_frames
 from thbench.training.order import Order
 
@@ -63,6 +67,11 @@ def split(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def examples(split: Path) -> Examples:
     return open_examples(split)
+
+
+@pytest.fixture(scope="module")
+def acted(split: Path, examples: Examples) -> Acted:
+    return open_acted(split, examples.pictures.clips)
 
 
 def true_face(number: int) -> Face:
@@ -351,9 +360,53 @@ def test_examples_are_read_once_and_kept(split: Path, examples: Examples, monkey
     torch.testing.assert_close(again.read.expression, examples.read.expression[:2])
 
 
-def test_renderer_batches_hold_frames_of_their_portraits(examples: Examples) -> None:
+def test_people_who_act_keep_their_scene_and_head_and_show_what_others_show(
+    split: Path, examples: Examples, acted: Acted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert acted.frames.shape == (3, EACH, 128, 128, 3)
+    assert acted.mask.mean() > 0.05
+    jaw, opened = EXPRESSIONS.index("jawOpen"), []
+    for clip in range(3):
+        for number, frame in enumerate(acted.body[clip]):
+            picture, real = acted.frames[clip, number, :16], examples.pictures.frames[clip, frame, :16]
+            assert np.abs(np.subtract(picture, real, dtype=float)).mean() < 4  # backdrop and hair
+            points, was = acted.landmarks68[clip, number], examples.pictures.landmarks68[clip, frame]
+            assert np.abs(points - was)[27:31].max() < 0.5  # the bridge of the nose hardly moves
+            shown = examples.truth.expression[acted.source[clip, number], acted.instant[clip, number]]
+            wider = [np.linalg.norm(place[62] - place[66]) for place in (points, was)]
+            opened.append((float(shown[jaw] - examples.truth.expression[clip, frame, jaw]), wider[0] - wider[1]))
+    assert np.corrcoef(np.transpose(opened))[0, 1] > 0.7
+    monkeypatch.setattr("thbench_methods.dreamtalk.acted.drawn", None)
+    np.testing.assert_array_equal(open_acted(split, examples.pictures.clips).frames, acted.frames)
+
+
+def test_portraits_are_driven_by_what_the_actors_show(examples: Examples, acted: Acted) -> None:
+    unit = train_renderer.units(examples)
+    rng = np.random.default_rng(5)
+    batch = train_renderer.draw_acted(examples, acted, 1, unit, rng)
+    count = len(EXPRESSIONS)
+    shown = batch.windows[:, :count, MINI.render_radius]
+    wanted = examples.truth.expression[acted.source[1], acted.instant[1]]
+    wanted = torch.cat((wanted, wanted[:, MIRROR]))
+    error = (shown[:, None] - wanted).div(unit[:count]).square().mean(dim=-1).sqrt().min(dim=1).values
+    assert error.max() < 2 * train_renderer.EXPRESSION_ERROR
+    own = examples.read.expression[1]
+    own = torch.cat((own, own[:, MIRROR]))
+    misread = (batch.own[0, :count] - own).div(unit[:count]).square().mean(dim=-1).sqrt().min()
+    assert 0.5 * train_renderer.READING_ERROR < misread < 2 * train_renderer.READING_ERROR
+
+
+def test_brows_count_as_the_eyes_do(examples: Examples) -> None:
+    points, face = examples.pictures.landmarks68[0, 0], examples.pictures.mask[0, 0]
+    weight = train_renderer.pixels_count(points, face, 128)[0]
+    column, row = points[19].astype(int)
+    assert weight[row, column] >= 0.6 + train_renderer.BROW_WEIGHT
+    assert weight[0, 0] == pytest.approx(0.6)
+
+
+def test_renderer_batches_hold_frames_of_their_portraits(examples: Examples, acted: Acted) -> None:
     torch.manual_seed(0)
-    task = train_renderer.RendererTask(Renderer(MINI), examples)
+    task = train_renderer.RendererTask(Renderer(MINI), examples, acted)
     batch = task.batch(np.random.default_rng(3))
     count = train_renderer.PORTRAITS * train_renderer.DRIVERS
     assert batch.portrait.shape == batch.frames.shape == (count, 3, 128, 128)
@@ -369,9 +422,52 @@ def test_renderer_batches_hold_frames_of_their_portraits(examples: Examples) -> 
 
 
 def test_ranks_are_shares_of_what_is_less_alike() -> None:
-    things = np.array([[1.0, 0.0], [0.0, 1.0], [-1.0, -1.0]])
-    assert ranked(things, things, [0, 1, 2], "abc").shares == (1.0, 1.0, 1.0)
-    assert ranked(things[[1]], things, [0], "a").shares[0] < 1.0
+    alike = np.array([[3.0, 1.0, 2.0], [1.0, 1.0, 0.0]])
+    assert ranked(alike, [0, 1], "ab").shares == (1.0, 0.75)
+    assert ranked(alike, [1, 2], "ab").shares == (0.0, 0.0)
+
+
+def test_styles_are_named_of_their_patterns() -> None:
+    for group in GROUPS:
+        expression = np.zeros((4, len(EXPRESSIONS)))
+        for name, value in RECIPES[group.emotion].face.items():
+            expression[:, EXPRESSIONS.index(name)] = value * LEVEL_STRENGTH[group.level]
+        expression[:, EXPRESSIONS.index("jawOpen")] = [0.0, 0.5, 0.2, 0.7]  # speech
+        shown = strengths(expression)
+        assert named(shown[None]) == [group]
+        expected = [LEVEL_STRENGTH[group.level] * (group.emotion == emotion) for emotion in SHOWN]
+        np.testing.assert_allclose(shown, expected, atol=1e-9)
+        assert right_emotions(np.stack([shown, shown]), [group.emotion, "another"]) == [1.0, 0.0]
+
+
+def test_true_styles_of_real_clips_are_known_by_their_strengths() -> None:
+    """What the measure of styles can reach at best: clips of 24 people, first half against second half."""
+    truths = [truth_of(clip) for clip in clips_of()[:24]]
+    first, second = (np.stack([strengths(t.expression[part]) for t in truths]) for part in (slice(50), slice(50, None)))
+    people = [truth.about.identity for truth in truths]
+    assert ranked(nearness(first, second), range(24), people).area.value > 0.97
+    assert np.mean(right_emotions(first, [truth.about.emotion for truth in truths])) > 0.95
+
+
+def test_codes_are_compared_by_what_sets_them_apart() -> None:
+    codes = np.array([[100.0, 1.0, 0.0], [100.0, -1.0, 1.0], [100.0, 0.0, -1.0]])
+    alike = cosines(codes, codes)
+    np.testing.assert_allclose(np.diag(alike), 1)
+    assert (alike - 2 * np.eye(3)).max() < 1e-9
+
+
+def test_voices_are_made_once_and_of_everybody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(voices, "PART", 2)
+    made = voices.open_voices(tmp_path, 4)
+    assert made.sound.shape == (4, 64000)
+    assert made.expression.shape == (4, 100, 53)
+    assert made.speaker.shape == (4, SPEAKER)
+    assert len(np.unique(made.speaker[:, 0])) == 4
+    assert np.abs(made.sound).max() > 10_000
+    monkeypatch.setattr(voices, "spoken", None)
+    np.testing.assert_array_equal(voices.open_voices(tmp_path, 2).expression, made.expression[:2])
+    with pytest.raises(UsageError, match="multiple of 2"):
+        voices.open_voices(tmp_path, 3)
 
 
 @pytest.mark.full
