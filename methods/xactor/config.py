@@ -18,10 +18,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from thbench_methods.hallo.config import MINI as HALLO_MINI
+from thbench_methods.hallo.config import PAPER as HALLO
+from thbench_methods.hallo.config import Config as HalloConfig
 from thbench_methods.nets.unet3d.config import FaceProjection, Sizes
-from thbench_methods.nets.vae.config import MINI as MINI_VAE
-from thbench_methods.nets.vae.config import PAPER as PAPER_VAE
-from thbench_methods.nets.vae.config import VAEConfig
 
 PLACEMENT = 3
 """Values of a head placement: down, right, and size, against the portrait's."""
@@ -170,17 +169,18 @@ class Config:
     place."""
     fps: float = 25.0
     """Frames per second of motion and video."""
-    size: int = 512
-    """Side of the picture in pixels."""
-    vae: VAEConfig = PAPER_VAE
-    """Of the autoencoder."""
-    packing: int = 1
-    """Side of the squares of latent cells whose channels are denoised as those of one."""
+    form: HalloConfig = HALLO
+    """Of it, the picture, the autoencoder and the form in which latents are denoised."""
+
+    @property
+    def size(self) -> int:
+        """Side of the picture in pixels."""
+        return self.form.size
 
     @property
     def side(self) -> int:
         """Rows and columns of what is denoised."""
-        return self.size // (self.vae.factor * self.packing)
+        return self.form.side
 
     @property
     def motion(self) -> int:
@@ -205,7 +205,7 @@ MINI = Config(
         placed=16,
         tokens=8,
     ),
-    actor=Actor(width=64, heads=4, blocks=4, audio_layers=4, audio=96, chunk=10, context=10, rotary_theta=256.0),
+    actor=Actor(width=56, heads=4, blocks=4, audio_layers=4, audio=96, chunk=10, context=9, rotary_theta=256.0),
     renderer=Renderer(
         unet=HALLO_MINI.unet,
         lowest=False,
@@ -218,14 +218,12 @@ MINI = Config(
         beta_end=0.012,
     ),
     placement=True,
-    size=HALLO_MINI.size,
-    vae=MINI_VAE,
-    packing=HALLO_MINI.packing,
+    form=HALLO_MINI,
 )
 """The small preset for synth-heads.
 
-Its renderer has the sizes, the prediction and the noise of Hallo's small preset, so that training goes on from those
-weights; it sees the portrait through the face locator for the same reason as there. Heads of synth-heads move within
-their picture, and a renderer that is not told where would have to guess it anew in each window: placement is generated.
-Clips for training last 4 s, which are 10 chunks of 0.4 s.
+Its renderer has the sizes, the latents, the prediction and the noise of Hallo's small preset, so that training goes on
+from those weights; it sees the portrait through the face locator for the same reason as there. Heads of synth-heads
+move within their picture, and a renderer that is not told where would have to guess it anew in each window: placement
+is generated. Clips for training last 4 s; 9 chunks of 0.4 s fit into them anywhere.
 """

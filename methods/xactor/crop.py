@@ -64,7 +64,7 @@ def cropped(picture: NDArray[np.uint8], box: Floats, side: int) -> NDArray[np.ui
     smooth = picture
     if scale > 1:
         # Sampling alone would skip pixels.
-        smooth = cv2.GaussianBlur(picture, (0, 0), 0.5 * scale)
+        smooth = np.asarray(cv2.GaussianBlur(picture, (0, 0), 0.5 * scale), np.uint8)
     return np.asarray(
         cv2.warpAffine(
             smooth,

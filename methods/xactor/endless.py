@@ -8,6 +8,7 @@ the frames that it shares, so that no error of a picture can be handed on.
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -18,6 +19,7 @@ from thbench.accel import sample
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     from thbench_methods.common.seeds import Noise
     from thbench_methods.xactor.actor import ActorTransformer, Condition, History
@@ -123,11 +125,22 @@ class Scene:
         return self.noise.normal(shape, "chunk", number).to(self.reference)
 
 
-def acted(scene: Scene, on_step: Callable[[Step], None] | None = None) -> Iterator[Tensor]:
-    """Yield motion (m,) frame by frame, without end."""
+def acted(
+    scene: Scene,
+    on_step: Callable[[Step], None] | None = None,
+    timed: Callable[[], AbstractContextManager[None]] = nullcontext,
+) -> Iterator[Tensor]:
+    """Yield motion (m,) frame by frame, without end.
+
+    Args:
+        scene: What is acted.
+        on_step: Told of each denoising step.
+        timed: Entered around each chunk.
+    """
     carried = scene.begin()
     while True:
-        motion, carried = scene.act(carried, on_step)
+        with timed():
+            motion, carried = scene.act(carried, on_step)
         yield from motion
 
 

@@ -10,11 +10,12 @@ tokens) is an acting module here, its temporal module is the motion module.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import torch
+from thbench_methods.hallo.latents import Latents
 from thbench_methods.nets.unet3d.attention import Attention, FeedForward
-from thbench_methods.nets.unet3d.focus import Attend, Focus, attend_at, everywhere
+from thbench_methods.nets.unet3d.focus import Attend, Choose, Focus, Run, attend_at, everywhere
 from thbench_methods.nets.unet3d.guidance import paired
 from thbench_methods.nets.unet3d.layout import images, to_maps, to_tokens
 from thbench_methods.nets.unet3d.locator import FaceLocator
@@ -75,7 +76,7 @@ class Portrait(NamedTuple):
     """What a video is rendered from, before any network of this stage has seen it; N portraits."""
 
     latents: Tensor
-    """Shape (N, latent, h, w), scaled."""
+    """Shape (N, latent, side, side), as the networks know them."""
     embedding: Tensor
     """Shape (N, embedding): of the face, or of the picture."""
     tokens: Tensor
@@ -120,11 +121,20 @@ class ActingBlock(nn.Module):
     def forward(self, x: Tensor, tokens: Tensor, attend: Attend = everywhere) -> Tensor:
         """Map (N, h w, width) to the same shape; tokens are (N, T, token)."""
         for index, (norm, attention) in enumerate(zip(self.norms, self.attention_blocks, strict=True)):
-            x = x + attend(
-                f"attention_blocks.{index}", norm(x), lambda own, _, attention=attention: attention(own, tokens)
-            )
+            x = x + attend(f"attention_blocks.{index}", norm(x), _reading(cast(Attention, attention), tokens))
         mixed: Tensor = x + self.ff(self.ff_norm(x))
         return mixed
+
+
+def _reading(attention: Attention, tokens: Tensor) -> Run:
+    """Return the attention of an image's tokens (N, L, width) to its motion tokens."""
+
+    def run(own: Tensor, chosen: Choose) -> Tensor:
+        del chosen
+        output: Tensor = attention(own, tokens)
+        return output
+
+    return run
 
 
 class ActingTransformer(nn.Module):
@@ -181,7 +191,7 @@ class DenoisingUNet(VideoUNet[Condition]):
 
 
 class VideoGenerator(nn.Module):
-    """All networks of the stage."""
+    """All networks of the stage, and what of the latents they know."""
 
     def __init__(self, config: Config) -> None:
         super().__init__()
@@ -190,6 +200,7 @@ class VideoGenerator(nn.Module):
         self.denoising_unet = DenoisingUNet(sizes, config.encoder.token)
         self.face_locator = FaceLocator(sizes.unet.channels[0], widths=sizes.locator) if sizes.locator else None
         self.imageproj = ImageProjModel(sizes.face, sizes.unet.tokens) if sizes.face is not None else None
+        self.latents = Latents(config.form)
 
     def appearance(self, embedding: Tensor) -> Tensor:
         """Return the tokens (N, tokens, C) of embeddings; the embedding 0 is no portrait."""

@@ -1,0 +1,82 @@
+"""What X-Actor is trained on: face crops of synth-heads with head placements, and their motion once it is encoded."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from thbench_methods.nets.unet3d.train import PORTRAITS
+from thbench_methods.xactor.crop import boxes_of, crop_boxes, cropped, placements
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from thbench_methods.xactor.encoder import MotionEncoder
+    from torch import Tensor
+
+    from thbench.data.synth_heads.pictures import Pictures
+
+    Floats = NDArray[np.float64]
+
+_log = logging.getLogger(__name__)
+BATCH = 50
+"""Frames that are encoded at once."""
+STILL = 1e-3
+"""Least deviation that is divided by; what never moves stays near 0."""
+
+
+@dataclass(frozen=True)
+class Faces:
+    """Where the faces of a split are."""
+
+    pictures: Pictures
+    boxes: Floats
+    """Squares around the landmarks, (clips, frames, 3)."""
+    crops: Floats
+    """Squares that are cropped, (clips, frames, 3)."""
+    side: int
+    """Of a crop, in its own pixels."""
+
+    @classmethod
+    def of(cls, pictures: Pictures, side: int) -> Faces:
+        """Find the faces by the true landmarks."""
+        size = pictures.frames.shape[2]
+        boxes = np.stack([boxes_of(points) for points in pictures.landmarks68])
+        return cls(pictures, boxes, np.stack([crop_boxes(clip, size) for clip in boxes]), side)
+
+    def cut(self, clip: int, frames: NDArray[np.integer]) -> Tensor:
+        """Return face crops (n, 3, side, side), range [0, 1], of some frames of a clip."""
+        own = [cropped(np.array(self.pictures.frames[clip, k]), self.crops[clip, k], self.side) for k in frames]
+        return torch.from_numpy(np.stack(own)).permute(0, 3, 1, 2).float() / 255
+
+    def placed(self, clip: int, frames: NDArray[np.integer], reference: int) -> Tensor:
+        """Return head placements (n, 3) of some frames of a clip against one of them as portrait."""
+        return torch.from_numpy(placements(self.boxes[clip, frames], self.boxes[clip, reference])).float()
+
+
+@torch.inference_mode()
+def encoded(faces: Faces, encoder: MotionEncoder) -> Tensor:
+    """Return the motion (clips, frames, motion) of a split; the encoder is in evaluation mode."""
+    count = faces.boxes.shape[1]
+    clips = []
+    for clip in range(len(faces.boxes)):
+        parts = np.array_split(np.arange(count), -(-count // BATCH))
+        clips.append(torch.cat([encoder(faces.cut(clip, part)) for part in parts]))
+        if clip % 64 == 63:
+            _log.info("motion of %d of %d clips", clip + 1, len(faces.boxes))
+    return torch.stack(clips).clone()
+
+
+def statistics(motion: Tensor, faces: Faces, *, placed: bool) -> tuple[Tensor, Tensor]:
+    """Return mean and deviation (m,) of motion (clips, frames, motion), and of placement where it is generated."""
+    flat = motion.flatten(0, 1)
+    if placed:
+        frames = np.arange(faces.boxes.shape[1])
+        portraits = [k for k in PORTRAITS if k < len(frames)]
+        rows = [faces.placed(clip, frames, k) for clip in range(len(faces.boxes)) for k in portraits]
+        each = torch.cat(rows)
+        mean = torch.cat((flat.mean(dim=0), each.mean(dim=0)))
+        return mean, torch.cat((flat.std(dim=0), each.std(dim=0))).clamp(min=STILL)
+    return flat.mean(dim=0), flat.std(dim=0).clamp(min=STILL)

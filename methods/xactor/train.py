@@ -1,0 +1,93 @@
+"""Trains the mini X-Actor on synth-heads: motion encoder and renderer, then the actor over encoded motion.
+
+What is there is kept. The autoencoder and the speech encoder are trained before and frozen.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import torch
+from thbench_methods.common.presets import shipped
+from thbench_methods.common.training import destination, fitted, ship
+from thbench_methods.hallo.bundle import FILE as HALLO_FILE
+from thbench_methods.hallo.config import MINI as HALLO_MINI
+from thbench_methods.hallo.train import chosen, prepared
+from thbench_methods.xactor import train_acting, train_rendering
+from thbench_methods.xactor.bundle import ACTING_FILE, RENDERING_FILE
+from thbench_methods.xactor.config import MINI, Objective
+from thbench_methods.xactor.examples import Faces, encoded, statistics
+from thbench_methods.xactor.networks import Acted, Rendering
+from thbench_methods.xactor.train_acting import ActingTask
+from thbench_methods.xactor.train_rendering import RenderingTask, Supervised, fresh_rendering, truth_of
+
+from thbench.backbones.checkpoint import read_state_dict
+from thbench.training.weights import load_weights, save_weights
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from thbench_methods.nets.unet3d.train import LatentClips
+
+    from thbench.training.order import Order
+
+_log = logging.getLogger(__name__)
+RIVAL = "xactor-clean-history.safetensors"
+"""In the folder of checkpoints: the actor that was trained with a clean history, which only the claim needs."""
+
+
+def train(order: Order) -> None:
+    """Train what is not there yet."""
+    clips = prepared(order, HALLO_MINI)
+    faces = Faces.of(clips.pictures, MINI.encoder.side)
+    if not destination(order, RENDERING_FILE).exists():
+        train_renderer(order, clips, faces)
+    ours, rival = destination(order, ACTING_FILE), order.work / RIVAL
+    if ours.exists() and rival.exists():
+        return
+    rendering = Rendering(MINI)
+    load_weights(destination(order, RENDERING_FILE), rendering)
+    motion = encoded(faces, rendering.encoder)
+    for path, objective in ((ours, Objective()), (rival, Objective(forcing=False))):
+        if not path.exists():
+            train_actor(order, path, motion, faces, clips, objective)
+
+
+def train_renderer(order: Order, clips: LatentClips, faces: Faces) -> None:
+    """Train and write motion encoder and video generator, from the mini Hallo's weights on.
+
+    Raises:
+        MissingWeightsError: Hallo's weights are not there.
+    """
+    state = read_state_dict(shipped(HALLO_FILE))
+    torch.manual_seed(train_rendering.FRAMES_RECIPE.seed)
+    rendering, taken = fresh_rendering(MINI, state)
+    _log.info("%d tensors of the video generator begin as those of %s", len(taken), HALLO_FILE)
+    if "latents.basis" not in taken:
+        clips = chosen(clips, rendering.video.latents)
+    else:
+        form = rendering.video.latents
+        clips = replace(clips, latents=torch.stack([form.chosen(clip.float()).half() for clip in clips.latents]))
+    network = Supervised(rendering, MINI.encoder.motion, truth_of(clips.pictures).shape[-1])
+    fitted(RenderingTask(network, clips, faces, windows=False), train_rendering.FRAMES_RECIPE, order, "xactor-frames")
+    training = fitted(RenderingTask(network, clips, faces), train_rendering.WINDOWS_RECIPE, order, "xactor-windows")
+    ship(destination(order, RENDERING_FILE), rendering, train_rendering.ABOUT, order, training, clips.pictures)
+
+
+def train_actor(
+    order: Order, path: Path, motion: torch.Tensor, faces: Faces, clips: LatentClips, objective: Objective
+) -> None:
+    """Train and write the actor; a card goes with the one that is shipped."""
+    torch.manual_seed(train_acting.RECIPE.seed)
+    network = Acted(MINI)
+    mean, std = statistics(motion, faces, placed=MINI.placement)
+    network.mean.copy_(mean)
+    network.std.copy_(std)
+    task = ActingTask(network, motion, faces, clips.speech, objective=objective)
+    training = fitted(task, train_acting.RECIPE, order, "xactor-actor" if objective.forcing else "xactor-rival")
+    if objective.forcing:
+        ship(path, network, train_acting.ABOUT, order, training, clips.pictures)
+    else:
+        save_weights(path, network.state_dict(), torch.float16)

@@ -1,0 +1,240 @@
+"""Trains motion encoder and video generator together: single frames first, then windows with their motion modules.
+
+The motion encoder sees the driving face in other colours, another size and another place than the picture has, so that
+it cannot tell the renderer more than motion. X-NeMo also has a decoder with two adversaries beside it, whose design is
+not published; here a linear layer reads the true expression, pose and gaze from the latent in its place.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from thbench_methods.common.training import About
+from thbench_methods.nets.unet3d.motion import MotionModule
+from thbench_methods.nets.unet3d.reference import split
+from thbench_methods.nets.unet3d.train import PORTRAITS, LatentClips, Velocity
+from thbench_methods.xactor.bundle import lit
+from thbench_methods.xactor.config import MINI, Config
+from thbench_methods.xactor.networks import Rendering, neutral
+from thbench_methods.xactor.renderer import ActingModule, Condition
+from thbench_methods.xactor.schedule import training_signal
+from torch import Tensor, nn
+
+from thbench.training import Recipe
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from thbench_methods.xactor.examples import Faces
+
+    from thbench.data.synth_heads.pictures import Pictures
+
+FRAMES_RECIPE = Recipe(steps=600, learning_rate=1e-3, warm_up=50, last_rate=0.3, average=0.995, bfloat16=False)
+WINDOWS_RECIPE = Recipe(steps=1500, learning_rate=7e-4, warm_up=50, last_rate=0.02, average=0.998, bfloat16=False)
+"""Without AMX, float32 is the faster format on processors."""
+ABOUT = About(
+    "X-Actor mini, stage 2: motion encoder and video generator",
+    "Zhang et al., arXiv 2508.02944; X-NeMo, arXiv 2507.23143; sizes are the project's own",
+    "Velocity prediction with zero terminal SNR, squared error weighted by where face, eyes and lips are, of frames"
+    " that are told their motion latent: single frames first, then windows of 16. Beside it the squared error of"
+    " expression, pose and gaze, read from the latent by a linear layer. This card is of the windows.",
+    (
+        "What it has in common with the mini Hallo begins with that one's weights, where they are there.",
+        "The embedding of the portrait comes from the mini identity network of the metrics; identity similarity (mini)"
+        " is measured by the same network.",
+        "X-Actor's own renderer and motion encoder are not published.",
+    ),
+)
+CLIPS_1, FRAMES_1 = 6, 6
+"""Clips of a batch of single frames, and frames of each."""
+CLIPS_2 = 2
+"""Windows of a batch."""
+DROPPED = 0.1
+"""Share of clips without any condition but the portrait's own motion, for guidance."""
+READ = 0.3
+"""Weight of the error of what is read from the latent."""
+ALIVE = 1.0
+"""First bias of the one map that ends in a ReLU without a norm: below 0 everywhere, it would never learn."""
+GAIN, SHADE, SCALE, SHIFT = 0.3, 0.15, 0.1, 0.06
+"""How far a driving face may be off: gain and shade of each colour, size, and place in shares of the crop."""
+
+
+class Batch(NamedTuple):
+    """Clips of a batch; those without condition come first."""
+
+    clean: Tensor
+    """What is denoised, (B, C, F, h, w)."""
+    latents: Tensor
+    """Of the portraits, (B, C, h, w)."""
+    embedding: Tensor
+    """Shape (B, E)."""
+    lit: Tensor
+    """Shape (B, 3, H, W)."""
+    faces: Tensor
+    """Face crops (B, 1 + F, 3, side, side): of the portrait, then of the frames."""
+    placement: Tensor
+    """Shape (B, F, 3)."""
+    truth: Tensor
+    """Shape (B, 1 + F, k): expression, pose and gaze, of deviation 1."""
+    plain: int
+    """How many clips are without condition."""
+    weight: Tensor
+    """Shape (B, 1, F, h, w)."""
+
+
+class Supervised(nn.Module):
+    """The networks of the stage with what reads the latent, which is not shipped."""
+
+    def __init__(self, rendering: Rendering, motion: int, truth: int) -> None:
+        super().__init__()
+        self.rendering = rendering
+        self.read = nn.Linear(motion, truth)
+
+
+@dataclass
+class RenderingTask:
+    """One part of the stage."""
+
+    network: Supervised
+    clips: LatentClips
+    """In the channels that the networks know."""
+    faces: Faces
+    config: Config = MINI
+    windows: bool = True
+    """Windows of frames, and everything runs. Otherwise frames by themselves, without motion modules."""
+
+    def __post_init__(self) -> None:
+        self.velocity = Velocity(training_signal(self.config.renderer))
+        self._truth = truth_of(self.clips.pictures)
+        for module in self.network.modules():
+            if isinstance(module, MotionModule):
+                module.runs = self.windows
+
+    def batch(self, rng: np.random.Generator) -> Batch:
+        """Draw clips, in each a portrait and frames."""
+        count = CLIPS_2 if self.windows else CLIPS_1
+        chosen = rng.choice(len(self.clips), count, replace=False)
+        which = rng.integers(len(PORTRAITS), size=count)
+        references = np.array(PORTRAITS)[which]
+        if self.windows:
+            length = self.config.renderer.frames
+            frames = rng.integers(self.clips.frames - length + 1, size=(count, 1)) + np.arange(length)
+        else:
+            frames = rng.integers(self.clips.frames, size=(count, FRAMES_1))
+        shown = np.concatenate((references[:, None], frames), axis=1)
+        rows = chosen[:, None]
+        known = self.clips.latents[rows, shown].float()
+        portraits = known[:, 0]
+        clean = self.network.rendering.video.latents.changes(known[:, 1:].transpose(1, 2), portraits)
+        cuts = [self.faces.cut(int(clip), own) for clip, own in zip(chosen, shown, strict=True)]
+        places = zip(chosen, frames, references, strict=True)
+        return Batch(
+            clean,
+            portraits,
+            self.clips.identity[chosen, which],
+            torch.cat([self._lit(int(clip), int(k)) for clip, k in zip(chosen, references, strict=True)]),
+            torch.stack([driving(own, rng) for own in cuts]),
+            torch.stack([self.faces.placed(int(clip), own, int(k)) for clip, own, k in places]),
+            self._truth[rows, shown],
+            int((rng.random(count) < DROPPED).sum()),
+            self.clips.weight[rows, frames].float().transpose(1, 2),
+        )
+
+    def losses(self, batch: Batch) -> Mapping[str, Tensor]:
+        """Return the squared errors of the velocity, and of what is read from the latent."""
+        motion = self.network.rendering.encoder(batch.faces.flatten(0, 1)).unflatten(0, batch.faces.shape[:2])
+        condition, clean, weight = self.condition(batch, motion), batch.clean, batch.weight
+        if not self.windows:
+            # Each frame is a clip of one frame, with a time of its own.
+            acting = condition.acting.flatten(0, 1)[:, None]
+            condition = replace(condition.repeated(clean.shape[2]), acting=acting)
+            clean, weight = _frames_apart(clean), _frames_apart(weight)
+        noisy, velocity, times = self.velocity.noisy(clean)
+        predicted, _ = self.network.rendering.video.denoising_unet.full(noisy, times, condition)
+        found = self.velocity.losses(predicted, velocity, weight, (weight > weight.amax() / 2).float())
+        read = F.mse_loss(self.network.read(motion), batch.truth)
+        return {**found, "loss": found["loss"] + READ * read, "read": read}
+
+    def condition(self, batch: Batch, motion: Tensor) -> Condition:
+        """Return what the denoiser is told; the leading clips are told the portrait's own motion alone.
+
+        Args:
+            batch: Clips.
+            motion: Latents (B, 1 + F, m) of portraits and frames.
+        """
+        video, encoder = self.network.rendering.video, self.network.rendering.encoder
+        kept = (torch.arange(len(motion)) >= batch.plain).float()
+        appearance = video.appearance(batch.embedding * kept[:, None])
+        own = encoder.tokens(motion[:, :1], neutral(motion[:, :1]))
+        acting = encoder.tokens(motion[:, 1:], batch.placement)
+        locator = None
+        if video.face_locator is not None:
+            locator = video.face_locator(batch.lit[:, :, None]) * kept[:, None, None, None, None]
+        return Condition(
+            appearance=appearance,
+            acting=torch.where(kept[:, None, None, None] > 0, acting, own),
+            reference=split(video.reference_unet(batch.latents, appearance), past=0).image,
+            locator=locator,
+            guided=False,
+            plain=batch.plain,
+        )
+
+    def _lit(self, clip: int, frame: int) -> Tensor:
+        return lit(
+            self.clips.pictures.landmarks68[clip, frame] / self.config.size, self.clips.portrait(clip, frame)[None]
+        )
+
+
+def driving(faces: Tensor, rng: np.random.Generator) -> Tensor:
+    """Return the face crops (n, 3, side, side) of a clip in other colours, in another size and place; [0, 1]."""
+    gain, shade = 1 + rng.uniform(-GAIN, GAIN, 3), rng.uniform(-SHADE, SHADE, 3)
+    gain_of, shade_of = (torch.from_numpy(a).float()[None, :, None, None] for a in (gain, shade))
+    coloured = ((faces - 0.5) * gain_of + 0.5 + shade_of).clamp(0, 1)
+    zoom, (right, down) = 1 + rng.uniform(-SCALE, SCALE), rng.uniform(-2 * SHIFT, 2 * SHIFT, 2)
+    moved = torch.tensor([[zoom, 0, right], [0, zoom, down]], dtype=torch.float32).expand(len(faces), -1, -1)
+    grid = F.affine_grid(moved, list(faces.shape), align_corners=False)
+    return F.grid_sample(coloured, grid, padding_mode="border", align_corners=False)
+
+
+def truth_of(pictures: Pictures) -> Tensor:
+    """Return expression, pose and gaze of a split, (clips, frames, k), of mean 0 and deviation about 1."""
+    whole = np.concatenate((pictures.expression, pictures.pose, pictures.gaze), axis=-1)
+    flat = whole.reshape(-1, whole.shape[-1])
+    return torch.from_numpy(((whole - flat.mean(axis=0)) / (flat.std(axis=0) + 0.02)).astype(np.float32))
+
+
+def fresh_rendering(config: Config, begun: Mapping[str, Tensor] | None = None) -> tuple[Rendering, frozenset[str]]:
+    """Return the networks before training; acting and motion modules begin as identities.
+
+    Args:
+        config: Sizes.
+        begun: Weights of the mini Hallo; what has the same name and shape is taken over.
+
+    Returns:
+        The networks, and the names of what the video generator took over.
+    """
+    network = Rendering(config)
+    nn.init.constant_(_bias(network.encoder.one), ALIVE)
+    for module in network.video.denoising_unet.modules():
+        if isinstance(module, ActingModule | MotionModule):
+            nn.init.zeros_(module.temporal_transformer.proj_out.weight)
+            nn.init.zeros_(module.temporal_transformer.proj_out.bias)
+    own = network.video.state_dict()
+    taken = {name: value for name, value in (begun or {}).items() if name in own and own[name].shape == value.shape}
+    network.video.load_state_dict({**own, **taken})
+    # Tokens of an image then lie in memory as convolutions leave them.
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return network, frozenset(taken)
+
+
+def _bias(layer: nn.Conv2d) -> Tensor:
+    return dict(layer.named_parameters())["bias"]
+
+
+def _frames_apart(clips: Tensor) -> Tensor:
+    """(B, C, F, h, w) to (B F, C, 1, h, w)."""
+    return clips.transpose(1, 2).flatten(0, 1)[:, :, None]
