@@ -24,8 +24,8 @@ class ExtendedCall(ReferenceCall, Protocol):
     """What such a transformer needs to know of a forward pass."""
 
     @property
-    def more(self) -> Tensor:
-        """Shape (B F, tokens, C): what the further attention reads of each frame."""
+    def more(self) -> Tensor | None:
+        """Shape (B F, tokens, C): what the further attention reads of each frame; None skips it."""
         ...
 
 
