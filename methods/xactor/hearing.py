@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 SECTION, MARGIN = 250, 25
 """Frames that are encoded at once, and frames around them that are heard with them."""
-KEPT = 2
-"""Sections that are kept; what is asked for moves forwards."""
+KEPT = 3
+"""Sections that are kept, the last ones that were encoded."""
 
 
 @dataclass(slots=True)
@@ -50,16 +50,17 @@ class Hearing:
 
     @torch.inference_mode()
     def _section(self, number: int) -> Tensor:
-        if number not in self._sections:
+        known = self._sections.get(number)
+        if known is None:
             start = number * SECTION
             stop = min(start + SECTION, self.frames)
             low, high = max(start - MARGIN, 0), min(stop + MARGIN, self.frames)
             samples = self.sound[self._sample(low) : self._sample(high)]
             features = self.encode(samples, high - low, self.fps)[start - low : stop - low]
-            self._sections[number] = features.to(self.device, torch.float32).clone()
-            for old in sorted(self._sections)[:-KEPT]:
+            known = self._sections[number] = features.to(self.device, torch.float32).clone()
+            for old in list(self._sections)[:-KEPT]:
                 del self._sections[old]
-        return self._sections[number]
+        return known
 
     def _sample(self, frame: int) -> int:
         return round(frame / self.fps * RATE)

@@ -1,4 +1,20 @@
-"""What is known of X-Actor; imports nothing heavy."""
+"""What is known of X-Actor; imports nothing heavy.
+
+| part | from |
+|---|---|
+| two stages: sound to motion latents, motion latents and portrait to video by a diffusion model | the paper |
+| a compact facial motion latent, agnostic of identity, by a pretrained encoder | the paper |
+| autoregressive diffusion transformer, full attention within chunks, causal across them | the paper |
+| asynchronously sampled noise levels, levels that fall over the history in sampling | the paper |
+| frame-aligned sound by windowed cross-attention; video without end | the paper |
+| networks of the encoder and of the renderer, guidance, noise and start of the renderer | X-NeMo, of the same group |
+| sizes, chunks, context, levels by chunk, schedule and prediction, steps, levels of the history | the project |
+| how a portrait conditions the motion, generated head placement, guidance by sound | the project |
+| keys and values that are kept, windows that fade into each other instead of closing into a ring | the project |
+| all of the preset `mini`, its objectives beside the noise levels, its data | the project |
+
+The paper is arXiv 2508.02944 and its project page; its authors publish neither code nor weights.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +70,8 @@ CONTROLS = {
     ),
     "placement": Control(
         f"where the head is: {GENERATED}, {NEUTRAL} (it stays where the portrait's is), or the path of a .npy or .csv"
-        " file with a row per frame: down and right in sides of the portrait's face box, and size over the portrait's",
+        " file with a row per frame, 25 per second: down and right in sides of the portrait's face box, and size"
+        " over the portrait's",
         GENERATED,
     ),
 }

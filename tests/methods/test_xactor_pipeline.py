@@ -257,12 +257,25 @@ def test_a_minute_is_acted_on_what_a_second_is(method: XActor, asked: Request) -
         sizes.append(sum(t.untyped_storage().nbytes() for t in whole))
     assert carried.number == 150
     assert max(sizes) == max(sizes[:51])
-    assert len(hearing._sections) == 2
+    assert len(hearing._sections) == 3
 
 
 def test_sections_of_sound_are_heard_as_the_whole(asked: Request) -> None:
-    sound = np.tile(asked.audio.samples[:64_000], 6)[: 540 * 640]
-    encode = load_speech_encoder().features
+    sound = np.tile(asked.audio.samples[:64_000], 10)[: 1000 * 640]
+    encode, calls = load_speech_encoder().features, []
+
+    def counted(samples: np.ndarray, frames: int, fps: float) -> Tensor:
+        calls.append(frames)
+        return torch.arange(float(frames)).view(frames, 1, 1)
+
+    far = Hearing(counted, sound, 1000, 25.0, 0)
+    # Asked for in any order; what was dropped is encoded again, and only the last ones are kept.
+    for first in (0, 250, 500, 750, 0, 999):
+        assert far(first, 1).shape == (1, 1, 1)
+        assert len(far._sections) <= 3
+    assert len(calls) == 5
+    assert far(0, 1000).shape == (1000, 1, 1)
+    sound = sound[: 540 * 640]
     hearing = Hearing(encode, sound, 540, 25.0, 2)
     whole = encode(sound, 540, 25.0)
     heard = torch.cat([hearing(first, 20)[2:-2] for first in range(0, 540, 20)])
