@@ -7,11 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from test_svp import crossed, operations
 from thbench_methods.common import Noise
 from thbench_methods.flap.coefficients import LIDS, ORDER, Standard, coefficients, expressions
 from thbench_methods.flap.config import MINI, PAPER, Config, FrontEnd, Layout, Tokens
 from thbench_methods.flap.editing import BLINK_SECONDS, CURVES, Edits, blink_curve, blinking, preset_track
-from thbench_methods.flap.flops import given_of, offer
+from thbench_methods.flap.flops import given_of, offer, offer_of
 from thbench_methods.flap.front_end import AudioToHead, Speech, alpha_bars
 from thbench_methods.flap.front_end import sampler as front_end_sampler
 from thbench_methods.flap.networks import FLAP, Condition, Given, silence
@@ -24,7 +25,6 @@ from thbench_methods.nets.unet3d.guidance import Guided
 from thbench_methods.nets.unet3d.reference import Reference
 from thbench_methods.nets.unet3d.schedule import Diffusion
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from thbench.data.synth_heads.expression import EXPRESSIONS
 from thbench.errors import UsageError
@@ -373,12 +373,22 @@ def test_mini_is_small() -> None:
     assert sum(p.numel() for p in net.parameters()) * 2 < 6e6
 
 
-@pytest.mark.parametrize("preset", ["mini", "paper"])
-def test_networks_are_offered_for_counting(preset: str) -> None:
-    found = offer(preset)
-    assert found.denoising is not None and found.denoising.condition.batch == 2
-    with FlopCounterMode(display=False) as counter:
-        found.denoising.denoiser.full(found.denoising.noise, torch.empty((), device="meta"), found.denoising.condition)
-    assert counter.get_total_flops() > 0
+def test_operations_are_echomimics_but_for_what_is_read() -> None:
+    """As for SVP: here 4 tokens of the head and 16 of the face are read, of 768 values, in the place of 50 of 384."""
+    config = replace(PAPER, base=replace(PAPER.base, sampling=Sampling(guidance=3.0, frames=12, motion_frames=0)))
+    found = offer_of(config).denoising
+    assert found is not None
+    changed = crossed(24, 4, 768) + crossed(24, 16, 768) - crossed(24, 50, 384)
+    assert operations(found) - changed == pytest.approx(965.19e12 / 30, rel=1e-4)
+    alone = operations(replace(found, condition=replace(found.condition, face=None)))
+    assert operations(found) - alone == crossed(24, 16, 768)
+
+
+@pytest.mark.parametrize(("preset", "step"), [("mini", None), ("paper", 45.956e12)])
+def test_networks_are_offered_for_counting(preset: str, step: float | None) -> None:
+    found = offer(preset).denoising
+    assert found is not None and found.condition.batch == 2
+    counted = operations(found)
+    assert counted > 0 if step is None else counted == pytest.approx(step, rel=1e-4)
     with pytest.raises(UsageError, match="papr"):
         offer("papr")

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from thbench.accel.denoiser import Cuttable, Focusing, ReferenceReading, Repeating
+from thbench.cost.offer import Denoising
 from thbench.errors import UsageError
 
 SIZES = Sizes(channels=(8, 16, 16), layers=1, heads=2, groups=4, tokens=6, audio=5, positions=8, feed_forward=2)
@@ -339,25 +340,45 @@ def test_mini_is_hallo_with_style_and_below_six_megabytes() -> None:
     assert sum(p.numel() for p in net.parameters()) * 2 < 7.9e6
 
 
-@pytest.mark.parametrize("preset", ["mini", "paper"])
-def test_operations_of_a_step(preset: str) -> None:
-    found = offer(preset).denoising
-    assert found is not None
-    parts = {"mini": 2, "paper": 3}[preset]
-    assert found.condition.batch == parts
+def crossed(images: int, tokens: int, values: int) -> int:
+    """Operations of the cross-attentions of a 512 px UNet to tokens of each image."""
+    levels = ((320, 64, 5), (640, 32, 5), (1280, 16, 5), (1280, 8, 1))
+    return images * sum(
+        count * (4 * side**2 * width**2 + 4 * tokens * values * width + 4 * side**2 * tokens * width)
+        for width, side, count in levels
+    )
+
+
+def operations(found: Denoising) -> int:
+    """Operations of one step."""
     with FlopCounterMode(display=False) as counter:
         found.denoiser.full(found.noise, torch.empty((), device="meta"), found.condition)
-    assert counter.get_total_flops() > 0
+    return counter.get_total_flops()
+
+
+def test_operations_are_echomimics_but_for_what_is_read() -> None:
+    """LightningCP, Table 1: EchoMimic takes 965.19 TFLOP in 30 guided steps of 12 frames at 512 px, without past ones.
+
+    It reads 50 audio tokens of 384 values where SVP reads 5 of 768, and 16 of the style.
+    """
+    sampling = replace(PAPER.base.sampling, frames=12, motion_frames=0)
+    two = replace(PAPER, base=replace(PAPER.base, sampling=sampling), style_scale=sampling.guidance)
+    found = offer_of(two).denoising
+    assert found is not None and found.condition.batch == 2
+    changed = crossed(24, 5, 768) + crossed(24, 16, 768) - crossed(24, 50, 384)
+    assert operations(found) - changed == pytest.approx(965.19e12 / 30, rel=1e-4)
+
+
+@pytest.mark.parametrize(("preset", "parts", "step"), [("mini", 2, None), ("paper", 3, 67.549e12)])
+def test_operations_of_a_step(preset: str, parts: int, step: float | None) -> None:
+    found = offer(preset).denoising
+    assert found is not None and found.condition.batch == parts
+    counted = operations(found)
+    assert counted > 0 if step is None else counted == pytest.approx(step, rel=1e-4)
 
 
 def test_operations_grow_with_parts() -> None:
-    def flops(style_scale: float) -> int:
-        one = offer_of(replace(PLAIN, style_scale=style_scale))
-        with FlopCounterMode(display=False) as counter:
-            one.denoising.denoiser.full(one.denoising.noise, torch.empty((), device="meta"), one.denoising.condition)
-        return counter.get_total_flops()
-
-    three, two = flops(1.5), flops(3.5)
+    three, two = (operations(offer_of(replace(PLAIN, style_scale=scale)).denoising) for scale in (1.5, 3.5))
     assert 1.4 < three / two < 1.6
     with pytest.raises(UsageError, match="papr"):
         offer("papr")
