@@ -21,6 +21,7 @@ from thbench_methods.dawn.claims import asked, long_speech
 from thbench_methods.xactor.bundle import ACTING_FILE, RENDERING_FILE
 from thbench_methods.xactor.config import MINI
 from thbench_methods.xactor.crop import boxes_of, crop_boxes, cropped, placements
+from thbench_methods.xactor.encoder import as_faces
 from thbench_methods.xactor.networks import Acted
 from thbench_methods.xactor.pipeline import XActor
 from thbench_methods.xactor.spec import CONTROLS
@@ -239,8 +240,7 @@ def driven(method: XActor, portrait: Frames, frames: Frames, seed: int = 0) -> F
     boxes = boxes_of(look(loaded.face(), frames).landmarks)
     crops = crop_boxes(boxes, size)
     cut = np.stack([cropped(frame, box, config.encoder.side) for frame, box in zip(frames, crops, strict=True)])
-    faces = torch.from_numpy(cut).permute(0, 3, 1, 2).float() / 255
-    motion = torch.cat([method.bundle.rendering.encoder(part) for part in torch.split(faces, BATCH)])
+    motion = torch.cat([method.bundle.rendering.encoder(part) for part in torch.split(as_faces(cut), BATCH)])
     placement = torch.from_numpy(placements(boxes, boxes[0])).float()
     told = method.told({name: control.default for name, control in CONTROLS.items()})
     rows = iter(method.bundle.acted.normalised(motion, placement))

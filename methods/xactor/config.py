@@ -17,10 +17,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from thbench_methods.hallo.config import MINI as HALLO_MINI
-from thbench_methods.hallo.config import PAPER as HALLO
-from thbench_methods.hallo.config import Config as HalloConfig
 from thbench_methods.nets.unet3d.config import FaceProjection, Sizes
+from thbench_methods.nets.vae.config import MINI as MINI_VAE
+from thbench_methods.nets.vae.config import PAPER as PAPER_VAE
+from thbench_methods.nets.vae.config import VAEConfig
 
 PLACEMENT = 3
 """Values of a head placement: down, right, and size, against the portrait's."""
@@ -169,18 +169,21 @@ class Config:
     place."""
     fps: float = 25.0
     """Frames per second of motion and video."""
-    form: HalloConfig = HALLO
-    """Of it, the picture, the autoencoder and the form in which latents are denoised."""
-
-    @property
-    def size(self) -> int:
-        """Side of the picture in pixels."""
-        return self.form.size
+    size: int = 512
+    """Side of the picture in pixels."""
+    vae: VAEConfig = PAPER_VAE
+    """Of the autoencoder."""
+    packing: int = 1
+    """Side of the squares of latent cells whose channels are denoised as those of one."""
+    components: int = 0
+    """Principal components of packed latents that are kept; 0 keeps all channels."""
+    change: float = 0.0
+    """Factor of the frames' difference from the portrait, which is denoised; 0 denoises latents."""
 
     @property
     def side(self) -> int:
         """Rows and columns of what is denoised."""
-        return self.form.side
+        return self.size // (self.vae.factor * self.packing)
 
     @property
     def motion(self) -> int:
@@ -207,23 +210,29 @@ MINI = Config(
     ),
     actor=Actor(width=56, heads=4, blocks=4, audio_layers=4, audio=96, chunk=10, context=9, rotary_theta=256.0),
     renderer=Renderer(
-        unet=HALLO_MINI.unet,
+        unet=Sizes(
+            latent=20, channels=(40, 40, 24), layers=2, heads=2, groups=8, tokens=32, feed_forward=2, positions=32
+        ),
         lowest=False,
-        face=HALLO_MINI.face,
-        locator=HALLO_MINI.locator,
-        frames=HALLO_MINI.sampling.frames,
+        face=FaceProjection(embedding=128, tokens=2),
+        locator=(8, 16, 24, 32, 40),
+        frames=16,
         steps=20,
         guidance=1.5,
         predicts_velocity=True,
         beta_end=0.012,
     ),
     placement=True,
-    form=HALLO_MINI,
+    size=128,
+    vae=MINI_VAE,
+    packing=2,
+    components=20,
+    change=1.5,
 )
 """The small preset for synth-heads.
 
-Its renderer has the sizes, the latents, the prediction and the noise of Hallo's small preset, so that training goes on
-from those weights; it sees the portrait through the face locator for the same reason as there. Heads of synth-heads
+Its renderer has the widths, the prediction and the noise of Hallo's small preset, so that training goes on from those
+weights; it sees the portrait through the face locator for the same reason as there. Heads of synth-heads
 move within their picture, and a renderer that is not told where would have to guess it anew in each window: placement
 is generated. Clips for training last 4 s; 9 chunks of 0.4 s fit into them anywhere.
 """

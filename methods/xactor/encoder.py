@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from thbench_methods.nets.building import computed
@@ -17,6 +18,7 @@ from thbench_methods.xactor.config import PLACEMENT
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from thbench_methods.xactor.config import Encoder
 
 NEUTRAL = (0.0, 0.0, 1.0)
@@ -121,7 +123,7 @@ class MotionEncoder(nn.Module):
         self.register_buffer("token_positions", computed(lambda: position_table(sizes.tokens, sizes.token)))
 
     def forward(self, faces: Tensor) -> Tensor:
-        """Map face crops (N, 3, side, side), range [0, 1], to motion latents (N, motion)."""
+        """Map face crops (N, 3, side, side), range [-1, 1], to motion latents (N, motion)."""
         x = F.relu(self.stem_norm(self.stem(faces)))
         x = F.max_pool2d(self.attention1(self.block1(x)), 2)
         x = self.attention2(self.block3(self.block2(x)))
@@ -144,6 +146,11 @@ class MotionEncoder(nn.Module):
         fused = self.fuse(torch.cat((motion, self.place(placement)), dim=-1))
         tokens: Tensor = fused.unflatten(-1, (self.sizes.tokens, self.sizes.token)) + self.token_positions
         return tokens
+
+
+def as_faces(crops: NDArray[np.uint8]) -> Tensor:
+    """Map face crops (N, side, side, 3), RGB, to (N, 3, side, side), range [-1, 1]."""
+    return torch.from_numpy(np.ascontiguousarray(crops)).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
 def _grid_table(side: int, width: int) -> Tensor:

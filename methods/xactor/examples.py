@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from thbench_methods.nets.unet3d.train import PORTRAITS
 from thbench_methods.xactor.crop import boxes_of, crop_boxes, cropped, placements
+from thbench_methods.xactor.encoder import as_faces
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -47,9 +48,9 @@ class Faces:
         return cls(pictures, boxes, np.stack([crop_boxes(clip, size) for clip in boxes]), side)
 
     def cut(self, clip: int, frames: NDArray[np.integer]) -> Tensor:
-        """Return face crops (n, 3, side, side), range [0, 1], of some frames of a clip."""
+        """Return face crops (n, 3, side, side), range [-1, 1], of some frames of a clip."""
         own = [cropped(np.array(self.pictures.frames[clip, k]), self.crops[clip, k], self.side) for k in frames]
-        return torch.from_numpy(np.stack(own)).permute(0, 3, 1, 2).float() / 255
+        return as_faces(np.stack(own))
 
     def placed(self, clip: int, frames: NDArray[np.integer], reference: int) -> Tensor:
         """Return head placements (n, 3) of some frames of a clip against one of them as portrait."""

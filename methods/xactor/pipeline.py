@@ -28,6 +28,7 @@ from thbench_methods.xactor import bundle as files
 from thbench_methods.xactor.bundle import lit
 from thbench_methods.xactor.config import MINI, PAPER, PLACEMENT
 from thbench_methods.xactor.crop import boxes_of, crop_boxes, cropped
+from thbench_methods.xactor.encoder import as_faces
 from thbench_methods.xactor.endless import Scene, acted, windowed
 from thbench_methods.xactor.forcing import TOP
 from thbench_methods.xactor.hearing import Hearing
@@ -179,7 +180,7 @@ class XActor:
         rgb = to_frame_batch(picture)[0]
         looked = self.bundle.look(rgb)
         box = crop_boxes(boxes_of(looked.landmarks[None] * config.size), config.size)[0]
-        face = torch.from_numpy(cropped(rgb, box, config.encoder.side)).permute(2, 0, 1)[None].float() / 255
+        face = as_faces(cropped(rgb, box, config.encoder.side)[None])
         motion = rendering.encoder(face.to(self._device))
         inside = foreground(
             silhouette(outlines68(looked.landmarks).face * config.size, config.size, config.size),

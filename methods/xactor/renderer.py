@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 import torch
-from thbench_methods.hallo.latents import Latents
 from thbench_methods.nets.unet3d.attention import Attention, FeedForward
 from thbench_methods.nets.unet3d.focus import Attend, Choose, Focus, Run, attend_at, everywhere
 from thbench_methods.nets.unet3d.guidance import paired
@@ -25,6 +24,7 @@ from thbench_methods.nets.unet3d.reference import ReferenceUNet, split
 from thbench_methods.nets.unet3d.transformer import SpatialTransformer
 from thbench_methods.nets.unet3d.unet import Place, Stage
 from thbench_methods.nets.unet3d.video import VideoUNet, located
+from thbench_methods.xactor.latents import Latents
 from torch import Tensor, nn
 
 from thbench.accel.tree import mapped
@@ -200,7 +200,7 @@ class VideoGenerator(nn.Module):
         self.denoising_unet = DenoisingUNet(sizes, config.encoder.token)
         self.face_locator = FaceLocator(sizes.unet.channels[0], widths=sizes.locator) if sizes.locator else None
         self.imageproj = ImageProjModel(sizes.face, sizes.unet.tokens) if sizes.face is not None else None
-        self.latents = Latents(config.form)
+        self.latents = Latents(config)
 
     def appearance(self, embedding: Tensor) -> Tensor:
         """Return the tokens (N, tokens, C) of embeddings; the embedding 0 is no portrait."""

@@ -14,7 +14,7 @@ from thbench_methods.common.presets import shipped
 from thbench_methods.common.training import destination, fitted, ship
 from thbench_methods.hallo.bundle import FILE as HALLO_FILE
 from thbench_methods.hallo.config import MINI as HALLO_MINI
-from thbench_methods.hallo.train import chosen, prepared
+from thbench_methods.hallo.train import prepared
 from thbench_methods.xactor import train_acting, train_rendering
 from thbench_methods.xactor.bundle import ACTING_FILE, RENDERING_FILE
 from thbench_methods.xactor.config import MINI, Objective
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from thbench.training.order import Order
 
 _log = logging.getLogger(__name__)
+EVERY = 10
+"""Frames of a clip of which one is looked at for principal components."""
 RIVAL = "xactor-clean-history.safetensors"
 """In the folder of checkpoints: the actor that was trained with a clean history, which only the claim needs."""
 
@@ -65,11 +67,10 @@ def train_renderer(order: Order, clips: LatentClips, faces: Faces) -> None:
     torch.manual_seed(train_rendering.FRAMES_RECIPE.seed)
     rendering, taken = fresh_rendering(MINI, state)
     _log.info("%d tensors of the video generator begin as those of %s", len(taken), HALLO_FILE)
+    form = rendering.video.latents
     if "latents.basis" not in taken:
-        clips = chosen(clips, rendering.video.latents)
-    else:
-        form = rendering.video.latents
-        clips = replace(clips, latents=torch.stack([form.chosen(clip.float()).half() for clip in clips.latents]))
+        form.keep(clips.latents[:, ::EVERY].flatten(0, 1).float())
+    clips = replace(clips, latents=torch.stack([form.chosen(clip.float()).half() for clip in clips.latents]))
     network = Supervised(rendering, MINI.encoder.motion, truth_of(clips.pictures).shape[-1])
     fitted(RenderingTask(network, clips, faces, windows=False), train_rendering.FRAMES_RECIPE, order, "xactor-frames")
     training = fitted(RenderingTask(network, clips, faces), train_rendering.WINDOWS_RECIPE, order, "xactor-windows")

@@ -59,8 +59,9 @@ READ = 0.3
 """Weight of the error of what is read from the latent."""
 ALIVE = 1.0
 """First bias of the one map that ends in a ReLU without a norm: below 0 everywhere, it would never learn."""
-GAIN, SHADE, SCALE, SHIFT = 0.3, 0.15, 0.1, 0.06
-"""How far a driving face may be off: gain and shade of each colour, size, and place in shares of the crop."""
+GAIN, SHADE, SCALE, SHIFT = 0.3, 0.3, 0.1, 0.06
+"""How far a driving face may be off: gain and shade of each colour (black and white are 2 apart), size, and place in
+shares of the crop."""
 
 
 class Batch(NamedTuple):
@@ -190,10 +191,10 @@ class RenderingTask:
 
 
 def driving(faces: Tensor, rng: np.random.Generator) -> Tensor:
-    """Return the face crops (n, 3, side, side) of a clip in other colours, in another size and place; [0, 1]."""
+    """Return the face crops (n, 3, side, side) of a clip in other colours, in another size and place."""
     gain, shade = 1 + rng.uniform(-GAIN, GAIN, 3), rng.uniform(-SHADE, SHADE, 3)
     gain_of, shade_of = (torch.from_numpy(a).float()[None, :, None, None] for a in (gain, shade))
-    coloured = ((faces - 0.5) * gain_of + 0.5 + shade_of).clamp(0, 1)
+    coloured = (faces * gain_of + shade_of).clamp(-1, 1)
     zoom, (right, down) = 1 + rng.uniform(-SCALE, SCALE), rng.uniform(-2 * SHIFT, 2 * SHIFT, 2)
     moved = torch.tensor([[zoom, 0, right], [0, zoom, down]], dtype=torch.float32).expand(len(faces), -1, -1)
     grid = F.affine_grid(moved, list(faces.shape), align_corners=False)

@@ -398,10 +398,13 @@ def test_windows_are_rendered_when_they_are_read() -> None:
         rendered.append(first)
         return window
 
-    stream = windowed(iter(torch.zeros(99, 1)), 50, 8, 2, render)
+    motion = iter(torch.arange(99.0)[:, None])
+    stream = windowed(motion, 50, 8, 2, render)
     assert rendered == []
     next(stream)
     assert rendered == [0]
+    # Nothing of the motion behind the window was asked for.
+    assert next(motion)[0] == 8
 
 
 def test_the_sizes_of_the_presets() -> None:

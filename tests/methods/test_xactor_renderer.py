@@ -7,13 +7,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from thbench_methods.hallo.config import MINI as HALLO_MINI
+from thbench_methods.hallo.config import Config as HalloConfig
 from thbench_methods.hallo.networks import AudioTransformer, Given, Hallo, Masks
-from thbench_methods.nets.unet3d.config import Sizes
+from thbench_methods.nets.unet3d.config import AudioProjection, Sizes
 from thbench_methods.nets.unet3d.guidance import Guided
 from thbench_methods.xactor.config import MINI, PAPER, Config, Encoder, Renderer
 from thbench_methods.xactor.crop import REACH, boxes_of, crop_boxes, cropped, placements
 from thbench_methods.xactor.encoder import MotionEncoder
+from thbench_methods.xactor.latents import Latents
 from thbench_methods.xactor.networks import Acted, Rendering, neutral
 from thbench_methods.xactor.renderer import Condition, Portrait, VideoGenerator, moved
 from torch import Tensor
@@ -89,7 +90,7 @@ def noisy(frames: int = 3, batch: int = 1) -> Tensor:
 
 
 def test_faces_to_motion_and_motion_to_tokens(encoder: MotionEncoder) -> None:
-    faces = draw(3, 3, 32, 32).sigmoid()
+    faces = draw(3, 3, 32, 32).tanh()
     motion = encoder(faces)
     assert motion.shape == (3, 8)
     torch.testing.assert_close(encoder(faces[1:2]), motion[1:2], atol=1e-5, rtol=1e-4)
@@ -264,7 +265,20 @@ def test_hallos_weights_fit_and_give_hallos_prediction() -> None:
     from thbench_methods.xactor.train import fresh_rendering
 
     torch.manual_seed(0)
-    hallo = Hallo(HALLO_MINI).eval()
+    sizes = MINI.renderer
+    assert sizes.face is not None
+    hallo = Hallo(
+        HalloConfig(
+            unet=replace(sizes.unet, audio=32, idle=False),
+            audio=AudioProjection(window=5, layers=4, channels=96, hidden=64, tokens=8),
+            face=sizes.face,
+            size=MINI.size,
+            vae=MINI.vae,
+            packing=MINI.packing,
+            locator=sizes.locator,
+            locator_sees_portrait=True,
+        )
+    ).eval()
     for module in hallo.modules():
         if isinstance(module, AudioTransformer):
             module.runs = False
@@ -272,7 +286,7 @@ def test_hallos_weights_fit_and_give_hallos_prediction() -> None:
     net.eval()
     own = dict(net.video.named_parameters())
     assert {name for name in own if name not in taken} == {name for name in own if ".acting_modules." in name}
-    channels = HALLO_MINI.unet.latent
+    channels = sizes.unet.latent
     latents, face, lit = draw(1, channels, 8, 8), draw(1, 128, seed=1), draw(1, 3, 128, 128, seed=2).sigmoid()
     masks = [Masks(*(torch.ones(3, side * side),) * 3) for side in (8, 4, 2)]
     theirs = hallo.condition(
@@ -307,6 +321,48 @@ def test_a_crop_is_the_part_of_the_picture() -> None:
     ramp = np.repeat(np.arange(64, dtype=np.uint8)[:, None, None], 64, axis=1).repeat(3, axis=2)
     small = cropped(ramp, np.array([32.0, 32.0, 32.0]), 8).astype(float)
     assert np.abs(small[:, 4, 0] - (16 + 4 * np.arange(8) + 1.5)).max() <= 0.5
+
+
+@pytest.fixture
+def form() -> Latents:
+    """What is kept of latents with 20 directions in their 32 packed channels, and little beside them."""
+    torch.manual_seed(0)
+    rows = torch.randn(4, 8, 8, 20) @ torch.randn(20, 32) + 0.01 * torch.randn(4, 8, 8, 32)
+    form = Latents(MINI)
+    form.keep(rows.movedim(-1, 1))
+    return form
+
+
+def test_components_hold_what_there_is(form: Latents) -> None:
+    assert form.basis is not None
+    torch.testing.assert_close(form.basis.T @ form.basis, torch.eye(20), atol=1e-5, rtol=0)
+    inside = draw(3, 20, 8, 8)
+    latents = form.restored(inside)
+    assert latents.shape == (3, 8, 16, 16)
+    torch.testing.assert_close(form.known(latents), inside, atol=1e-4, rtol=1e-4)
+    other = Latents(MINI)
+    other.keep(torch.arange(32.0)[:, None, None] * draw(64, 32, 8, 8))
+    assert other.basis is not None
+    assert other.basis.abs().argmax(dim=0).tolist() == list(range(31, 11, -1))
+
+
+def test_what_stays_as_in_the_portrait_is_nothing_to_denoise(form: Latents) -> None:
+    own, known = draw(2, 20, 8, 8), draw(2, 20, 16, 8, 8, seed=1)
+    known[:, :, :, 0] = own[:, :, None, 0]
+    changes = form.changes(known, own)
+    assert not changes[:, :, :, 0].any()
+    torch.testing.assert_close(form.changed(changes, own), known)
+
+
+def test_the_paper_preset_denoises_latents_themselves() -> None:
+    form = Latents(PAPER)
+    latents, clips = draw(2, 4, 64, 64), draw(1, 4, 3, 64, 64)
+    assert torch.equal(form.known(latents), latents)
+    assert torch.equal(form.restored(latents), latents)
+    assert form.changes(clips, latents[:1]) is clips
+    assert form.changed(clips, latents[:1]) is clips
+    with pytest.raises(ValueError, match="all channels are kept"):
+        form.keep(latents)
 
 
 def test_conditions_know_their_rows() -> None:
