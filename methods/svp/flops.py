@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import torch
 from thbench_methods.hallo.networks import Masks
+from thbench_methods.nets.unet3d.layout import images
 from thbench_methods.svp.config import MINI, PAPER, Config
 from thbench_methods.svp.guidance import weights_of, with_weights
 from thbench_methods.svp.networks import SVP, Given
@@ -53,6 +54,7 @@ def offer_of(config: Config, dtype: str = "float16") -> Offer:
     face = None if net.imageproj is None else torch.empty(len(given.latents), base.face.tokens, sizes.tokens)
     if face is not None:
         face = face.to("meta")
+    changes, based = net.base, None if given.base is None else images(given.base)
     return Offer(
         workload=(
             f"{sampling.frames} frames at {base.size} px, {sampling.steps} steps, {len(weights)} parts, key points,"
@@ -69,6 +71,7 @@ def offer_of(config: Config, dtype: str = "float16") -> Offer:
             ),
             Part("audioproj", net.audioproj, lambda: net.audioproj(given.audio), inputs=(given.audio,)),
             *_of_faces(net, given),
+            *([] if changes is None else [Part("base", changes, lambda: changes(based), inputs=(based,))]),
             Part("kps_guider", net.kps_guider, lambda: net.kps_guider(given.key_points), inputs=(given.key_points,)),
             Part(
                 "reference_unet",
@@ -110,6 +113,7 @@ def given_of(config: Config, device: str = "meta") -> Given:
         face=empty(1, base.face.embedding) if whole else None,
         region=empty(1, 3, base.size, base.size) if whole else None,
         masks=[Masks(mask, mask, mask) for mask in levels] if whole else (),
+        base=empty(1, base.unet.latent, frames, side, side) if base.change else None,
     )
 
 

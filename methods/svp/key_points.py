@@ -11,8 +11,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
+from thbench_methods.hallo.portrait import moved
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from torch import Tensor
 
 POINTS = 3
@@ -55,3 +58,17 @@ def followed(track: Tensor, own: Tensor) -> Tensor:
     theirs, mine = (torch.linalg.vector_norm(head[1] - head[0]) for head in (track[0], own))
     moved: Tensor = own + (track - track[0]) * (mine / theirs.clamp(min=1e-6))
     return moved
+
+
+def based(picture: NDArray[np.uint8], face: NDArray[np.float64], own: Tensor, points: Tensor) -> Tensor:
+    """Return a portrait with its head moved to key points, (F, 3, size, size), range [-1, 1].
+
+    Args:
+        picture: Shape (size, size, 3).
+        face: Landmarks (n, 2); all points are in shares of the picture.
+        own: Key points of the portrait, (3, 2).
+        points: Of each frame, (F, 3, 2).
+    """
+    size = len(picture)
+    heads = moved(picture, face, size * own.double().cpu().numpy(), size * points.double().cpu().numpy())
+    return torch.from_numpy(heads).permute(0, 3, 1, 2).float() / 127.5 - 1

@@ -15,7 +15,7 @@ from thbench_methods.hallo.latents import Latents
 from thbench_methods.hallo.networks import AudioTransformer, Masks
 from thbench_methods.nets.unet3d.attention import Attention
 from thbench_methods.nets.unet3d.extended import ExtendedTransformer
-from thbench_methods.nets.unet3d.layout import by_clip, images, repeated
+from thbench_methods.nets.unet3d.layout import by_clip, clips, images, repeated
 from thbench_methods.nets.unet3d.locator import FaceLocator
 from thbench_methods.nets.unet3d.motion import MotionModule
 from thbench_methods.nets.unet3d.projections import AudioProjModel, ImageProjModel
@@ -111,6 +111,8 @@ class Given(NamedTuple):
     """Shape (B, 3, H, W), range [0, 1]: picture of where the face is, where the base is hierarchical."""
     masks: Sequence[Masks] = ()
     """For each level, of shape (B F, h w), where the base is hierarchical."""
+    base: Tensor | None = None
+    """Latents that changes are of, (B, latent, F, h, w), or with 1 in the place of F; None where none are denoised."""
 
     @property
     def clips(self) -> int:
@@ -219,6 +221,7 @@ class SVP(nn.Module):
             else Resampler(config.resampling, sizes.tokens)
         )
         self.latents = Latents(base)
+        self.base = nn.Conv2d(sizes.latent, sizes.channels[0], 3, padding=1) if base.change else None
         self.kps_guider = FaceLocator(sizes.channels[0], widths=config.guider)
         self.style = StyleExtractor(config.style)
         self.style_projection = StyleProjection(config.style, sizes.tokens)
@@ -267,11 +270,13 @@ class SVP(nn.Module):
         return (face, nobody), face.repeat_interleave(len(given.latents) // given.clips, dim=0)
 
     def _located(self, given: Given, kept: Tensor, led: Tensor, spread: Callable[[Tensor], Tensor]) -> Tensor:
-        """The first feature's share of the guider and, where there is one, of the locator."""
+        """What guider, locator and the base of changes add to the first feature."""
         side = given.latents.shape[-2:]
         whole = given.latents.new_zeros(len(kept), self.denoising_unet.conv_in.out_channels, 1, *side)
         if self.face_locator is not None and given.region is not None:
             whole = whole + _scaled(spread(self.face_locator(given.region[:, :, None])), kept)
+        if self.base is not None and given.base is not None:
+            whole = whole + _scaled(spread(clips(self.base(images(given.base)), given.base.shape[2])), kept)
         if given.key_points is not None:
             whole = whole + _scaled(spread(self.kps_guider(given.key_points)), led)
         return whole

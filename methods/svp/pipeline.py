@@ -29,7 +29,7 @@ from thbench_methods.svp import bundle as files
 from thbench_methods.svp.bundle import NAME
 from thbench_methods.svp.config import MINI
 from thbench_methods.svp.guidance import weights_of, with_weights
-from thbench_methods.svp.key_points import drawn, followed
+from thbench_methods.svp.key_points import based, drawn, followed
 from thbench_methods.svp.networks import Given
 from thbench_methods.svp.spec import CONTROLS, GENERATED, NONE, SAME, SAMPLED, STILL
 from thbench_methods.svp.style import Gaussian
@@ -73,6 +73,10 @@ class Seen(NamedTuple):
 
     picture: Tensor
     """Shape (1, 3, size, size), range [-1, 1]."""
+    rgb: NDArray[np.uint8]
+    """The same, (size, size, 3)."""
+    points: NDArray[np.float64]
+    """Landmarks of the face, (n, 2), in shares of the picture."""
     latent: Tensor
     """Shape (1, latent, side, side), as the networks know it."""
     face: Tensor
@@ -175,11 +179,14 @@ class SVP:
         base = self.config.base
         side, size = base.side, base.size
         picture = portrait_tensor(portrait, size)
-        looked = self.bundle.look(to_frame_batch(picture)[0])
+        rgb = to_frame_batch(picture)[0]
+        looked = self.bundle.look(rgb)
         masks = masks_of(looked.outlines, size, [side >> level for level in range(len(base.unet.channels))])
         whole = (2 * picture - 1).to(self._device)
         return Seen(
             whole,
+            rgb,
+            looked.outlines.face,
             self.encode(whole),
             looked.face.to(self._device),
             region_of(looked.outlines, picture, base).to(self._device),
@@ -222,12 +229,25 @@ class SVP:
         track = followed(self.bundle.head_track(Path(head)), seen.key_points)
         return there_and_back(track, frames)
 
-    def sampling(self, seen: Seen, acted: Acted, past: Tensor, how: How, noise: Tensor) -> Sampling:
+    @torch.inference_mode()
+    def base(self, seen: Seen, acted: Acted) -> Tensor:
+        """Return the latents that changes in a window are of, (1, latent, F, h, w), or with 1 in the place of F.
+
+        They are the portrait's; where the head is led, of the portrait whose head is moved along.
+        """
+        if acted.key_points is None:
+            return seen.latent[:, :, None]
+        heads = based(seen.rgb, seen.points, seen.key_points, acted.key_points)
+        return self.encode(heads.to(self._device)).transpose(0, 1)[None]
+
+    @torch.inference_mode()
+    def sampling(self, seen: Seen, acted: Acted, base: Tensor, past: Tensor, how: How, noise: Tensor) -> Sampling:
         """Return the sampler loop of one window.
 
         Args:
             seen: The portrait.
             acted: What is to be done in it.
+            base: As `base` gives it.
             past: Frames before the window, oldest first, (n, 3, size, size), range [-1, 1].
             how: How.
             noise: Shape (1, latent, frames, side, side).
@@ -243,6 +263,7 @@ class SVP:
             face=seen.face,
             region=seen.region,
             masks=[Masks(*(mask.expand(frames, -1) for mask in level)) for level in seen.masks],
+            base=base,
         )
         return Sampling(
             with_weights(networks.denoising_unet, how.weights),
@@ -257,15 +278,15 @@ class SVP:
         return self.bundle.networks.latents.known(self.bundle.vae.encode(pictures))
 
     @torch.inference_mode()
-    def decode(self, denoised: Tensor, seen: Seen) -> Tensor:
+    def decode(self, denoised: Tensor, base: Tensor) -> Tensor:
         """Return pictures (frames, 3, size, size), range [-1, 1].
 
         Args:
             denoised: Shape (1, latent, frames, side, side).
-            seen: The portrait.
+            base: As `base` gives it.
         """
         form = self.bundle.networks.latents
-        parts = torch.split(form.restored(images(form.changed(denoised, seen.latent))), DECODED)
+        parts = torch.split(form.restored(images(form.changed(denoised, base))), DECODED)
         return torch.cat([self.bundle.vae.decode(part) for part in parts]).clamp(-1, 1)
 
     def _style(self, controls: Mapping[str, Any], name: str, noise: Noise) -> Gaussian | None:
@@ -287,22 +308,21 @@ class SVP:
         self, seen: Seen, acted: Acted, how: How, noise: Noise, stages: Stages
     ) -> Iterator[NDArray[np.uint8]]:
         """Yield the frames at the model's own rate."""
-        base = self.config.base
-        shape = (1, base.unet.latent, base.sampling.frames, base.side, base.side)
-        past = seen.picture.expand(base.sampling.motion_frames, -1, -1, -1)
-        for number, part in enumerate(acted.windows(base.sampling.frames)):
+        own = self.config.base
+        shape = (1, own.unet.latent, own.sampling.frames, own.side, own.side)
+        past = seen.picture.expand(own.sampling.motion_frames, -1, -1, -1)
+        for number, part in enumerate(acted.windows(own.sampling.frames)):
             with stages.stage("denoise"):
-                start = noise.normal(shape, "window", number).to(self._device)
-                latents = self._denoise(seen, part, past, how, start, stages)
+                start, base = noise.normal(shape, "window", number).to(self._device), self.base(seen, part)
+                latents = self._denoise(self.sampling(seen, part, base, past, how, start), seen, how, stages)
             with stages.stage("decode"):
-                pictures = self.decode(latents, seen)
-                past = pictures[len(pictures) - base.sampling.motion_frames :]
+                pictures = self.decode(latents, base)
+                past = pictures[len(pictures) - own.sampling.motion_frames :]
                 frames = to_frame_batch((pictures + 1) / 2)
             yield from frames
 
     @torch.inference_mode()
-    def _denoise(self, seen: Seen, acted: Acted, past: Tensor, how: How, start: Tensor, stages: Stages) -> Tensor:
-        run = self.sampling(seen, acted, past, how, start)
+    def _denoise(self, run: Sampling, seen: Seen, how: How, stages: Stages) -> Tensor:
         setting = Setting(
             how.steps, key_steps=stored_key_steps(__name__, self._preset, how.steps), foreground=seen.foreground
         )

@@ -30,7 +30,7 @@ from thbench_methods.svp.bundle import FILE
 from thbench_methods.svp.config import MINI, Config, StyleSizes
 from thbench_methods.svp.examples import Portraits, Styles, portraits_of, styles_of
 from thbench_methods.svp.guidance import Told
-from thbench_methods.svp.key_points import drawn, key_points_of
+from thbench_methods.svp.key_points import based, drawn, key_points_of
 from thbench_methods.svp.networks import SVP, Given, silence
 from thbench_methods.svp.objective import contrast, statistics, triplet
 from thbench_methods.svp.style import StyleExtractor
@@ -41,10 +41,11 @@ from thbench.training import Recipe
 from thbench.training.weights import load_weights
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
     from thbench_methods.hallo.latents import Latents
+    from thbench_methods.nets.vae.autoencoder import AutoencoderKL
     from torch import Tensor
 
     from thbench.training import Trained
@@ -190,6 +191,7 @@ class DiffusionTask:
     styles: Styles
     acted: Portraits
     """Of the first clips, perhaps of none."""
+    vae: AutoencoderKL
     config: Config = MINI
     frames: int = 16
     """Of a window."""
@@ -217,7 +219,8 @@ class DiffusionTask:
             ]
         )
         landmarks = torch.from_numpy(np.asarray(self.clips.pictures.landmarks68[chosen[:, None], frames]))
-        points = drawn(key_points_of(landmarks / size).flatten(0, 1), size)
+        points = key_points_of(landmarks / size)
+        base = None if self.network.base is None else self._base(shown, points, led)
         regions, levels = zip(*map(self._looked, shown), strict=True)
         masks = [
             Masks(
@@ -229,13 +232,15 @@ class DiffusionTask:
             latents=torch.cat((portraits[:, None], before), dim=1).flatten(0, 1),
             audio=self.clips.heard(chosen, frames, self.config.base.audio.window // 2),
             codes=self._codes(chosen, rng)[:, None],
-            key_points=by_clip(points, self.frames).transpose(1, 2),
+            key_points=by_clip(drawn(points.flatten(0, 1), size), self.frames).transpose(1, 2),
             face=torch.stack([one.identity for one in shown]),
             region=torch.cat(regions),
             masks=masks,
+            base=base,
         )
         weight = self.clips.weight[at].float().transpose(1, 2)
-        return Batch(self.network.latents.changes(known, portraits), given, told, led, weight)
+        clean = known if base is None else self.network.latents.changes(known, base)
+        return Batch(clean, given, told, led, weight)
 
     def losses(self, batch: Batch) -> Mapping[str, Tensor]:
         """Return the squared errors of the velocity."""
@@ -284,6 +289,20 @@ class DiffusionTask:
         past = self.config.base.sampling.motion_frames
         own = shown.latent.expand(past, -1, -1, -1) if begins else self.clips.latents[clip, first - past : first]
         return own.float() + PAST_NOISE * torch.randn(own.shape)
+
+    @torch.no_grad()
+    def _base(self, shown: Sequence[Shown], points: Tensor, led: Sequence[bool]) -> Tensor:
+        """Latents of portraits, the heads of those that are led moved along, (B, C, F, h, w)."""
+        size, rows = self.config.base.size, []
+        for one, frames, on in zip(shown, points, led, strict=True):
+            if not on:
+                rows.append(one.latent.float()[:, None].expand(-1, self.frames, -1, -1))
+                continue
+            face = one.landmarks.astype(np.float64) / size
+            own = key_points_of(torch.from_numpy(one.landmarks) / size)
+            heads = based(np.array(one.picture), face, own, frames)
+            rows.append(self.network.latents.known(self.vae.encode(heads)).transpose(0, 1))
+        return torch.stack(rows)
 
     @torch.no_grad()
     def _codes(self, clips: NDArray[np.int64], rng: np.random.Generator) -> Tensor:
@@ -381,7 +400,7 @@ def train(order: Order) -> None:
     portraits = portraits_of(acted.frames, acted.landmarks68, acted.body, vae, network.latents)
 
     def stage(name: str, recipe: Recipe, frames: int, which: Callable[[str], bool]) -> tuple[Recipe, Trained]:
-        task = DiffusionTask(trained(network, which), clips, styles, portraits, config, frames)
+        task = DiffusionTask(trained(network, which), clips, styles, portraits, vae, config, frames)
         return fitted(task, recipe, order, name)
 
     window = config.base.sampling.frames

@@ -99,14 +99,22 @@ def acted() -> Portraits:
     )
 
 
-def fresh() -> Any:
+class Pooled:
+    """An autoencoder whose latents are small pictures."""
+
+    def encode(self, pictures: torch.Tensor) -> torch.Tensor:
+        small = torch.nn.functional.adaptive_avg_pool2d(pictures, SIDE)
+        return torch.cat((small, small[:, :1]), dim=1)
+
+
+def fresh(config: Any = CONFIG) -> Any:
     torch.manual_seed(0)
-    return begun(CONFIG, Hallo(CONFIG.base).state_dict())
+    return begun(config, Hallo(config.base).state_dict())
 
 
 @pytest.fixture
 def task(clips: LatentClips, styles: Styles, acted: Portraits) -> DiffusionTask:
-    return DiffusionTask(fresh(), clips, styles, acted, CONFIG, frames=3)
+    return DiffusionTask(fresh(), clips, styles, acted, Pooled(), CONFIG, frames=3)
 
 
 def test_contrast_is_the_cross_entropy_of_the_other_part() -> None:
@@ -201,6 +209,31 @@ def test_windows_go_on_from_their_past_and_know_their_clip(task: DiffusionTask) 
             begins = bool((past - shown).abs().max() < 0.2 and (shown >= 100 or sound[0] in (0, 20, 40, 60, 80)))
             starts += begins
     assert 0 < starts < 40 and 0 < shows < 40
+
+
+def test_changes_are_of_the_portrait_moved_with_a_led_head(
+    clips: LatentClips, styles: Styles, acted: Portraits
+) -> None:
+    config = replace(CONFIG, base=replace(CONFIG.base, change=2.0))
+    task = DiffusionTask(fresh(config), clips, styles, acted, Pooled(), config, frames=3)  # type: ignore[arg-type]
+    seen = set()
+    for seed in range(8):
+        batch = task.batch(np.random.default_rng(seed))
+        assert batch.given.base is not None and batch.given.base.shape == (2, 4, 3, SIDE, SIDE)
+        portraits = batch.given.latents.view(2, 3, 4, SIDE, SIDE)[:, 0]
+        for row, on in enumerate(batch.led):
+            unmoved = torch.equal(batch.given.base[row], portraits[row, :, None].expand(-1, 3, -1, -1))
+            assert unmoved != on
+            seen.add(on)
+        # What is denoised leads back to the frames.
+        frames = batch.given.base + batch.clean / 2
+        torch.testing.assert_close(frames[:, 0], frames[:, 3], atol=1e-4, rtol=1e-4)
+        assert (frames[:, :, :, 0, 0].floor() < CLIPS).all()
+    assert seen == {True, False}
+    other = batch.given._replace(base=batch.given.base + 1)
+    told = (Told.NULL, Told.STYLED)
+    one, two = (task.network.condition(given, told).located for given in (batch.given, other))
+    assert torch.equal(one[0], two[0]) and not torch.equal(one[1], two[1])
 
 
 def test_key_points_are_those_of_the_frames(task: DiffusionTask, clips: LatentClips) -> None:
