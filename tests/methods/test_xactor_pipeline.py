@@ -30,7 +30,9 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 from xactor_weights import random_mini
 
+from thbench.accel.named import Setting, planned
 from thbench.accel.tree import tensors
+from thbench.cost.planned import count
 from thbench.data.synth_heads.dataset import clips_of
 from thbench.errors import MethodError, MissingWeightsError, UsageError
 from thbench.media import read_audio, read_frames
@@ -355,6 +357,18 @@ def test_every_part_is_counted(preset: str) -> None:
         assert counts["actor"] == pytest.approx(30.551e9, rel=1e-3)
         assert counts["reference_unet"] == pytest.approx(796.754e9, rel=1e-3)
         assert counts["motion_encoder"] == pytest.approx(106.731e9, rel=1e-3)
+
+
+def test_key_steps_and_the_foreground_are_counted() -> None:
+    offered = offer("mini")
+    assert offered.denoising is not None
+    setting = Setting(offered.denoising.steps, foreground=offered.denoising.foreground)
+    whole, _ = count(offered, "xactor")
+    fast, _ = count(offered, "xactor", planned(("lightningcp", "dfa", "refdrop"), setting))
+    calls = {part.name: part.calls for part in fast.parts}
+    assert calls["denoising_unet"] + calls["denoising_unet, shallow"] == offered.denoising.steps
+    assert whole.frames == fast.frames == 12
+    assert fast.flops < 0.8 * whole.flops
 
 
 def test_unknown_presets_are_not_counted() -> None:

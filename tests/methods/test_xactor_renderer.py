@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -11,13 +12,15 @@ from thbench_methods.hallo.config import Config as HalloConfig
 from thbench_methods.hallo.networks import AudioTransformer, Given, Hallo, Masks
 from thbench_methods.nets.unet3d.config import AudioProjection, Sizes
 from thbench_methods.nets.unet3d.guidance import Guided
+from thbench_methods.nets.unet3d.unet import Place
 from thbench_methods.xactor.config import MINI, PAPER, Config, Encoder, Renderer
 from thbench_methods.xactor.crop import REACH, boxes_of, crop_boxes, cropped, placements
 from thbench_methods.xactor.encoder import MotionEncoder
 from thbench_methods.xactor.latents import Latents
 from thbench_methods.xactor.networks import Acted, Rendering, neutral
-from thbench_methods.xactor.renderer import Condition, Portrait, VideoGenerator, moved
+from thbench_methods.xactor.renderer import ActingModule, Condition, Portrait, VideoGenerator, moved
 from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
 
 SMALL = Encoder(
     side=32,
@@ -174,6 +177,28 @@ def test_motion_is_normalised_and_restored_with_placement_and_without() -> None:
         own, placed = net.restored(net.normalised(motion, placement))
         torch.testing.assert_close(own, motion)
         torch.testing.assert_close(placed, placement if config.placement else neutral(motion))
+
+
+def test_operations_of_an_acting_module() -> None:
+    sizes, token, images, side, tokens = Sizes(heads=2, groups=4, feed_forward=3), 6, 5, 7, 11
+    place = Place("acting_modules.0", 16, 16, 0)
+    with torch.device("meta"):
+        module = ActingModule(place, token, sizes)
+        call = Sized(torch.empty(images, tokens, token))
+        with FlopCounterMode(display=False) as counted:
+            module(torch.empty(images, 16, side, side), call)  # type: ignore[arg-type]
+    pixels, width = side * side, 16
+    ends = 2 * pixels * width**2
+    attention = 2 * pixels * width**2 + 2 * tokens * token * width + 2 * pixels * tokens * width
+    feed_forward = pixels * 3 * width * 3 * width
+    assert counted.get_total_flops() == 2 * images * (ends + 2 * attention + feed_forward)
+
+
+class Sized(NamedTuple):
+    """What an acting module wants to know of a pass."""
+
+    acting: Tensor
+    focus: None = None
 
 
 def test_portraits_sit_once_and_are_moved_window_by_window(video: VideoGenerator) -> None:
