@@ -10,6 +10,7 @@ from thbench_methods.flap.config import MINI, PAPER, Config
 from thbench_methods.flap.front_end import Speech
 from thbench_methods.flap.networks import FLAP, Given
 from thbench_methods.nets.unet3d.guidance import is_guided, with_guidance
+from thbench_methods.nets.unet3d.layout import images
 
 from thbench.cost.offer import Denoising, Offer, Part
 from thbench.errors import UsageError, did_you_mean
@@ -72,6 +73,9 @@ def offer_of(config: Config, dtype: str = "float16") -> Offer:
         # Who it is and nobody are two calls.
         parts.append(Part("imageproj", project, lambda: project(identity), calls=2, inputs=(identity,)))
         parts.append(Part("face_locator", locate, lambda: locate(region[:, :, None]), inputs=(region,)))
+    changes, based = net.base, None if given.base is None else images(given.base)
+    if changes is not None:
+        parts.append(Part("base", changes, lambda: changes(based), inputs=(based,)))
     parts.append(
         Part(
             "reference_unet",
@@ -111,4 +115,5 @@ def given_of(config: Config, device: str = "meta") -> Given:
         own=empty(1, total),
         identity=empty(1, base.face.embedding) if config.told else None,
         region=empty(1, 3, base.size, base.size) if config.told else None,
+        base=empty(1, base.unet.latent, sampling.frames, base.side, base.side) if base.change else None,
     )

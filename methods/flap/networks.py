@@ -14,10 +14,11 @@ import torch
 from thbench_methods.flap.coefficients import Standard
 from thbench_methods.flap.config import PAPER, Config
 from thbench_methods.flap.front_end import AudioToHead
+from thbench_methods.flap.turning import Turning
 from thbench_methods.hallo.latents import Latents
 from thbench_methods.nets.unet3d.extended import ExtendedTransformer
 from thbench_methods.nets.unet3d.guidance import paired
-from thbench_methods.nets.unet3d.layout import images, repeated
+from thbench_methods.nets.unet3d.layout import clips, images, repeated
 from thbench_methods.nets.unet3d.locator import FaceLocator
 from thbench_methods.nets.unet3d.motion import MotionModule
 from thbench_methods.nets.unet3d.projections import ImageProjModel
@@ -45,7 +46,8 @@ class Condition:
     face: Tensor | None
     """Tokens of the face, (B, F, tokens, C); None leaves their attention out."""
     located: Tensor
-    """Shape (B, channels, 1, h, w): where the face is; 0 where that is not told."""
+    """Shape (B, channels, F, h, w), or with 1 in the place of F: where the face is, and what changes are of; 0 is
+    neither."""
     reference: Reference
     """Features of the reference image and of the frames before the clip; a place that is left out reads none."""
     plain: int
@@ -94,6 +96,8 @@ class Given(NamedTuple):
     """Shape (B, embedding): the face recogniser's, where who it is is told."""
     region: Tensor | None = None
     """Shape (B, 3, H, W), range [0, 1]: picture of where the face is, where that is told."""
+    base: Tensor | None = None
+    """Latents that changes are of, (B, latent, F, h, w); None where none are denoised."""
 
     @property
     def clips(self) -> int:
@@ -178,6 +182,8 @@ class FLAP(nn.Module):
         self.face_locator = FaceLocator(sizes.channels[0], widths=base.locator) if config.told else None
         self.imageproj = ImageProjModel(base.face, sizes.tokens) if config.told else None
         self.latents = Latents(base)
+        self.base = nn.Conv2d(sizes.latent, sizes.channels[0], 3, padding=1) if base.change else None
+        self.turning = Turning(layout.rotation)
         self.standard = Standard(layout)
         self.front_end = AudioToHead(config.front_end, layout)
 
@@ -231,12 +237,14 @@ class FLAP(nn.Module):
         return self.imageproj(given.identity), self.imageproj(torch.zeros_like(given.identity[:1]))
 
     def _located(self, given: Given) -> Tensor:
-        """What the locator says, (B, channels, 1, h, w)."""
-        if self.face_locator is None or given.region is None:
-            channels = self.denoising_unet.conv_in.out_channels
-            return given.latents.new_zeros(given.clips, channels, 1, *given.latents.shape[-2:])
-        found: Tensor = self.face_locator(given.region[:, :, None])
-        return found
+        """What locator and the base of changes add to the first feature, (B, channels, F, h, w), or 1 in F's place."""
+        channels = self.denoising_unet.conv_in.out_channels
+        whole = given.latents.new_zeros(given.clips, channels, 1, *given.latents.shape[-2:])
+        if self.face_locator is not None and given.region is not None:
+            whole = whole + self.face_locator(given.region[:, :, None])
+        if self.base is not None and given.base is not None:
+            whole = whole + clips(self.base(images(given.base)), given.base.shape[2])
+        return whole
 
 
 def silence(network: FLAP) -> None:

@@ -74,6 +74,10 @@ class Seen(NamedTuple):
 
     picture: Tensor
     """Shape (1, 3, size, size), range [-1, 1]."""
+    rgb: NDArray[np.uint8]
+    """The same, (size, size, 3)."""
+    points: NDArray[np.float64]
+    """The 68 landmarks of the face, in shares of the picture."""
     latent: Tensor
     """Shape (1, latent, side, side), as the networks know it."""
     identity: Tensor
@@ -151,10 +155,13 @@ class FLAP:
         base = self.config.base
         side, size = base.side, base.size
         picture = portrait_tensor(portrait, size)
-        looked = self.bundle.look(to_frame_batch(picture)[0])
+        rgb = to_frame_batch(picture)[0]
+        looked = self.bundle.look(rgb)
         whole = (2 * picture - 1).to(self._device)
         return Seen(
             whole,
+            rgb,
+            looked.outlines.face,
             self.encode(whole),
             looked.identity.to(self._device),
             region_of(looked.outlines, picture, base).to(self._device),
@@ -189,20 +196,28 @@ class FLAP:
             scale=controls["expression_scale"],
         )
 
-    def sampling(self, seen: Seen, values: Tensor, past: Tensor, how: How, noise: Tensor) -> Sampling:
+    @torch.inference_mode()
+    def base(self, seen: Seen, values: Tensor) -> Tensor:
+        """Return the latents that changes are of in frames of some coefficients (F, total), (1, latent, F, h, w)."""
+        rotation = slice(0, self.config.layout.rotation)
+        heads = self.bundle.networks.turning.based(seen.rgb, seen.points, values[:, rotation] - seen.own[rotation])
+        return self.encode(heads.to(self._device)).transpose(0, 1)[None]
+
+    @torch.inference_mode()
+    def sampling(self, seen: Seen, values: Tensor, base: Tensor, past: Tensor, how: How, noise: Tensor) -> Sampling:
         """Return the sampler loop of one window.
 
         Args:
             seen: The portrait.
             values: Head coefficients, (frames, total).
+            base: As `base` gives it.
             past: Frames before the window, oldest first, (n, 3, size, size), range [-1, 1].
             how: How.
             noise: Shape (1, latent, frames, side, side).
         """
         networks = self.bundle.networks
-        given = Given(
-            torch.cat((seen.latent, self.encode(past))), values[None], seen.own[None], seen.identity, seen.region
-        )
+        latents = torch.cat((seen.latent, self.encode(past)))
+        given = Given(latents, values[None], seen.own[None], seen.identity, seen.region, base)
         return Sampling(
             with_guidance(networks.denoising_unet, how.guidance),
             sampler(self.config, how.steps),
@@ -216,15 +231,15 @@ class FLAP:
         return self.bundle.networks.latents.known(self.bundle.vae.encode(pictures))
 
     @torch.inference_mode()
-    def decode(self, denoised: Tensor, seen: Seen) -> Tensor:
+    def decode(self, denoised: Tensor, base: Tensor) -> Tensor:
         """Return pictures (frames, 3, size, size), range [-1, 1].
 
         Args:
             denoised: Shape (1, latent, frames, side, side).
-            seen: The portrait.
+            base: As `base` gives it.
         """
         form = self.bundle.networks.latents
-        parts = torch.split(form.restored(images(form.changed(denoised, seen.latent))), DECODED)
+        parts = torch.split(form.restored(images(form.changed(denoised, base))), DECODED)
         return torch.cat([self.bundle.vae.decode(part) for part in parts]).clamp(-1, 1)
 
     def _rotation(self, head: str, seen: Seen, frames: int) -> Tensor | None:
@@ -259,22 +274,21 @@ class FLAP:
         self, seen: Seen, track: Tensor, how: How, noise: Noise, stages: Stages
     ) -> Iterator[NDArray[np.uint8]]:
         """Yield the frames at the model's own rate."""
-        base = self.config.base
-        shape = (1, base.unet.latent, base.sampling.frames, base.side, base.side)
-        past = seen.picture.expand(base.sampling.motion_frames, -1, -1, -1)
-        for number, values in enumerate(torch.split(track, base.sampling.frames)):
+        own = self.config.base
+        shape = (1, own.unet.latent, own.sampling.frames, own.side, own.side)
+        past = seen.picture.expand(own.sampling.motion_frames, -1, -1, -1)
+        for number, values in enumerate(torch.split(track, own.sampling.frames)):
             with stages.stage("denoise"):
-                start = noise.normal(shape, "window", number).to(self._device)
-                latents = self._denoise(seen, values, past, how, start, stages)
+                start, base = noise.normal(shape, "window", number).to(self._device), self.base(seen, values)
+                latents = self._denoise(self.sampling(seen, values, base, past, how, start), seen, how, stages)
             with stages.stage("decode"):
-                pictures = self.decode(latents, seen)
-                past = pictures[len(pictures) - base.sampling.motion_frames :]
+                pictures = self.decode(latents, base)
+                past = pictures[len(pictures) - own.sampling.motion_frames :]
                 frames = to_frame_batch((pictures + 1) / 2)
             yield from frames
 
     @torch.inference_mode()
-    def _denoise(self, seen: Seen, values: Tensor, past: Tensor, how: How, start: Tensor, stages: Stages) -> Tensor:
-        run = self.sampling(seen, values, past, how, start)
+    def _denoise(self, run: Sampling, seen: Seen, how: How, stages: Stages) -> Tensor:
         setting = Setting(
             how.steps, key_steps=stored_key_steps(__name__, self._preset, how.steps), foreground=seen.foreground
         )

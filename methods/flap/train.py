@@ -43,10 +43,11 @@ from thbench.training import Recipe
 from thbench.training.weights import load_weights
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
     from thbench_methods.hallo.latents import Latents
+    from thbench_methods.nets.vae.autoencoder import AutoencoderKL
     from torch import Tensor
 
     from thbench.training.order import Order
@@ -175,6 +176,7 @@ class DiffusionTask:
     """Head coefficients, (clips, frames, total)."""
     acted: Acted
     part: Part
+    vae: AutoencoderKL
     config: Config = MINI
 
     def __post_init__(self) -> None:
@@ -198,16 +200,19 @@ class DiffusionTask:
         known = self.clips.latents[at].float().transpose(1, 2)
         before = torch.stack([past for _, past in drawn])
         own = torch.stack([one.own for one in shown])
+        own = own + torch.randn_like(own) * own_noise(self.config.layout)
+        base = None if self.network.base is None else self._base(shown, self.values[at], own)
         given = Given(
             torch.cat((portraits[:, None], before), dim=1).flatten(0, 1),
             self.values[at],
-            own + torch.randn_like(own) * own_noise(self.config.layout),
+            own,
             torch.stack([one.identity for one in shown]),
             torch.cat([self._region(one) for one in shown]),
+            base,
         )
         weight = self.clips.weight[at].float().transpose(1, 2)
         plain = int((rng.random(count) < UNTOLD).sum())
-        return Batch(self.network.latents.changes(known, portraits), given, plain, weight)
+        return Batch(known if base is None else self.network.latents.changes(known, base), given, plain, weight)
 
     def losses(self, batch: Batch) -> Mapping[str, Tensor]:
         """Return the squared errors of what is predicted."""
@@ -253,6 +258,17 @@ class DiffusionTask:
         first = shown.frame if begins else int(rng.integers(past, total - length + 1))
         own = shown.latent.expand(past, -1, -1, -1) if begins else self.clips.latents[clip, first - past : first]
         return first + np.arange(length), own.float() + PAST_NOISE * torch.randn(own.shape)
+
+    @torch.no_grad()
+    def _base(self, shown: Sequence[Shown], values: Tensor, own: Tensor) -> Tensor:
+        """Latents of portraits whose heads are where they go, (B, C, F, h, w)."""
+        rotation, rows = slice(0, self.config.layout.rotation), []
+        for one, track, at in zip(shown, values, own, strict=True):
+            points = one.landmarks.astype(np.float64) / self.config.base.size
+            turned = track[:, rotation] - at[rotation]
+            heads = self.network.turning.based(np.array(one.picture), points, turned)
+            rows.append(self.network.latents.known(self.vae.encode(heads)).transpose(0, 1))
+        return torch.stack(rows)
 
     def _region(self, shown: Shown) -> Tensor:
         """What the locator sees of a portrait, by its true landmarks."""
@@ -358,7 +374,7 @@ def begun(config: Config, hallo: Mapping[str, Tensor]) -> FLAP:
     network = FLAP(config)
     seen = {key: x for key, x in hallo.items() if not (key.startswith("audioproj.") or ".audio_modules." in key)}
     missing, unexpected = network.load_state_dict(seen, strict=False)
-    new = ("head_tokens.", "exp_tokens.", "standard.", "front_end.")
+    new = ("head_tokens.", "exp_tokens.", "standard.", "turning.", "front_end.")
     wrong = [key for key in missing if not key.startswith(new) and "_exp." not in key]
     if wrong or unexpected:
         raise ValueError(f"these are no weights of this base: {[*wrong, *unexpected][:3]}; train Hallo's small preset")
@@ -383,6 +399,7 @@ def train(order: Order) -> None:
     packed = latent_clips(pictures, vae, load_speech_encoder(), config.base.packing, order.work)
     clips, values = known(packed, network.latents), coefficients(pictures.pose, pictures.expression)
     network.standard.keep(values)
+    network.turning.keep(values[..., : config.layout.rotation], torch.from_numpy(np.array(pictures.landmarks68)))
     torch.manual_seed(FRONT_END.seed)
     speaking = AudioToHead(config.front_end, config.layout)
     task = FrontEndTask(speaking, network.standard, values, clips.speech[:, :, -1].float())
@@ -392,10 +409,9 @@ def train(order: Order) -> None:
     portraits = portraits_of(drawn.frames, drawn.landmarks68, drawn.body, vae, network.latents)
     rows = np.arange(len(drawn))[:, None]
     own = coefficients(pictures.pose[rows, drawn.body], pictures.expression[drawn.source, drawn.instant])
+    acted = Acted(portraits, own)
     trainings = [
-        fitted(
-            DiffusionTask(network, clips, values, Acted(portraits, own), part, config), part.recipe, order, part.name
-        )
+        fitted(DiffusionTask(network, clips, values, acted, part, vae, config), part.recipe, order, part.name)
         for part in PARTS
     ]
     ship(destination(order, FILE), network, ABOUT, order, trainings[-1], pictures)

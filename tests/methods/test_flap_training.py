@@ -91,14 +91,25 @@ def acted() -> Acted:
     return Acted(portraits, torch.full((2, 3, MINI.layout.total), 50.0))
 
 
-def fresh() -> Any:
+class Pooled:
+    """An autoencoder whose latents are small pictures."""
+
+    def encode(self, pictures: torch.Tensor) -> torch.Tensor:
+        small = torch.nn.functional.adaptive_avg_pool2d(pictures, SIDE)
+        return torch.cat((small, small[:, :1]), dim=1)
+
+
+def fresh(config: Any = CONFIG) -> Any:
     torch.manual_seed(0)
-    return begun(CONFIG, Hallo(HALLO).state_dict())
+    return begun(config, Hallo(config.base).state_dict())
 
 
 @pytest.fixture
 def task_of(clips: LatentClips, values: torch.Tensor, acted: Acted) -> Any:
-    return lambda part: DiffusionTask(fresh(), clips, values, acted, part, CONFIG)
+    def made(part: Any, config: Any = CONFIG) -> DiffusionTask:
+        return DiffusionTask(fresh(config), clips, values, acted, part, Pooled(), config)  # type: ignore[arg-type]
+
+    return made
 
 
 def test_stage_one_sees_the_fifth_that_moves_most(task_of: Any, values: torch.Tensor) -> None:
@@ -136,6 +147,57 @@ def test_coefficients_are_those_of_the_frames(task_of: Any, part: Any) -> None:
                 starts += bool((latents[row, 1:].mean(dim=(1, 2, 3)) - shown).abs().max() < 0.2)
     assert shows
     assert starts > 0 or not part.windows
+
+
+def test_changes_are_of_the_portrait_whose_head_has_turned(task_of: Any) -> None:
+    task = task_of(VIDEO, replace(CONFIG, base=replace(HALLO, change=2.0)))
+
+    def drawn() -> Any:
+        torch.manual_seed(0)
+        return task.batch(np.random.default_rng(0))
+
+    still = drawn()
+    count = len(still.clean)
+    assert still.given.base.shape == (count, 4, 3, SIDE, SIDE)
+    torch.testing.assert_close(still.given.base, still.given.base[:, :, :1].expand(-1, -1, 3, -1, -1))
+    task.network.turning.weight.fill_(1.0)
+    turned = drawn()
+    assert not torch.equal(turned.given.base, still.given.base)
+    for batch in (still, turned):
+        frames = batch.given.base + batch.clean / 2
+        torch.testing.assert_close(frames[:, 0], frames[:, 3], atol=1e-4, rtol=1e-4)
+    other = still.given._replace(base=still.given.base + 1)
+    one, two = (task.network.condition(given).located for given in (still.given, other))
+    assert torch.equal(one[:count], two[:count]) and not torch.equal(one[count:], two[count:])
+
+
+def test_heads_go_where_their_turn_is_seen_to_take_them() -> None:
+    from thbench_methods.flap.turning import HEAD as POINTS
+    from thbench_methods.flap.turning import Turning
+
+    draw = torch.Generator().manual_seed(0)
+    rotation = 0.3 * torch.randn(6, 40, 3, generator=draw)
+    own = 10 + 2 * torch.randn(6, 1, 68, 2, generator=draw, dtype=torch.float64)
+    made = Turning(3)
+    made.weight.copy_(torch.tensor([[0.0, 0.0, 1.0, 0.0], [0.0, 0.0, 0.0, -1.0], [0.0, 0.5, 0.0, 0.0]]))
+    # Frame 0 looks straight ahead; heads go from there by the map.
+    rotation[:, 0] = 0
+    landmarks = torch.zeros(6, 40, 68, 2)
+    for clip in range(6):
+        gone = made.points(own[clip, 0, POINTS].numpy(), rotation[clip])
+        landmarks[clip, :, POINTS] = torch.from_numpy(gone).float()
+    found = Turning(3)
+    found.keep(rotation[:, :1].expand(-1, 40, -1), landmarks)
+    assert not found.weight.any()
+    found.keep(rotation, landmarks)
+    torch.testing.assert_close(found.weight, made.weight, atol=0.06, rtol=0)
+    picture = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    marks = np.random.default_rng(1).uniform(0.3, 0.7, (68, 2))
+    heads = found.based(picture, marks, torch.tensor([[0.0, 0.0, 0.0], [0.3, 0.0, 0.0]]))
+    assert heads.shape == (2, 3, 64, 64)
+    same = torch.from_numpy(picture).permute(2, 0, 1) / 127.5 - 1
+    torch.testing.assert_close(heads[0], same, atol=0.01, rtol=0)
+    assert (heads[1] - same).abs().max() > 0.5
 
 
 def test_single_frames_leave_motion_out_and_the_first_stage_the_face(task_of: Any) -> None:
