@@ -171,7 +171,7 @@ class FLAP:
 
     @torch.inference_mode()
     def spoken(self, heard: Tensor, seen: Seen, noise: Noise) -> Tensor:
-        """Return the coefficients (frames, total) that speech features (frames, audio) make."""
+        """Return the coefficients (frames, total) that speech features (frames, audio) make; strengths are limited."""
         networks, sizes = self.bundle.networks, self.config.front_end
         shape = (1, sizes.window, self.config.layout.total)
         made: Tensor = networks.front_end.track(
@@ -179,7 +179,9 @@ class FLAP:
             networks.standard.normal(seen.own),
             lambda number: noise.normal(shape, "coefficients", number).to(self._device),
         )
-        return networks.standard.restored(made)
+        track = networks.standard.restored(made)
+        head = self.config.layout.head
+        return torch.cat((track[:, :head], track[:, head:].clamp(0, 1)), dim=1)
 
     def edits(self, controls: Mapping[str, Any], seen: Seen, frames: int, noise: Noise) -> Edits:
         """Return what is changed of what speech makes.

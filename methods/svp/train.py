@@ -299,7 +299,7 @@ class DiffusionTask:
                 rows.append(one.latent.float()[:, None].expand(-1, self.frames, -1, -1))
                 continue
             face = one.landmarks.astype(np.float64) / size
-            own = key_points_of(torch.from_numpy(one.landmarks) / size)
+            own = key_points_of(torch.from_numpy(np.array(one.landmarks)) / size)
             heads = based(np.array(one.picture), face, own, frames)
             rows.append(self.network.latents.known(self.vae.encode(heads)).transpose(0, 1))
         return torch.stack(rows)

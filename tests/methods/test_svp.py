@@ -332,7 +332,7 @@ def test_paper_sizes() -> None:
     assert counts["style_projection"] == 257 * 768 + 769 * 768 + 769 * 16 * 768 + 2 * 768
 
 
-def test_mini_is_hallo_with_style_and_below_six_megabytes() -> None:
+def test_mini_is_hallo_with_style_and_below_eight_megabytes() -> None:
     with torch.device("meta"):
         net, hallo = SVP(MINI), Hallo(MINI.base)
     state, base = net.state_dict(), hallo.state_dict()
