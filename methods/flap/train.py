@@ -52,11 +52,11 @@ if TYPE_CHECKING:
 
     from thbench.training.order import Order
 
-FRONT_END = Recipe(steps=1500, learning_rate=1e-3, warm_up=100, last_rate=0.02, average=0.998, bfloat16=False)
-HEAD = Recipe(steps=700, learning_rate=1e-3, warm_up=50, last_rate=0.2, average=0.99, bfloat16=False)
-EXPRESSION = Recipe(steps=900, learning_rate=1e-3, warm_up=50, last_rate=0.2, average=0.99, bfloat16=False)
-VIDEO = Recipe(steps=900, learning_rate=1e-3, warm_up=50, last_rate=0.1, average=0.99, bfloat16=False)
-JOINT = Recipe(steps=900, learning_rate=4e-4, warm_up=50, last_rate=0.02, average=0.998, bfloat16=False)
+FRONT_END = Recipe(steps=1200, learning_rate=1e-3, warm_up=100, last_rate=0.02, average=0.998, bfloat16=False)
+HEAD = Recipe(steps=350, learning_rate=1e-3, warm_up=50, last_rate=0.2, average=0.99, bfloat16=False)
+EXPRESSION = Recipe(steps=600, learning_rate=1e-3, warm_up=50, last_rate=0.2, average=0.99, bfloat16=False)
+VIDEO = Recipe(steps=500, learning_rate=1e-3, warm_up=50, last_rate=0.1, average=0.99, bfloat16=False)
+JOINT = Recipe(steps=600, learning_rate=4e-4, warm_up=50, last_rate=0.02, average=0.998, bfloat16=False)
 """Without AMX, float32 is the faster format on processors."""
 ABOUT = About(
     "FLAP mini",
@@ -70,6 +70,7 @@ ABOUT = About(
         "Coefficients are three angles and 53 named expressions in the paper's groups; in training they are the truth"
         " of synth-heads, those of portraits with noise, in use they are read by the mini face regressor.",
         "For some clips the portrait shows another emotion than the frames: the emotion of a clip does not change.",
+        "What is denoised are changes of the portrait, whose head is moved to where a linear map of the rotation says.",
     ),
 )
 UNTOLD = 0.1
@@ -106,8 +107,8 @@ class Part(NamedTuple):
 
 
 PARTS = (
-    Part("flap-head", HEAD, clips=8, frames=4, windows=False, faces=False, moving=True),
-    Part("flap-expression", EXPRESSION, clips=8, frames=4, windows=False, faces=True, moving=False),
+    Part("flap-head", HEAD, clips=6, frames=4, windows=False, faces=False, moving=True),
+    Part("flap-expression", EXPRESSION, clips=6, frames=4, windows=False, faces=True, moving=False),
     Part("flap-video", VIDEO, clips=2, frames=16, windows=True, faces=True, moving=False),
     Part("flap-joint", JOINT, clips=2, frames=16, windows=True, faces=True, moving=False),
 )
