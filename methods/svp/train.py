@@ -68,7 +68,7 @@ ABOUT = About(
         " regressor is no independent measure of it.",
         "For half of the windows of the first clips the portrait shows another emotion than the window.",
         "What is denoised are changes of the portrait, whose head is moved along the key points where it is led. Heads"
-        " that are not led move less than real ones: training shows the third of windows that is nearest to the portrait.",
+        " that are not led move less than real ones: training shows the third of windows nearest to the portrait.",
     ),
 )
 CLIPS_1 = 96

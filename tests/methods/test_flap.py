@@ -43,7 +43,9 @@ BASE = Base(
 )
 FRONT_END = FrontEnd(audio=5, width=8, heads=2, layers=2, feed_forward=16, window=6, past=2, steps=3, train_steps=50)
 BARE = Config(base=BASE, layout=LAYOUT, head=Tokens(7, 2), face=Tokens(7, 3), front_end=FRONT_END)
-TOLD = replace(BARE, told=True, differences=True, lowest_motion=False, predicts="velocity")
+TOLD = replace(
+    BARE, base=replace(BASE, change=1.5), told=True, differences=True, lowest_motion=False, predicts="velocity"
+)
 TIME = torch.tensor(499)
 
 
@@ -144,7 +146,7 @@ def test_who_and_where_are_told_where_the_base_tells_them() -> None:
     net, given = FLAP(TOLD).eval(), filled(TOLD)
     assert net.condition(given).head.shape == (2, 3, 2 + 2, 6)
     before = predicted(net, net.condition(given))
-    for name in ("identity", "region"):
+    for name in ("identity", "region", "base"):
         after = predicted(net, net.condition(given._replace(**{name: getattr(given, name) + 1})))
         assert (after[1] - before[1]).abs().max() > 1e-5
     assert FLAP(BARE).condition(filled(BARE)).head.shape == (2, 3, 2, 6)

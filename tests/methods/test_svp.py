@@ -41,7 +41,7 @@ PLAIN = Config(
     resampling=Resampling(features=4, channels=5, width=8, layers=2, heads=2, head=3, feed_forward=2, tokens=3),
     style=STYLE,
 )
-WHOLE = replace(PLAIN, hierarchical=True, lowest_motion=False)
+WHOLE = replace(PLAIN, base=replace(BASE, change=1.5), hierarchical=True, lowest_motion=False)
 TIME = torch.tensor(499)
 ALL = (Told.NULL, Told.HEARD, Told.STYLED)
 
@@ -72,7 +72,7 @@ def filled(config: Config, seed: int = 0) -> Given:
 
     empty = given_of(config, "cpu")
     masks = [type(level)(*map(numbers, level)) for level in empty.masks]
-    return Given(*map(numbers, empty[:-1]), masks=masks)
+    return Given(*map(numbers, empty))._replace(masks=masks)
 
 
 def noisy(batch: int, frames: int = 3) -> Tensor:
@@ -103,7 +103,7 @@ def test_each_part_alone_is_the_part_among_others(net: SVP, config: Config) -> N
 @pytest.mark.parametrize(
     ("config", "name"),
     [(config, name) for config in (PLAIN, WHOLE) for name in ("audio", "codes", "key_points")]
-    + [(WHOLE, "face"), (WHOLE, "region")],
+    + [(WHOLE, "face"), (WHOLE, "region"), (WHOLE, "base")],
 )
 def test_parts_are_told_what_they_are_to_be_told(config: Config, name: str) -> None:
     torch.manual_seed(0)
@@ -161,7 +161,7 @@ def test_rows_in_the_wrong_order_are_refused(net: SVP, config: Config) -> None:
 
 def test_what_is_silent_is_hallo_with_its_weights() -> None:
     torch.manual_seed(0)
-    hallo, net = Hallo(BASE).eval(), SVP(replace(WHOLE, lowest_motion=True)).eval()
+    hallo, net = Hallo(WHOLE.base).eval(), SVP(replace(WHOLE, lowest_motion=True)).eval()
     for name, module in hallo.denoising_unet.named_modules():
         if "down_blocks.2.motion_modules" in name or "up_blocks.0.motion_modules" in name:
             module.runs = True
@@ -175,7 +175,8 @@ def test_what_is_silent_is_hallo_with_its_weights() -> None:
     from thbench_methods.hallo.networks import Given as HalloGiven
 
     theirs = hallo.condition(
-        HalloGiven(given.latents, given.face, given.audio, given.region, given.masks, torch.ones(3)), guided=False
+        HalloGiven(given.latents, given.face, given.audio, given.region, given.masks, torch.ones(3), given.base),
+        guided=False,
     )
     torch.testing.assert_close(predicted(net, mine), hallo.denoising_unet.full(noisy(1), TIME, theirs)[0])
 
