@@ -16,10 +16,12 @@ from thbench_methods.common import Noise, read_controls
 from thbench_methods.flap.config import MINI
 from thbench_methods.flap.pipeline import FLAP, Seen
 from thbench_methods.flap.spec import CONTROLS, PRESETS
+from thbench_methods.flap.spec import FLAP as SPEC
 
 from thbench.data.synth_heads.dataset import clips_of
 from thbench.errors import MethodError, UsageError
 from thbench.media import read_audio, read_frames, write_video
+from thbench.spec import load
 from thbench.types import Audio, Request
 
 FAST = {"steps": 2}
@@ -232,6 +234,12 @@ def test_windows_are_made_as_they_are_read_and_stages_are_told(method: FLAP, ask
     list(islice(iter(generation.frames), 1))  # type: ignore[arg-type]
     assert told == [("denoise", 0, 2), ("denoise", 1, 2)]
     assert set(generation.seconds) == {"portrait", "audio", "coefficients", "denoise", "decode"}
+
+
+def test_the_spec_names_what_there_is() -> None:
+    for name in (SPEC.factory, SPEC.flops, SPEC.trainers["mini"]):
+        assert callable(load(name, purpose="a test"))
+    assert set(SPEC.controls) == set(CONTROLS)
 
 
 def test_there_is_one_preset() -> None:

@@ -17,11 +17,13 @@ from thbench_methods.svp.config import MINI
 from thbench_methods.svp.guidance import Told
 from thbench_methods.svp.pipeline import SVP, Seen
 from thbench_methods.svp.spec import CONTROLS
+from thbench_methods.svp.spec import SVP as SPEC
 
 from thbench.accel.calibrate import Sampling
 from thbench.data.synth_heads.dataset import clips_of
 from thbench.errors import MethodError, UsageError
 from thbench.media import read_audio, read_frames, write_video
+from thbench.spec import load
 from thbench.types import Audio, Request
 
 FAST = {"steps": 2}
@@ -258,6 +260,29 @@ def test_windows_are_made_as_they_are_read_and_stages_are_told(method: SVP, aske
     list(islice(iter(generation.frames), 1))  # type: ignore[arg-type]
     assert told == [("denoise", 0, 2), ("denoise", 1, 2)]
     assert set(generation.seconds) == {"portrait", "audio", "style", "head", "denoise", "decode"}
+
+
+def test_styles_are_compared_in_three_ways(method: SVP, videos: list[str]) -> None:
+    from thbench_methods.svp.claims import INDEPENDENT, OWN, PLAIN, encoders, read
+
+    rows = []
+    for video in videos:
+        frames = np.stack([frame.rgb for frame in read_frames(video, threads=1)])
+        rows.append(read(frames, read_audio(video).samples, method))
+    ways = encoders(method)
+    assert list(ways) == [INDEPENDENT, PLAIN, OWN]
+    for way in ways.values():
+        one, other = (way(row) for row in rows)
+        assert one.ndim == 1 and one.shape == other.shape and np.isfinite(one).all()
+        assert not np.allclose(one, other)
+    own = ways[OWN](rows[0])
+    np.testing.assert_allclose(own, codes(method, style=videos[0])[0].numpy(), atol=1e-5)
+
+
+def test_the_spec_names_what_there_is() -> None:
+    for name in (SPEC.factory, SPEC.flops, SPEC.trainers["mini"]):
+        assert callable(load(name, purpose="a test"))
+    assert set(SPEC.controls) == set(CONTROLS)
 
 
 def test_there_is_one_preset() -> None:
