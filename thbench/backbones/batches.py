@@ -103,6 +103,8 @@ class FixedBatches:
 class Ticket:
     """The features of one input that waits for its batch."""
 
+    __slots__ = ("_place", "_queue")
+
     def __init__(self, queue: BatchQueue) -> None:
         self._queue = queue
         self._place: tuple[Block, int] | None = None

@@ -97,21 +97,21 @@ def set_number(
 def _kernel(
     statistic: SetStatistic, ours: Sequence[Member], real: Sequence[Member], load: FeatureLoader, level: float
 ) -> SetNumber:
-    first, second = _by_identity(load, statistic.extractor, ours), _by_identity(load, statistic.reference, real)
-    x, y = (np.concatenate(list(parts.values())) for parts in (first, second))
+    first, second = _gathered(load, statistic.extractor, ours), _gathered(load, statistic.reference, real)
+    x, y = first.whole, second.whole
     found = kid(x, y, PROTOCOLS[statistic.subsets])
     number = SetNumber(
         value=found.value,
-        identities=len(first),
+        identities=len(first.parts),
         remarks=(
             f"{len(x)} samples against {len(y)} real ones; standard deviation over subsets "
             f"{found.std:.3g}; unbiased, so equal distributions score 0 on average",
-            _kernel_floor(statistic, second),
+            _kernel_floor(statistic, second.parts),
         ),
     )
     if float(len(x) + len(y)) ** 2 * x.shape[1] > AFFORDABLE:
         return _with_note(number, f"leaving out identities of {len(x)} samples would take too long")
-    return _with_interval(number, lambda: squared_mmd_without_each(first, second), level)
+    return _with_interval(number, lambda: squared_mmd_without_each(first.parts, second.parts), level)
 
 
 def _kernel_floor(statistic: SetStatistic, real: Mapping[str, NDArray[np.float32]]) -> str:
@@ -125,8 +125,8 @@ def _infinite(
     statistic: SetStatistic, ours: Sequence[Member], real: Sequence[Member], load: FeatureLoader
 ) -> SetNumber:
     """The distance at infinitely many samples of the row, against all real ones."""
-    first, second = _by_identity(load, statistic.extractor, ours), _by_identity(load, statistic.reference, real)
-    x, y = (np.concatenate(list(parts.values())) for parts in (first, second))
+    first, second = _gathered(load, statistic.extractor, ours), _gathered(load, statistic.reference, real)
+    x, y = first.whole, second.whole
     found = fid_infinity(x, moments(y), ddof=statistic.ddof)
 
     def compare(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
@@ -135,9 +135,9 @@ def _infinite(
     remarks = (
         f"{len(x)} samples against {len(y)} real ones; the distance at N = {found.counts[0]} is "
         f"{found.distances[0]:.4g}, at N = {found.counts[-1]} {found.distances[-1]:.4g}",
-        _floor_of_rows(second, compare),
+        _floor_of_rows(second.parts, compare),
     )
-    return SetNumber(found.value, len(first), note="an extrapolation has no interval here", remarks=remarks)
+    return SetNumber(found.value, len(first.parts), note="an extrapolation has no interval here", remarks=remarks)
 
 
 def _floor_of_rows(
@@ -189,12 +189,31 @@ def _rows(load: FeatureLoader, extractor: str, member: Member) -> NDArray[np.flo
     return rows
 
 
-def _by_identity(load: FeatureLoader, extractor: str, members: Iterable[Member]) -> dict[str, NDArray[np.float32]]:
-    """Features of each identity, in the order of the members."""
-    found: dict[str, list[NDArray[np.float32]]] = {}
+class _Gathered(NamedTuple):
+    """Features of a set, in memory once."""
+
+    whole: NDArray[np.float32]
+    """Shape (n, d): those of an identity together, identities in the order of the members."""
+    parts: dict[str, NDArray[np.float32]]
+    """Identity to its rows, a view of `whole`."""
+
+
+def _gathered(load: FeatureLoader, extractor: str, members: Sequence[Member]) -> _Gathered:
+    own: dict[str, list[Member]] = {}
     for member in members:
-        found.setdefault(member.identity, []).append(_rows(load, extractor, member))
-    return {identity: np.concatenate(parts) for identity, parts in found.items()}
+        own.setdefault(member.identity, []).append(member)
+    first = _rows(load, extractor, members[0])
+    whole = np.empty((sum(member.rows for member in members), first.shape[1]), np.float32)
+    parts: dict[str, NDArray[np.float32]] = {}
+    end = 0
+    for identity, theirs in own.items():
+        start = end
+        for member in theirs:
+            rows = first if member == members[0] else _rows(load, extractor, member)
+            whole[end : end + member.rows] = rows
+            end += member.rows
+        parts[identity] = whole[start:end]
+    return _Gathered(whole, parts)
 
 
 def _each(identity: str) -> str:
