@@ -77,6 +77,9 @@ class PredictorSizes:
     """Identity coefficients of the portrait (the paper's)."""
     style: int = 256
     """Values of a style code; the width of the denoising network."""
+    draws: int = 1
+    """Style codes that are drawn and averaged. Where a voice tells little of the style, one draw is little better than
+    the style of anybody; the mean of many is what the voice tells."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +132,7 @@ MINI = Config(
         lower_face=MINI_LOWER_FACE,
     ),
     diffusion=Diffusion(coherence=3.0),
-    predictor=PredictorSizes(width=96, layers=2, heads=4, audio=384, identity=60, style=96),
+    predictor=PredictorSizes(width=96, layers=2, heads=4, audio=384, identity=60, style=96, draws=16),
     expert=ExpertSizes(width=128, mouth=3 * 44),
     render_radius=6,
     portrait_size=128,

@@ -75,18 +75,19 @@ def assembled(config: Config, device: torch.device, networks: files.Networks) ->
 
     @torch.inference_mode()
     def predict(features: Tensor, speaker: Tensor, noise: Noise, steps: int) -> Tensor:
+        draws = config.predictor.draws
         given = SpeechAndSpeaker(
-            features[None],
-            torch.tensor([len(features)], device=device),
-            predicting.normal("speaker", speaker.to(device)),
+            features.expand(draws, -1, -1),
+            torch.tensor([len(features)], device=device).expand(draws),
+            predicting.normal("speaker", speaker.to(device)).expand(draws, -1),
         )
-        start = noise.normal((1, config.predictor.style), "style").to(device)
-        code = sampled(
+        start = noise.normal((draws, config.predictor.style), "style").to(device)
+        codes = sampled(
             sampler(replace(config.diffusion, steps=steps)),
-            lambda latent, time: predicting.network(latent, latent.new_full((1,), time), given),
+            lambda latent, time: predicting.network(latent, latent.new_full((draws,), time), given),
             start,
         )
-        return predicting.restored("code", code)
+        return predicting.restored("code", codes.mean(dim=0, keepdim=True))
 
     return Parts(
         speaking.diffusion,

@@ -31,7 +31,7 @@ DRIVEN = "true expression, true head motion from the portrait's own pose on"
 KEPT = "generations of one style clip more alike than of different ones, AUC by strengths of emotions; two portraits"
 STYLED = "a result more like its style clip than like another person's, AUC by strengths of emotions"
 NAMED = "share of results whose emotion, by the nearest strengths, is that of the style clip; of real clips {:.2f}"
-PREDICTED = "predicted code nearer to the clip's own than to another's, AUC; portrait of another clip of the speaker"
+PREDICTED = "predicted code nearer to the true one of its clip than of another, AUC; portrait of another clip"
 DRIVEN_BARS = {"LSE-C (mini)": ">= 0.6", "identity (mini)": ">= 0.85"}
 
 

@@ -13,12 +13,13 @@ import torch
 from thbench_methods.common import Noise
 from thbench_methods.dreamtalk import train, train_denoiser, train_expert, train_predictor, train_renderer, voices
 from thbench_methods.dreamtalk.acted import EACH, Acted, open_acted
-from thbench_methods.dreamtalk.bundle import Predicting, Renderer, Speaking
+from thbench_methods.dreamtalk.bundle import Predicting, Renderer, Speaking, load_mini
 from thbench_methods.dreamtalk.claims import ranked
 from thbench_methods.dreamtalk.config import MINI, MINI_LOWER_FACE, Config
 from thbench_methods.dreamtalk.corpus import Corpus, mouth_mesh
 from thbench_methods.dreamtalk.examples import EVERY, Examples, open_examples
-from thbench_methods.dreamtalk.faces import CENTRE, MIRROR, SCALE, SPEAKER, Face, face_of, mirrored, moved_track
+from thbench_methods.dreamtalk.faces import CENTRE, MIRROR, SCALE, SPEAKER, UNIT, Face, face_of, mirrored, moved_track
+from thbench_methods.dreamtalk.hearing import all_layers
 from thbench_methods.dreamtalk.mean_face import MeanFace, measured_face
 from thbench_methods.dreamtalk.motion import (
     POSE,
@@ -26,12 +27,15 @@ from thbench_methods.dreamtalk.motion import (
     noise_margin,
     render_windows,
     speech_windows,
+    style_clip,
     there_and_back,
 )
+from thbench_methods.dreamtalk.pipeline import assembled
 from thbench_methods.dreamtalk.spec import AUTO
 from thbench_methods.dreamtalk.stage import NEAREST, REACH, MiniStage, Read, within_reach
 from thbench_methods.dreamtalk.styles import GROUPS, SHOWN, cosines, named, nearness, right_emotions, strengths
 from thbench_methods.nets.pirenderer.cells import moved
+from torch import Tensor
 
 from thbench.backbones.mini.face import SIDE
 from thbench.data.synth_heads.dataset import clips_of, embedded_folder, truth_of
@@ -338,6 +342,41 @@ def test_the_style_predictor_learns(corpus: Corpus, monkeypatch: pytest.MonkeyPa
     assert np.mean(guessed[-10:]) < 0.8 * np.mean(guessed[:10])
 
 
+def test_people_who_only_speak_join_the_clips(corpus: Corpus) -> None:
+    torch.manual_seed(0)
+    speaking = Speaking(MINI).eval()
+    speakers, person = torch.randn(6, 10, SPEAKER), np.array([0, 1, 2, 0, 1, 2])
+    codes = train_predictor.codes_of(speaking.diffusion, corpus)
+    clips = train_predictor.PredictorTask(Predicting(MINI), codes, corpus.features, speakers, person, MINI)
+    rng = np.random.default_rng(0)
+    sound, expression = rng.integers(-9000, 9000, (3, 64_000)).astype(np.int16), rng.random((3, 100, 53), np.float32)
+    portraits = rng.random((3, SPEAKER), np.float32)
+    both = train_predictor.with_voices(clips, speaking, voices.Voices(sound, expression, portraits))
+    assert both.person.tolist() == [0, 1, 2, 0, 1, 2, 3, 4, 5]
+    torch.testing.assert_close(both.codes[:6], codes)
+    with torch.inference_mode():
+        alone = speaking.diffusion.style(*style_clip(UNIT * torch.from_numpy(expression[1]), MINI.sizes.style_length))
+    torch.testing.assert_close(both.codes[7], alone[0], atol=1e-5, rtol=1e-4)
+    heard = all_layers(speaking.speech, sound[2].astype(np.float32) / 32767, 100, 25.0)
+    torch.testing.assert_close(both.features[8].float(), heard, atol=1e-2, rtol=1e-2)
+    assert both._other(8, rng) == 8
+    torch.testing.assert_close(both.speakers[8, 4], torch.from_numpy(portraits[2]))
+
+
+def test_a_predicted_code_is_the_mean_of_many_draws() -> None:
+    networks, features = load_mini(MINI), torch.randn(200, MINI.sizes.audio, generator=torch.Generator().manual_seed(0))
+
+    def spread(draws: int) -> Tensor:
+        config = replace(MINI, predictor=replace(MINI.predictor, draws=draws))
+        predict = assembled(config, torch.device("cpu"), networks).predict
+        assert predict is not None
+        codes = [predict(features, torch.zeros(1, SPEAKER), Noise(seed), 5) for seed in range(8)]
+        assert {code.shape for code in codes} == {(1, MINI.predictor.style)}
+        return torch.cat(codes).std(dim=0).mean()
+
+    assert 0.15 < spread(16) / spread(1) < 0.4
+
+
 def test_the_portrait_of_a_predicted_style_is_of_another_clip() -> None:
     config = small(MINI)
     speakers = torch.arange(6.0)[:, None, None].expand(6, 4, SPEAKER).clone()
@@ -474,6 +513,9 @@ def test_voices_are_made_once_and_of_everybody(tmp_path: Path, monkeypatch: pyte
 def test_a_training_writes_weights_and_cards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scored: list[Path] = []
     monkeypatch.setattr(train, "score_all", lambda method, clips, folder: scored.append(folder))
+    monkeypatch.setattr("thbench_methods.dreamtalk.acted.CLIPS", 3)
+    monkeypatch.setattr(voices, "PART", 2)
+    monkeypatch.setattr(train, "open_voices", lambda folder: voices.open_voices(folder, 4))
     folder = tmp_path / "split"
     shutil.copytree(embedded_folder(), folder)
     order = Order(
