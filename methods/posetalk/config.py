@@ -8,6 +8,7 @@ project's choice says so.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 TRACK = ("yaw", "pitch", "roll", "x", "y", "scale", "gaze_yaw", "gaze_pitch")
 """Values of a track: angles in radians, translation and scale of the head, direction of the eyes. Choice."""
@@ -55,6 +56,8 @@ class PoseDiffusion:
     """Noise variance of the first time; from there its square root rises linearly."""
     beta_end: float = 0.012
     """Noise variance of the last time."""
+    predicts: Literal["noise", "clean"] = "noise"
+    """What the denoiser returns. A loss of clean latents gives weight to times of much noise, where text decides."""
     audio_guidance: float = 2.0
     """Scale of what sound changes. Choice."""
     text_guidance: float = 5.0
@@ -135,7 +138,7 @@ MINI = Config(
         audio=96,
         text=48,
     ),
-    diffusion=PoseDiffusion(steps=20, audio_guidance=1.5, text_guidance=3.0, overlap=25),
+    diffusion=PoseDiffusion(steps=20, predicts="clean", audio_guidance=1.5, text_guidance=3.0, overlap=25),
     video=VideoSizes(
         track=2 * len(TRACK),
         audio=96,

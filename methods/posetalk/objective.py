@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 DERIVATIVE_WEIGHTS = (1.0, 1.0, 0.5)
 """Of the track, its velocity and its acceleration."""
 DIVERGENCE_WEIGHT = 1e-4
+COMPACT_WEIGHT = 1e-2
+"""Of the divergence once tracks are known: numbers of the latents that say nothing are given up. From the start on, it
+would keep the autoencoder from saying anything."""
 
 
 def track_loss(predicted: Tensor, track: Tensor, lengths: Tensor) -> Tensor:
@@ -43,9 +46,11 @@ def track_loss(predicted: Tensor, track: Tensor, lengths: Tensor) -> Tensor:
     return total
 
 
-def vae_loss(predicted: Tensor, track: Tensor, lengths: Tensor, posterior: Posterior) -> Tensor:
-    """Return the loss of the autoencoder."""
-    return track_loss(predicted, track, lengths) + DIVERGENCE_WEIGHT * posterior.divergence()
+def vae_loss(
+    predicted: Tensor, track: Tensor, lengths: Tensor, posterior: Posterior, weight: float = DIVERGENCE_WEIGHT
+) -> Tensor:
+    """Return the loss of the autoencoder, with a weight of the divergence."""
+    return track_loss(predicted, track, lengths) + weight * posterior.divergence()
 
 
 class Told(NamedTuple):
@@ -72,7 +77,7 @@ def latent_loss(
     condition: PoseCondition,
     generator: torch.Generator,
 ) -> Tensor:
-    """Return the denoiser's mean squared error in the noise of latents.
+    """Return the denoiser's mean squared error in the noise of latents, or in the clean ones where it predicts those.
 
     Args:
         denoiser: The network.
@@ -89,7 +94,7 @@ def latent_loss(
     noisy = power.sqrt() * latent + (1 - power).sqrt() * noise
     told = draw_told(clips, diffusion.null_probability, generator)
     heard = condition._replace(heard=condition.heard & told.heard, told=condition.told & told.told)
-    return F.mse_loss(denoiser(noisy, time, heard), noise)
+    return F.mse_loss(denoiser(noisy, time, heard), noise if diffusion.predicts == "noise" else latent)
 
 
 def lip_share(image: Tensor, target: Tensor, lips: Tensor) -> Tensor:

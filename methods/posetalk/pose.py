@@ -27,7 +27,11 @@ class PoseLatentDiffusion(nn.Module):
     """The autoencoder, the denoiser, and the numbers that standardise tracks and latents."""
 
     track_deviation: Tensor
+    """Shape (track,)."""
+    latent_mean: Tensor
+    """Shape (latents, width)."""
     latent_deviation: Tensor
+    """Of the same shape."""
 
     def __init__(self, sizes: PoseSizes) -> None:
         super().__init__()
@@ -35,7 +39,8 @@ class PoseLatentDiffusion(nn.Module):
         self.vae = PoseVAE(sizes)
         self.denoiser = PoseDenoiser(sizes)
         self.register_buffer("track_deviation", torch.ones(sizes.track))
-        self.register_buffer("latent_deviation", torch.ones(()))
+        self.register_buffer("latent_mean", torch.zeros(sizes.latents, sizes.width))
+        self.register_buffer("latent_deviation", torch.ones(sizes.latents, sizes.width))
 
     def generate(
         self,
@@ -58,7 +63,8 @@ class PoseLatentDiffusion(nn.Module):
             Shape (N, F, track); zero behind the end of each.
         """
         denoiser = Guided(self.denoiser, diffusion)
-        latent = sample(denoiser, sampler(diffusion), noise, condition, plan, on_step) * self.latent_deviation
+        drawn = sample(denoiser, sampler(diffusion), noise, condition, plan, on_step)
+        latent = drawn * self.latent_deviation + self.latent_mean
         frames = condition.audio.shape[1]
         return self.vae.decode(latent, condition.lengths, frames) * self.track_deviation
 

@@ -54,7 +54,7 @@ class PoseDenoiser(nn.Module):
         self.transformer = SkipTransformer(width, sizes.layers, lambda: encoder_layer(*shape))
 
     def forward(self, latent: Tensor, time: Tensor, condition: PoseCondition) -> Tensor:
-        """Predict the noise in latents.
+        """Predict the noise in latents, or the clean latents, as `PoseDiffusion.predicts` has it.
 
         Args:
             latent: Shape (N, latents, width).
@@ -157,4 +157,4 @@ def alpha_bars(diffusion: PoseDiffusion) -> Tensor:
 def sampler(diffusion: PoseDiffusion) -> DDIM:
     """Return DDIM with equally spaced times from 1 on, as in Motion Latent Diffusion."""
     stride = diffusion.train_steps // diffusion.steps
-    return ddim(alpha_bars(diffusion).tolist(), range(1, 1 + stride * diffusion.steps, stride), "noise")
+    return ddim(alpha_bars(diffusion).tolist(), range(1, 1 + stride * diffusion.steps, stride), diffusion.predicts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -11,10 +12,14 @@ from thbench_methods.posetalk import train_pose, train_video
 from thbench_methods.posetalk.bundle import POSE_FILE, VIDEO_FILE, Drawing, Posing
 from thbench_methods.posetalk.config import MINI
 from thbench_methods.posetalk.examples import open_examples
+from thbench_methods.posetalk.objective import COMPACT_WEIGHT
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from thbench_methods.posetalk.examples import Examples
 
+    from thbench.training import Recipe, Trained
     from thbench.training.order import Order
 
 
@@ -33,19 +38,32 @@ def train_the_video(order: Order, examples: Examples) -> None:
     network = Drawing(MINI)
     network.face.load_state_dict(measured_face())
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    fitted(train_video.CoarseTask(network, examples), train_video.COARSE, order, "posetalk-coarse")
-    fitted(train_video.RefineTask(network, examples), train_video.REFINE, order, "posetalk-refine")
-    last = train_video.EnhanceTask(network, examples)
-    training = fitted(last, train_video.ENHANCE, order, "posetalk-enhance")
-    ship(destination(order, VIDEO_FILE), network, train_video.ABOUT, order, training, examples.pictures)
+    trainings = [
+        fitted(task(network, examples), recipe, order, f"posetalk-{name}")
+        for task, recipe, name in (
+            (train_video.CoarseTask, train_video.COARSE, "coarse"),
+            (train_video.RefineTask, train_video.REFINE, "refine"),
+            (train_video.EnhanceTask, train_video.ENHANCE, "enhance"),
+        )
+    ]
+    ship(destination(order, VIDEO_FILE), network, train_video.ABOUT, order, whole(trainings), examples.pictures)
 
 
 def train_the_pose(order: Order, examples: Examples) -> None:
     """Train and write the autoencoder of tracks, then the denoiser of its latents."""
     torch.manual_seed(train_pose.VAE.seed)
     network = Posing(MINI)
-    fitted(train_pose.VaeTask(network, examples), train_pose.VAE, order, "posetalk-tracks")
+    trainings = [fitted(train_pose.VaeTask(network, examples), train_pose.VAE, order, "posetalk-tracks")]
+    compact = train_pose.VaeTask(network, examples, COMPACT_WEIGHT)
+    trainings.append(fitted(compact, train_pose.COMPACT, order, "posetalk-compact"))
     task = train_pose.DenoiserTask(network, examples)
     task.measure()
-    training = fitted(task, train_pose.DENOISER, order, "posetalk-pose")
-    ship(destination(order, POSE_FILE), network, train_pose.ABOUT, order, training, examples.pictures)
+    trainings.append(fitted(task, train_pose.DENOISER, order, "posetalk-pose"))
+    trainings.append(fitted(task, train_pose.AGAIN, order, "posetalk-pose-again"))
+    ship(destination(order, POSE_FILE), network, train_pose.ABOUT, order, whole(trainings), examples.pictures)
+
+
+def whole(trainings: Sequence[tuple[Recipe, Trained]]) -> tuple[Recipe, Trained]:
+    """Return the last of the trainings of one file, with the time that all of them took."""
+    recipe, last = trainings[-1]
+    return recipe, replace(last, seconds=sum(trained.seconds for _, trained in trainings))

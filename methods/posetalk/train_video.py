@@ -42,7 +42,8 @@ ABOUT = About(
     "Ling et al., arXiv 2409.02657; Ren et al., PIRenderer, ICCV 2021; sizes are the project's own",
     "Frames of a clip made from another frame of it. CoarseNet: L1 at three sizes and L1 of neighbour differences."
     " RefineNet, CoarseNet frozen: L1 at every resolution, the lips weighted to half of it. Enhancer, both frozen: L1"
-    " at three sizes and of neighbour differences, weighted towards mouth and eyes. The curve is that of the enhancer.",
+    f" at three sizes and of neighbour differences, weighted towards mouth and eyes. {COARSE.steps}, {REFINE.steps} and"
+    f" {ENHANCE.steps} steps; this card's steps and curve are the enhancer's, its minutes are those of all three.",
     (
         "CoarseNet is given the flow of a mean head and finds what is to be added; networks of this size would need far"
         " longer to find the whole. RefineNet is given that of a mean head's lips, by a linear map from speech to"

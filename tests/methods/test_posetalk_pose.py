@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import torch
@@ -268,15 +269,41 @@ def test_dropping_is_of_sound_of_text_and_of_both() -> None:
     assert shares == pytest.approx([0.2, 0.2, 0.1], abs=0.02)
 
 
-def test_the_denoiser_learns(denoiser: PoseDenoiser) -> None:
+def test_a_denoiser_that_knows_the_clean_latents_gives_them() -> None:
+    latent = torch.randn(3, SMALL.latents, SMALL.width, generator=torch.Generator().manual_seed(0))
+
+    schedule = sampler(replace(DIFFUSION, predicts="clean"))
+    made = sample(schedule, lambda *_: latent, torch.randn_like(latent))
+    torch.testing.assert_close(made, latent)
+
+
+def test_what_is_predicted_is_what_the_loss_asks_for() -> None:
+    latent, condition = torch.randn(2, 2, 16), conditioned()
+
+    def loss(predicts: Literal["noise", "clean"], answer: Tensor | None) -> float:
+        diffusion, draw = replace(DIFFUSION, predicts=predicts), torch.Generator().manual_seed(0)
+        if answer is None:
+            ahead = torch.Generator().manual_seed(0)
+            torch.randint(diffusion.train_steps, (2,), generator=ahead)
+            answer = torch.randn(latent.shape, generator=ahead)
+        net = lambda *_: answer  # noqa: E731
+        return float(objective.latent_loss(net, diffusion, alpha_bars(diffusion), latent, condition, draw))  # type: ignore[arg-type]
+
+    assert loss("clean", latent) == 0 and loss("noise", None) == 0
+    assert loss("clean", None) > 0.5 and loss("noise", latent) > 0.5
+
+
+@pytest.mark.parametrize("predicts", ["noise", "clean"])
+def test_the_denoiser_learns(predicts: Literal["noise", "clean"]) -> None:
     torch.manual_seed(0)
+    diffusion = replace(DIFFUSION, predicts=predicts)
     net = PoseDenoiser(SMALL).train()
     latent, condition = torch.randn(2, 2, 16), conditioned()
     optimiser, draw = torch.optim.Adam(net.parameters(), 2e-3), torch.Generator().manual_seed(0)
     powers = alpha_bars(DIFFUSION)
     losses = []
     for _ in range(80):
-        loss = objective.latent_loss(net, DIFFUSION, powers, latent, condition, draw)
+        loss = objective.latent_loss(net, diffusion, powers, latent, condition, draw)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
