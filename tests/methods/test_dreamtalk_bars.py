@@ -58,7 +58,7 @@ def test_the_card_holds_the_bar_of_style_among_generations() -> None:
 
 
 @pytest.mark.xfail(
-    strict=True, reason="0.70: a third of a clip's emotion is seen in what is rendered of another's face"
+    strict=True, reason="0.70: a third of the clip's emotion is seen in a rendered face of another person"
 )
 def test_the_card_holds_the_bar_of_style_beside_the_clip() -> None:
     assert scores(SPEAKING_FILE)["style similarity to the clip"].value >= 0.9
@@ -146,7 +146,7 @@ def test_results_of_one_style_are_alike(clips: list[Held]) -> None:
 
 @pytest.mark.full
 @pytest.mark.xfail(
-    strict=True, reason="0.70: a third of a clip's emotion is seen in what is rendered of another's face"
+    strict=True, reason="0.70: a third of the clip's emotion is seen in a rendered face of another person"
 )
 def test_results_are_like_their_style_clip(clips: list[Held]) -> None:
     assert style_similarity(DreamTalk("mini"), clips).like.area.value >= 0.9
