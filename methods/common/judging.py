@@ -210,10 +210,16 @@ def compared(
     )
 
 
-def measured(method: Method, clips: Iterable[Clip]) -> tuple[Score, ...]:
-    """Generate clips with seed 0 and return the scores of a method's card."""
+def measured(method: Method, clips: Iterable[Clip], bars: Mapping[str, str] = BARS) -> tuple[Score, ...]:
+    """Generate clips with seed 0 and return the scores of a method's card.
+
+    Args:
+        method: Which.
+        clips: Held-out ones.
+        bars: As in `compared`.
+    """
     rows, truths = [], []
     for held in read_held(clips):
         rows.append(judge(held, made(method, held.request())))
         truths.append(judge(held, held.frames))
-    return compared(rows, truths, "seed 0, first frame and sound of each clip", BARS)
+    return compared(rows, truths, "seed 0, first frame and sound of each clip", bars)

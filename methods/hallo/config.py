@@ -53,6 +53,11 @@ class Config:
     """Of the autoencoder."""
     packing: int = 1
     """Side of the squares of latent cells whose channels are denoised as those of one; 1 as published."""
+    components: int = 0
+    """Principal components of packed latents that are kept; 0 keeps all channels, as published."""
+    change: float = 0.0
+    """Factor of what is denoised, the frames' difference from the portrait, which the networks then see in the place of
+    each frame; 0 denoises latents, as published."""
     locator: tuple[int, ...] = (16, 32, 64, 128)
     """Widths of the face locator; each behind the first halves height and width."""
     locator_sees_portrait: bool = False
@@ -68,7 +73,7 @@ PAPER = Config()
 """The published preset."""
 MINI = Config(
     unet=Sizes(
-        latent=32, channels=(40, 40, 24), layers=2, heads=2, groups=8, tokens=32, audio=32, feed_forward=2, idle=False
+        latent=20, channels=(40, 40, 24), layers=2, heads=2, groups=8, tokens=32, audio=32, feed_forward=2, idle=False
     ),
     audio=AudioProjection(window=5, layers=4, channels=96, hidden=64, tokens=8),
     face=FaceProjection(embedding=128, tokens=2),
@@ -76,11 +81,14 @@ MINI = Config(
     size=128,
     vae=MINI_VAE,
     packing=2,
+    components=20,
+    change=1.5,
     locator=(8, 16, 24, 32, 40),
     locator_sees_portrait=True,
 )
 """The small preset that is trained on synth-heads and shipped.
 
-Squares of 2 x 2 cells of the 16 x 16 latents are denoised as one. That its locator sees the portrait is the project's
-own: so small a network would need far more steps to learn from attention alone what stays where it is.
+The project's own: squares of 2 x 2 cells of the 16 x 16 latents are denoised as one, by the 20 of their 32 principal
+components that hold 99.7 % of the variance, and as difference from the portrait; the locator sees the portrait. So
+small a network would need far more steps to learn from attention alone what stays where it is.
 """

@@ -70,6 +70,7 @@ def offer_of(config: Config, dtype: str = "float16") -> Offer:
                 lambda: net.reference_unet(images, tokens),
                 inputs=(images, tokens),
             ),
+            *_base(net, config),
         ),
         denoising=Denoising(
             "denoising_unet",
@@ -83,6 +84,14 @@ def offer_of(config: Config, dtype: str = "float16") -> Offer:
         dtype=dtype,
         uncounted=("wav2vec 2.0", "face recogniser", "VAE"),
     )
+
+
+def _base(net: Hallo, config: Config) -> tuple[Part, ...]:
+    """What the networks see in the place of each frame, where changes are denoised."""
+    if (conv := net.base) is None:
+        return ()
+    base = torch.empty(1, config.unet.latent, config.side, config.side, device="meta")
+    return (Part("base", conv, lambda: conv(base), inputs=(base,)),)
 
 
 def _cells(side: int) -> torch.Tensor:

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from thbench_methods.hallo.config import PAPER, Config
+from thbench_methods.hallo.latents import Latents
 from thbench_methods.nets.unet3d.attention import Attention, FeedForward
 from thbench_methods.nets.unet3d.focus import Attend, Focus, attend_at, everywhere
 from thbench_methods.nets.unet3d.guidance import paired
-from thbench_methods.nets.unet3d.layout import images, repeated, to_maps, to_tokens
+from thbench_methods.nets.unet3d.layout import clips, images, repeated, to_maps, to_tokens
 from thbench_methods.nets.unet3d.locator import FaceLocator
 from thbench_methods.nets.unet3d.motion import MotionModule
 from thbench_methods.nets.unet3d.projections import AudioProjModel, ImageProjModel
@@ -117,6 +118,8 @@ class Given(NamedTuple):
     """For each level, of shape (F, h w)."""
     scale: Tensor
     """Shape (3,): weights of the whole picture, face and lips."""
+    base: Tensor | None = None
+    """Shape (1, latent, F, h, w), or 1 in the place of F: what changes are of; None where none are denoised."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +234,7 @@ class DenoisingUNet(VideoUNet[Condition]):
 
 
 class Hallo(nn.Module):
-    """All networks of the release file."""
+    """All networks of the release file, and what of the latents they know."""
 
     def __init__(self, config: Config = PAPER) -> None:
         super().__init__()
@@ -241,6 +244,15 @@ class Hallo(nn.Module):
         self.face_locator = FaceLocator(sizes.channels[0], widths=config.locator)
         self.imageproj = ImageProjModel(config.face, sizes.tokens)
         self.audioproj = AudioProjModel(config.audio, sizes.audio)
+        self.latents = Latents(config)
+        self.base = nn.Conv2d(sizes.latent, sizes.channels[0], 3, padding=1) if config.change else None
+
+    def located(self, given: Given) -> Tensor:
+        """Return where the face is: (B, C, 1, h, w), or (B, C, F, h, w) where the head is moved."""
+        place: Tensor = self.face_locator(given.region[:, :, None])
+        if self.base is None or given.base is None:
+            return place
+        return place + clips(self.base(images(given.base)), given.base.shape[2])
 
     def condition(self, given: Given, *, guided: bool = True) -> Condition:
         """Return what the denoiser is told; once per clip of frames.
@@ -254,7 +266,7 @@ class Hallo(nn.Module):
         return Condition(
             face=face,
             audio=paired(self.audioproj(given.audio), guided=guided),
-            locator=paired(self.face_locator(given.region[:, :, None]), guided=guided),
+            locator=paired(self.located(given), guided=guided),
             masks=[Masks(*(paired(mask, mask, guided=guided) for mask in level)) for level in given.masks],
             scale=given.scale,
             reference=split(features, len(given.latents) - 1),

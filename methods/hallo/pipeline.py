@@ -24,7 +24,7 @@ from thbench_methods.hallo.networks import Given, Masks
 from thbench_methods.hallo.portrait import masks_of, region_of
 from thbench_methods.hallo.spec import CONTROLS
 from thbench_methods.nets.unet3d.guidance import is_guided, with_guidance
-from thbench_methods.nets.unet3d.layout import images, packed, unpacked
+from thbench_methods.nets.unet3d.layout import images
 from thbench_methods.nets.unet3d.schedule import Diffusion, sampler
 
 from thbench.accel import sample
@@ -66,6 +66,8 @@ class Seen(NamedTuple):
 
     picture: Tensor
     """Shape (1, 3, size, size), range [-1, 1]."""
+    latent: Tensor
+    """Shape (1, latent, side, side), as the networks know it."""
     face: Tensor
     """Shape (1, embedding)."""
     region: Tensor
@@ -150,8 +152,10 @@ class Hallo:
         sides = [side >> level for level in range(len(self.config.unet.channels))]
         masks = masks_of(outlines, size, sides)
         inside = foreground(silhouette(outlines.face * size, size, size), side, side)
+        whole = (2 * picture - 1).to(self._device)
         return Seen(
-            (2 * picture - 1).to(self._device),
+            whole,
+            self.encode(whole),
             face.to(self._device),
             region_of(outlines, picture, self.config).to(self._device),
             [Masks(*(mask.to(self._device) for mask in level)) for level in masks],
@@ -179,9 +183,9 @@ class Hallo:
         from thbench.accel.calibrate import Sampling
 
         frames, guided = len(heard), is_guided(told.guidance)
-        latents = packed(self.bundle.vae.encode(torch.cat((seen.picture, past))), self.config.packing)
+        latents = torch.cat((seen.latent, self.encode(past)))
         masks = [Masks(*(mask.expand(frames, -1) for mask in level)) for level in seen.masks]
-        given = Given(latents, seen.face, heard[None], seen.region, masks, told.scale)
+        given = Given(latents, seen.face, heard[None], seen.region, masks, told.scale, seen.latent[:, :, None])
         networks = self.bundle.networks
         return Sampling(
             with_guidance(networks.denoising_unet, told.guidance),
@@ -191,9 +195,23 @@ class Hallo:
         )
 
     @torch.inference_mode()
-    def decode(self, latents: Tensor) -> Tensor:
-        """Return the pictures (frames, 3, size, size), range [-1, 1], of latents (1, latent, frames, side, side)."""
-        parts = torch.split(unpacked(images(latents), self.config.packing), DECODED)
+    def encode(self, pictures: Tensor) -> Tensor:
+        """Return latents (n, latent, side, side) of pictures (n, 3, size, size), range [-1, 1]."""
+        return self.bundle.networks.latents.known(self.bundle.vae.encode(pictures))
+
+    @torch.inference_mode()
+    def decode(self, denoised: Tensor, seen: Seen) -> Tensor:
+        """Return pictures, range [-1, 1].
+
+        Args:
+            denoised: Shape (1, latent, frames, side, side).
+            seen: The portrait.
+
+        Returns:
+            Shape (frames, 3, size, size).
+        """
+        form = self.bundle.networks.latents
+        parts = torch.split(form.restored(images(form.changed(denoised, seen.latent[:, :, None]))), DECODED)
         return torch.cat([self.bundle.vae.decode(part) for part in parts]).clamp(-1, 1)
 
     def _pictures(
@@ -208,7 +226,7 @@ class Hallo:
                 start = noise.normal(shape, "window", number).to(self._device)
                 latents = self._denoise(seen, part, past, told, start, stages)
             with stages.stage("decode"):
-                pictures = self.decode(latents)
+                pictures = self.decode(latents, seen)
                 past = pictures[len(pictures) - own.motion_frames :]
                 frames = to_frame_batch((pictures + 1) / 2)
             yield from frames

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 LIPS_REACH, FACE_REACH = 2.0, 1.2
 """Sides of the drawn boxes over those of the boxes around the landmarks."""
+MOVED_REACH = 1.8
+"""The same for what moves with the head."""
 BLURRED_SIDE, LIPS_KERNEL, FACE_KERNEL = 64, 31, 51
 """Size in which masks are blurred, and the sizes of the Gaussian kernels."""
 SILHOUETTE = (
@@ -90,6 +92,37 @@ def masks_of(outlines: Outlines, size: int, sides: Sequence[int]) -> list[Masks]
         resized = F.interpolate(pictures, size=(side, side), mode="bilinear", antialias=True)
         levels.append(Masks(*(mask.reshape(1, -1) for mask in resized[0])))
     return levels
+
+
+def moved(
+    picture: NDArray[np.uint8], face: NDArray[np.float64], before: NDArray[np.floating], after: NDArray[np.floating]
+) -> NDArray[np.uint8]:
+    """Return the portrait with its head moved along, (F, size, size, 3).
+
+    Args:
+        picture: Shape (size, size, 3).
+        face: Landmarks (n, 2) in shares of the picture; what is around them moves, and less beyond.
+        before: Points (m, 2) of the head in the portrait, pixels.
+        after: The same in each frame, (F, m, 2), pixels; turned, scaled and shifted as a whole.
+    """
+    size = picture.shape[0]
+    inside = cv2.resize(_blurred(drawn(face, MOVED_REACH, size), FACE_KERNEL), (size, size))
+    layers = np.concatenate((picture, inside[..., None]), axis=-1).astype(np.float32)
+    frames = []
+    for points in after:
+        turned = cv2.warpAffine(layers, _similarity(before, points), (size, size), borderMode=cv2.BORDER_REPLICATE)
+        share = turned[..., 3:] / 255
+        frames.append(np.rint(share * turned[..., :3] + (1 - share) * picture).astype(np.uint8))
+    return np.stack(frames)
+
+
+def _similarity(before: NDArray[np.floating], after: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Return the turn, scale and shift (2, 3) that brings points (n, 2) nearest to others, by least squares."""
+    (x, y), to = before.mean(axis=0), after.mean(axis=0)
+    one, other = ((points - points.mean(axis=0)) @ (1, 1j) for points in (before, after))
+    turn = np.vdot(one, other) / np.vdot(one, one)
+    matrix = np.array([[turn.real, -turn.imag], [turn.imag, turn.real]])
+    return np.concatenate((matrix, (to - matrix @ (x, y))[:, None]), axis=1).astype(np.float32)
 
 
 def region_of(outlines: Outlines, portrait: Tensor, config: Config) -> Tensor:

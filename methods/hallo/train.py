@@ -1,7 +1,8 @@
 """Trains the mini Hallo on synth-heads in the paper's two stages, on latents that were encoded once.
 
 Stage 1: single frames from a reference frame of the same clip, without audio and motion modules. Stage 2: windows of
-frames with the frames before them, all modules. The autoencoder and the speech encoder are trained before and frozen.
+frames with the frames before them, all modules. The autoencoder and the speech encoder are trained before and frozen;
+the audio projection begins as one that tells visemes and mouth, since these move few of the latents' numbers.
 Velocity prediction with zero terminal SNR (arXiv 2406.08801, section 3.3; the release's training code).
 """
 
@@ -12,13 +13,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
+from numpy.lib.stride_tricks import sliding_window_view
 from thbench_methods.common.training import About, destination, fitted, ship
 from thbench_methods.hallo.bundle import FILE, outlines68
 from thbench_methods.hallo.config import MINI, Config
 from thbench_methods.hallo.networks import AudioTransformer, Condition, Given, Hallo, Masks
-from thbench_methods.hallo.portrait import masks_of, region_of
+from thbench_methods.hallo.portrait import masks_of, moved, region_of
 from thbench_methods.nets.speech.encoder import FILE as SPEECH_FILE
 from thbench_methods.nets.speech.encoder import load_speech_encoder
+from thbench_methods.nets.speech.train import Told, mouths
 from thbench_methods.nets.speech.train import train_mini as train_speech
 from thbench_methods.nets.unet3d.motion import MotionModule
 from thbench_methods.nets.unet3d.reference import split
@@ -34,12 +37,16 @@ from thbench.training import Recipe
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from numpy.typing import NDArray
+    from thbench_methods.hallo.latents import Latents
+    from thbench_methods.nets.vae.autoencoder import AutoencoderKL
     from torch import Tensor
 
     from thbench.training.order import Order
 
+AUDIO = Recipe(steps=400, learning_rate=2e-3, warm_up=50, last_rate=0.05, average=0.99, bfloat16=False)
 STAGE_1 = Recipe(steps=2000, learning_rate=1.5e-3, warm_up=100, last_rate=0.2, average=0.998, bfloat16=False)
-STAGE_2 = Recipe(steps=2500, learning_rate=1e-3, warm_up=100, last_rate=0.02, average=0.998, bfloat16=False)
+STAGE_2 = Recipe(steps=5000, learning_rate=1e-3, warm_up=100, last_rate=0.02, average=0.998, bfloat16=False)
 """Without AMX, float32 is the faster format on processors."""
 ABOUT = About(
     "Hallo mini",
@@ -50,16 +57,27 @@ ABOUT = About(
         "Face embedding and landmarks of the portrait come from the mini networks of the metrics, as the published"
         " model takes them from a face recogniser; identity similarity (mini) is measured by the same network.",
         "The face locator sees the portrait, lit where the face is; the published one sees a white box.",
+        "What is denoised is the difference from the portrait's latent, in principal components. In training the"
+        " portrait's head is moved along with the true one first; generated heads stay where they are in the portrait.",
     ),
 )
 CLIPS_1, FRAMES_1 = 6, 6
 """Clips of a batch of stage 1, and frames of each."""
 CLIPS_2 = 2
 """Windows of a batch of stage 2."""
+SOUNDS = 256
+"""Windows of a batch of the audio projection."""
+EVERY = 10
+"""Frames of a clip of which one is looked at for principal components."""
 DROPPED = 0.1
 """Share of clips without any condition, for guidance."""
 FIRST = 0.3
 """Share of windows that begin at their portrait, as the first one of a video does."""
+NEAR = 0.1
+"""Share of the pairs of a portrait and a window of one clip that are shown, those in which the head moves least.
+Where it turns far, lips are a small part of what changes, and a small network learns little of them."""
+HEAD = [*range(27, 36), 36, 39, 42, 45]
+"""Nose and corners of the eyes among the 68 points, which speech and blinks leave where they are."""
 PAST_NOISE = 0.1
 """Deviation of what is added to latents of frames before a window, which are generated ones later on."""
 
@@ -83,6 +101,7 @@ class DiffusionTask:
 
     network: Hallo
     clips: LatentClips
+    vae: AutoencoderKL
     config: Config = MINI
     windows: bool = True
     """Stage 2: windows of frames, and everything runs. Otherwise frames by themselves, without audio and motion."""
@@ -92,26 +111,29 @@ class DiffusionTask:
         for module in self.network.denoising_unet.modules():
             if isinstance(module, AudioTransformer | MotionModule):
                 module.runs = self.windows
-        # A portrait's masks and the picture of its region do not change.
-        self._outlines: dict[tuple[int, int], tuple[Tensor, list[Masks]]] = {}
 
     def batch(self, rng: np.random.Generator) -> Batch:
         """Draw clips, in each a portrait and frames."""
         count = CLIPS_2 if self.windows else CLIPS_1
         chosen = rng.choice(len(self.clips), count, replace=False)
-        portraits = rng.integers(len(PORTRAITS), size=count)
-        references = np.array(PORTRAITS)[portraits]
+        length, past = (self.config.sampling.frames, self.config.sampling.motion_frames) if self.windows else (1, 0)
+        # Each is a portrait beside first frames of windows, or beside frames.
+        near = [self._near(clip, length, past) for clip in chosen]
         if self.windows:
-            length, past = self.config.sampling.frames, self.config.sampling.motion_frames
+            references, first = np.stack([rng.choice(pairs) for pairs in near]).T
             begins = rng.random(count) < FIRST
-            first = np.where(begins, references, rng.integers(past, self.clips.frames - length, size=count))
+            references = np.where(begins, first, references)
             frames = first[:, None] + np.arange(length)
             before = np.where(begins[:, None], references[:, None], first[:, None] + np.arange(-past, 0))
         else:
-            frames = rng.integers(self.clips.frames, size=(count, FRAMES_1))
+            references = np.array([rng.choice(pairs)[0] for pairs in near])
+            beside = [pairs[pairs[:, 0] == reference, 1] for pairs, reference in zip(near, references, strict=True)]
+            frames = np.stack([rng.choice(own, FRAMES_1) for own in beside])
             before = np.empty((count, 0), np.int64)
-        own = self.clips.latents[chosen[:, None], frames].float().transpose(1, 2)
+        known = self.clips.latents[chosen[:, None], frames].float().transpose(1, 2)
         latents = self.clips.latents[chosen[:, None], np.concatenate((references[:, None], before), axis=1)].float()
+        base = self._base(chosen, frames, references)
+        own = self.network.latents.changes(known, base)
         latents[:, 1:] += PAST_NOISE * torch.randn_like(latents[:, 1:])
         looked = [self._looked(int(clip), int(frame)) for clip, frame in zip(chosen, references, strict=True)]
         # Frames by themselves hear nothing, and are repeated from one row of their clip.
@@ -122,11 +144,12 @@ class DiffusionTask:
         ]
         given = Given(
             latents.flatten(0, 1),
-            self.clips.identity[chosen, portraits],
+            self.clips.identity[chosen, np.abs(references[:, None] - PORTRAITS).argmin(axis=1)],
             self.clips.heard(chosen, heard, self.config.audio.window // 2),
             torch.cat([region for region, _ in looked]),
             masks,
             torch.ones(3),
+            base,
         )
         weight = self.clips.weight[chosen[:, None], frames].float().transpose(1, 2)
         return Batch(own, given, int((rng.random(count) < DROPPED).sum()), weight)
@@ -136,7 +159,8 @@ class DiffusionTask:
         condition, clean, weight = self.condition(batch), batch.clean, batch.weight
         if not self.windows:
             # Each frame is a clip of one frame, with a time of its own.
-            condition = condition.repeated(clean.shape[2])
+            own = condition.locator.expand(-1, -1, clean.shape[2], -1, -1)
+            condition = replace(condition.repeated(clean.shape[2]), locator=_frames_apart(own))
             clean, weight = _frames_apart(clean), _frames_apart(weight)
         noisy, velocity, times = self.velocity.noisy(clean)
         predicted, _ = self.network.denoising_unet.full(noisy, times, condition)
@@ -154,7 +178,7 @@ class DiffusionTask:
         return Condition(
             face=face,
             audio=net.audioproj(given.audio) * kept[:, None, None, None],
-            locator=net.face_locator(given.region[:, :, None]) * kept[:, None, None, None, None],
+            locator=net.located(given) * kept[:, None, None, None, None],
             masks=given.masks,
             scale=given.scale,
             reference=split(features, images - 1),
@@ -162,12 +186,58 @@ class DiffusionTask:
             plain=batch.plain,
         )
 
+    @torch.no_grad()
+    def _base(self, chosen: NDArray[np.int64], frames: NDArray[np.int64], references: NDArray[np.int64]) -> Tensor:
+        """Return the portraits' latents, their heads moved along, (B, C, F, h, w)."""
+        pictures, rows = self.clips.pictures, []
+        for clip, own, reference in zip(chosen, frames, references, strict=True):
+            points = pictures.landmarks68[clip]
+            face = points[reference].astype(np.float64) / self.config.size
+            heads = moved(pictures.frames[clip, reference], face, points[reference][HEAD], points[own][:, HEAD])
+            rgb = torch.from_numpy(heads).permute(0, 3, 1, 2).float() / 127.5 - 1
+            rows.append(self.network.latents.known(self.vae.encode(rgb)).transpose(0, 1))
+        return torch.stack(rows)
+
+    def _near(self, clip: int, length: int, past: int) -> NDArray[np.int64]:
+        """Return pairs (n, 2) of a portrait and the first frame of a window, in which the head hardly moves."""
+        head = self.clips.pictures.landmarks68[clip][:, HEAD]
+        far = np.linalg.norm(head[:, None] - head, axis=-1).mean(axis=-1)
+        most = sliding_window_view(far[:, past:], length, axis=1).max(axis=-1)
+        frame, first = np.arange(len(most))[:, None], past + np.arange(most.shape[1])
+        most[(frame >= first) & (frame < first + length)] = np.inf
+        nearest = np.argsort(most, axis=None, kind="stable")[: round(NEAR * most.size)]
+        portrait, start = np.unravel_index(nearest, most.shape)
+        return np.stack((portrait, past + start), axis=1)
+
     def _looked(self, clip: int, frame: int) -> tuple[Tensor, list[Masks]]:
         """Region and masks of a portrait, by its true landmarks."""
         picture = self.clips.portrait(clip, frame)[None]
         outlines = outlines68(self.clips.pictures.landmarks68[clip, frame] / self.config.size)
         sides = [self.config.side >> level for level in range(len(self.config.unet.channels))]
         return region_of(outlines, picture, self.config), masks_of(outlines, self.config.size, sides)
+
+
+@dataclass
+class AudioTask:
+    """The audio projection with linear heads for visemes and mouth, which are dropped."""
+
+    network: Told
+    clips: LatentClips
+    reach: int
+
+    def __post_init__(self) -> None:
+        self._visemes, self._mouth = mouths(self.clips.pictures)
+
+    def batch(self, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """Draw windows of sound, and what the mouth does in their middle."""
+        clips, frames = (rng.integers(size, size=SOUNDS) for size in self._visemes.shape[:2])
+        heard = self.clips.heard(clips, frames[:, None], self.reach)
+        return heard, self._visemes[clips, frames], self._mouth[clips, frames]
+
+    def losses(self, batch: tuple[Tensor, Tensor, Tensor]) -> Mapping[str, Tensor]:
+        """See `Told.losses`."""
+        heard, visemes, mouth = batch
+        return self.network.losses(self.network.encoder(heard)[:, 0].flatten(1), visemes, mouth)
 
 
 def _frames_apart(clips: Tensor) -> Tensor:
@@ -205,6 +275,13 @@ def prepared(order: Order, config: Config) -> LatentClips:
     return latent_clips(pictures, vae, encoder, config.packing, order.work)
 
 
+def chosen(clips: LatentClips, latents: Latents) -> LatentClips:
+    """Return the split in the channels that the networks know; which these are is kept in `latents`."""
+    latents.keep(clips.latents[:, ::EVERY].flatten(0, 1).float())
+    known = torch.stack([latents.chosen(clip.float()).half() for clip in clips.latents])
+    return replace(clips, latents=known)
+
+
 def _part_of(order: Order, name: str) -> Order:
     """Return the order for a part whose weights have the same file name: into a folder of its own, if anywhere."""
     return order if order.out is None else replace(order, out=order.out / name)
@@ -215,6 +292,10 @@ def train(order: Order) -> None:
     clips = prepared(order, MINI)
     torch.manual_seed(STAGE_1.seed)
     network = fresh(MINI)
-    fitted(DiffusionTask(network, clips, windows=False), STAGE_1, order, "hallo-stage-1")
-    training = fitted(DiffusionTask(network, clips), STAGE_2, order, "hallo-stage-2")
+    vae = load_mini_vae(destination(_part_of(order, "vae"), VAE_FILE))
+    clips = chosen(clips, network.latents)
+    width, mouth = MINI.audio.tokens * MINI.unet.audio, mouths(clips.pictures)[1].shape[-1]
+    fitted(AudioTask(Told(network.audioproj, width, mouth), clips, MINI.audio.window // 2), AUDIO, order, "hallo-audio")
+    fitted(DiffusionTask(network, clips, vae, windows=False), STAGE_1, order, "hallo-stage-1")
+    training = fitted(DiffusionTask(network, clips, vae), STAGE_2, order, "hallo-stage-2")
     ship(destination(order, FILE), network, ABOUT, order, training, clips.pictures)

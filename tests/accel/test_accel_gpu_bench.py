@@ -6,11 +6,14 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 from thbench_methods.lightningcp import bench_gpu, tables
 from thbench_methods.lightningcp.published import TABLE_1, TABLE_2, TABLE_3
 
 from thbench.accel import ForegroundAttention, LightningCP
 
+MEASURED = Path(__file__).parents[2] / "reports/accel/hallo-mini-cpu.json"
+"""On a processor, in turn."""
 BARS = {"base": 0.001, "LCP": 0.005, "DeepCache": 0.005}
 """Largest residual of what follows from the networks alone."""
 
@@ -100,3 +103,18 @@ def test_key_steps_fit_the_schedule(model: str) -> None:
     counts = {"Hallo": 11, "EchoMimic": 8, "EchoMimic Acc": 4, "MEMO": 8}[model]
     keys = tables.MODELS[model].key_steps
     assert len(keys) == counts and keys[0] == 0 and keys[-1] < steps
+
+
+def test_the_small_hallo_is_as_fast_as_its_operations_promise() -> None:
+    (report,) = json.loads(MEASURED.read_text())["reports"]
+    entries, model = report["entries"], bench_gpu.models("mini")["hallo"]
+    denoising = model.offer("float32").denoising
+    assert denoising is not None
+    assert (len(model.key_steps), denoising.steps) == (11, 40)
+    chosen = bench_gpu.plans(denoising.steps, model.key_steps, denoising.noise.shape[-1])
+    # What was measured is the network as it is.
+    for name in ("base", "LCP"):
+        assert bench_gpu.operations(denoising, chosen[name], torch.float32) == entries[name]["flops"]
+    measured = entries["LCP"]
+    assert measured["speedup"] >= 2.5
+    assert measured["low"] >= 0.85 * measured["flop_ratio"]

@@ -204,6 +204,7 @@ def test_published_sizes_are_the_defaults() -> None:
         "face_locator": 514_896,
         "imageproj": 1_577_472,
         "audioproj": 36_465_152,
+        "latents": 0,
     }
     assert len(net.denoising_unet.state_dict()) == 1946
 

@@ -6,6 +6,7 @@ What is tested here does not depend on a training.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import copy
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -17,15 +18,21 @@ import torch
 from hallo_weights import random_mini
 from thbench_methods.hallo import bundle as files
 from thbench_methods.hallo.config import MINI, PAPER
+from thbench_methods.hallo.latents import Latents
+from thbench_methods.hallo.networks import Given
 from thbench_methods.hallo.networks import Hallo as Networks
 from thbench_methods.hallo.pipeline import Hallo, at_times
-from thbench_methods.hallo.portrait import Outlines, drawn, masks_of, region_of
-from thbench_methods.hallo.train import DiffusionTask, fresh
+from thbench_methods.hallo.portrait import Outlines, drawn, masks_of, moved, region_of
+from thbench_methods.hallo.train import AudioTask, DiffusionTask, fresh
 from thbench_methods.lightningcp.pipeline import LightningCP
+from thbench_methods.nets.speech.train import Told, mouths
 from thbench_methods.nets.unet3d.layout import packed, unpacked
 from thbench_methods.nets.unet3d.train import LatentClips, Velocity
+from thbench_methods.nets.vae.autoencoder import AutoencoderKL, load_mini_vae
 
 from thbench.data.synth_heads.dataset import clips_of
+from thbench.data.synth_heads.expression import EXPRESSIONS
+from thbench.data.synth_heads.speech.visemes import VISEMES
 from thbench.errors import MethodError, MissingWeightsError, UsageError
 from thbench.media import read_audio, read_frames
 from thbench.types import Audio, Request
@@ -217,6 +224,94 @@ def test_packing_and_its_way_back() -> None:
     assert torch.equal(unpacked(cells, 2), latents)
 
 
+@pytest.fixture(scope="module")
+def form() -> Latents:
+    """What is kept of latents with 20 directions in their 32 packed channels, and little beside them."""
+    torch.manual_seed(0)
+    rows = torch.randn(4, 8, 8, 20) @ torch.randn(20, 32) + 0.01 * torch.randn(4, 8, 8, 32)
+    form = Latents(MINI)
+    form.keep(rows.movedim(-1, 1))
+    return form
+
+
+def test_components_hold_what_there_is(form: Latents) -> None:
+    assert form.basis is not None
+    torch.testing.assert_close(form.basis.T @ form.basis, torch.eye(20), atol=1e-5, rtol=0)
+    inside = torch.randn(3, 20, 8, 8)
+    latents = form.restored(inside)
+    assert latents.shape == (3, 8, 16, 16)
+    torch.testing.assert_close(form.known(latents), inside, atol=1e-4, rtol=1e-4)
+    rows = torch.randn(1, 8, 8, 20) @ form.basis.T
+    lost = torch.randn(1, 8, 8, 32)
+    beside = lost - lost @ form.basis @ form.basis.T
+    chosen = form.chosen((rows + beside).movedim(-1, 1))
+    torch.testing.assert_close(chosen, form.chosen(rows.movedim(-1, 1)), atol=1e-4, rtol=1e-4)
+
+
+def test_components_come_in_falling_order() -> None:
+    form = Latents(MINI)
+    scale = torch.arange(32.0)[:, None, None]
+    torch.manual_seed(0)
+    form.keep(scale * torch.randn(64, 32, 8, 8))
+    assert form.basis is not None
+    assert form.basis.abs().argmax(dim=0).tolist() == list(range(31, 11, -1))
+
+
+def test_what_stays_as_in_the_portrait_is_nothing_to_denoise(form: Latents) -> None:
+    portrait, known = torch.randn(2, 20, 1, 8, 8), torch.randn(2, 20, 16, 8, 8)
+    known[:, :, :, 0] = portrait[:, :, :, 0]
+    changes = form.changes(known, portrait)
+    assert not changes[:, :, :, 0].any()
+    assert changes[:, :, :, 1:].all()
+    torch.testing.assert_close(form.changed(changes, portrait), known)
+
+
+def test_the_published_preset_denoises_latents_themselves() -> None:
+    form = Latents(PAPER)
+    latents = torch.randn(2, 4, 64, 64)
+    assert form.known(latents) is latents or torch.equal(form.known(latents), latents)
+    assert torch.equal(form.restored(latents), latents)
+    clips = torch.randn(1, 4, 3, 64, 64)
+    assert form.changes(clips, latents[:1, :, None]) is clips
+    assert not form.state_dict()
+    with pytest.raises(ValueError, match="all channels are kept"):
+        form.keep(latents)
+
+
+def test_networks_see_what_changes_are_of_frame_by_frame() -> None:
+    torch.manual_seed(0)
+    network = Networks(MINI).eval()
+    region, base = torch.rand(1, 3, 128, 128), torch.randn(1, 20, 3, 8, 8)
+    base[:, :, 2] = base[:, :, 0]
+    given = Given(torch.empty(0), torch.empty(0), torch.empty(0), region, [], torch.ones(3))
+    with torch.inference_mode():
+        alone, seen = network.located(given), network.located(given._replace(base=base))
+        first = network.located(given._replace(base=base[:, :, :1]))
+    assert alone.shape == first.shape == (1, 40, 1, 8, 8)
+    assert seen.shape == (1, 40, 3, 8, 8)
+    torch.testing.assert_close(seen[:, :, :1], first)
+    torch.testing.assert_close(seen[:, :, 2], seen[:, :, 0])
+    assert (seen[:, :, 1] - seen[:, :, 0]).abs().amax(dim=(2, 3)).min() > 0
+
+
+def test_heads_are_moved_as_a_whole() -> None:
+    yy, xx = np.mgrid[:128, :128].astype(np.float64)
+    picture = np.stack((yy, xx, 0 * yy), axis=-1).astype(np.uint8)
+    face = np.array([[0.35, 0.35], [0.65, 0.65]])
+    points = np.array([[50.0, 50.0], [78.0, 50.0], [64.0, 70.0]])
+    turn = np.array([[np.cos(0.1), -np.sin(0.1)], [np.sin(0.1), np.cos(0.1)]])
+    turned = (points - 64) @ turn.T * 1.05 + 64
+    still, shifted, whole = moved(picture, face, points, np.stack((points, points + (3, 5), turned)))
+    assert np.abs(still.astype(int) - picture).max() <= 1
+    # In the middle of the face everything is where it was 5 rows above and 3 columns to the left.
+    middle = np.s_[56:72, 56:72]
+    assert np.abs(shifted[middle].astype(int) - (picture[middle].astype(int) - (5, 3, 0))).max() <= 1
+    back = ((np.stack((xx, yy), axis=-1) - 64) @ turn / 1.05 + 64)[middle]
+    assert np.abs(whole[middle][..., [1, 0]] - back).max() <= 1.5
+    # Far from the face nothing moves.
+    assert np.array_equal(shifted[:8], picture[:8])
+
+
 def test_weights_are_small_and_of_the_preset() -> None:
     from thbench_methods.nets.vae.autoencoder import FILE as VAE_FILE
 
@@ -236,7 +331,7 @@ def latent_clips(clips: int = 6, frames: int = 100) -> LatentClips:
     pictures.landmarks68 = draw.uniform(40, 90, (clips, frames, 68, 2)).astype(np.float32)
     shape = (clips, frames)
     return LatentClips(
-        latents=torch.arange(clips * frames).view(*shape, 1, 1, 1).expand(*shape, 32, 8, 8).half(),
+        latents=torch.arange(clips * frames).view(*shape, 1, 1, 1).expand(*shape, 20, 8, 8).half(),
         speech=torch.arange(frames).view(1, frames, 1, 1).expand(clips, frames, 4, 96).half(),
         weight=torch.ones(*shape, 1, 8, 8).half(),
         identity=torch.randn(clips, 5, 128),
@@ -249,46 +344,124 @@ def clips() -> LatentClips:
     return latent_clips()
 
 
-def test_windows_go_on_from_their_past(clips: LatentClips) -> None:
-    task = DiffusionTask(fresh(MINI), clips)
+@pytest.fixture(scope="module")
+def vae() -> AutoencoderKL:
+    return load_mini_vae()
+
+
+def test_windows_go_on_from_their_past(clips: LatentClips, vae: AutoencoderKL) -> None:
+    task = DiffusionTask(fresh(MINI), clips, vae)
     starts = 0
     for seed in range(12):
         batch = task.batch(np.random.default_rng(seed))
-        assert batch.clean.shape == (2, 32, 16, 8, 8)
-        assert batch.given.latents.shape == (2 * 3, 32, 8, 8)
+        assert batch.clean.shape == (2, 20, 16, 8, 8)
+        assert batch.given.latents.shape == (2 * 3, 20, 8, 8)
+        assert batch.given.base is not None
+        assert batch.given.base.shape == batch.clean.shape
         assert batch.given.audio.shape == (2, 16, 5, 4, 96)
         assert [tuple(level.lip.shape) for level in batch.given.masks] == [(32, 64), (32, 16), (32, 4)]
-        for clean, latents, audio in zip(
-            batch.clean, batch.given.latents.view(2, 3, 32, 8, 8), batch.given.audio, strict=True
-        ):
-            first = clean[0, 0, 0, 0].item()
-            assert torch.equal(clean[0, :, 0, 0], first + torch.arange(16.0))
+        known = batch.given.base + batch.clean / MINI.change
+        for own, latents, audio in zip(known, batch.given.latents.view(2, 3, 20, 8, 8), batch.given.audio, strict=True):
             reference, *past = latents.mean(dim=(1, 2, 3)).round().tolist()
+            first = round(own[0, 0, 0, 0].item())
+            torch.testing.assert_close(own[0, :, 0, 0], first + torch.arange(16.0))
             begins = past == [reference, reference] and reference == first
             assert begins or past == [first - 2, first - 1]
+            assert begins or not first <= reference < first + 16
             starts += begins
             inside = audio[3, :, 0, 0] - audio[3, 2, 0, 0]
             assert inside.tolist() == [-2, -1, 0, 1, 2]
     assert 0 < starts < 24
 
 
-def test_single_frames_leave_audio_and_motion_out(clips: LatentClips) -> None:
+def test_windows_are_shown_beside_portraits_of_nearly_the_same_pose(clips: LatentClips, vae: AutoencoderKL) -> None:
+    still = replace(clips, pictures=copy(clips.pictures))
+    draw = np.random.default_rng(3)
+    # Only in frames 10 to 40 is the head in one place.
+    places = np.where((np.arange(100) >= 10) & (np.arange(100) < 40), 0, draw.integers(20, 60, 100))
+    still.pictures.landmarks68 = np.broadcast_to(places[:, None, None].astype(np.float32), (6, 100, 68, 2)).copy()
+    task = DiffusionTask(fresh(MINI), still, vae)
+    pairs = task._near(0, 16, 2)
+    within = (pairs >= 10).all(axis=1) & (pairs[:, 1] + 16 <= 40) & (pairs[:, 0] < 40)
+    # 15 windows with 14 frames beside each come first; the share asks for more.
+    assert within[: 15 * 14].all()
+    assert len(pairs) == round(0.1 * 100 * 83) > 15 * 14
+    assert not ((pairs[:, 0] >= pairs[:, 1]) & (pairs[:, 0] < pairs[:, 1] + 16)).any()
+
+
+def test_what_changes_are_of_is_the_portrait_with_its_head_moved(clips: LatentClips, vae: AutoencoderKL) -> None:
+    still = replace(clips, pictures=copy(clips.pictures))
+    still.pictures.landmarks68 = np.broadcast_to(still.pictures.landmarks68[:, :1], (6, 100, 68, 2)).copy()
+    still.pictures.landmarks68[:, 30:] += 4
+    task = DiffusionTask(fresh(MINI), still, vae)
+    base = task._base(np.array([2]), np.array([[3, 40]]), np.array([5]))
+    picture = torch.from_numpy(still.pictures.frames[2, 5]).permute(2, 0, 1)[None].float() / 127.5 - 1
+    own = task.network.latents.known(vae.encode(picture))
+    # Rounding of one step of brightness, and a filter of the identity.
+    torch.testing.assert_close(base[:, :, 0], own, atol=0.02, rtol=0)
+    assert (base[:, :, 1] - own).abs().max() > 0.5
+
+
+def test_single_frames_see_their_own_pose(clips: LatentClips, vae: AutoencoderKL) -> None:
+    torch.manual_seed(0)
+    network = fresh(MINI).eval()
+    task = DiffusionTask(network, clips, vae, windows=False)
+    batch = task.batch(np.random.default_rng(1))
+    assert batch.given.base is not None
+    seen: list[Any] = []
+    task.network.denoising_unet.full = lambda z, t, told: (seen.append(told), (torch.zeros_like(z), None))[1]  # type: ignore[method-assign]
+    task.losses(batch._replace(plain=0))
+    with torch.no_grad():
+        rows = seen[0].locator.view(6, 6, 40, 1, 8, 8)
+        alone = network.located(batch.given)
+    torch.testing.assert_close(rows.transpose(1, 2)[:, :, :, 0], alone)
+
+
+def test_the_audio_projection_begins_as_one_that_tells_the_mouth() -> None:
+    class Pictures:
+        pass
+
+    draw = np.random.default_rng(0)
+    pictures: Any = Pictures()
+    mouth = draw.integers(0, len(VISEMES), (4, 100))
+    pictures.visemes = np.eye(len(VISEMES), dtype=np.float32)[mouth]
+    pictures.expression = draw.random((4, 100, len(EXPRESSIONS)), dtype=np.float32)
+    pictures.opening = mouth.astype(np.float32)
+    speech = 0.1 * torch.randn(4, 100, 4, 96)
+    speech[..., 0, : len(VISEMES)] += torch.from_numpy(pictures.visemes)
+    clips = LatentClips(torch.empty(4, 100, 0), speech.half(), torch.empty(0), torch.empty(0), pictures)
+    torch.manual_seed(0)
+    project = Networks(MINI).audioproj
+    task = AudioTask(Told(project, 8 * 32, mouths(pictures)[1].shape[-1]), clips, 2)
+    optimiser = torch.optim.AdamW(task.network.parameters(), 3e-3)
+    rng, found = np.random.default_rng(0), []
+    for _ in range(60):
+        losses = task.losses(task.batch(rng))
+        optimiser.zero_grad()
+        losses["loss"].backward()
+        optimiser.step()
+        found.append(float(losses["right"]))
+    assert found[0] < 0.3
+    assert np.mean(found[-5:]) > 0.9
+
+
+def test_single_frames_leave_audio_and_motion_out(clips: LatentClips, vae: AutoencoderKL) -> None:
     torch.manual_seed(0)
     network = fresh(MINI)
-    task = DiffusionTask(network, clips, windows=False)
+    task = DiffusionTask(network, clips, vae, windows=False)
     task.losses(task.batch(np.random.default_rng(1)))["loss"].backward()
     touched = {name for name, p in network.denoising_unet.named_parameters() if p.grad is not None}
     assert touched
     assert not any("audio_modules" in name or "motion_modules" in name for name in touched)
-    later = DiffusionTask(network, clips)
+    later = DiffusionTask(network, clips, vae)
     later.losses(later.batch(np.random.default_rng(1)))["loss"].backward()
     missing = {name for name, p in network.denoising_unet.named_parameters() if p.grad is None}
     assert not missing
 
 
-def test_clips_without_condition_see_none_of_it(clips: LatentClips) -> None:
+def test_clips_without_condition_see_none_of_it(clips: LatentClips, vae: AutoencoderKL) -> None:
     torch.manual_seed(0)
-    task = DiffusionTask(fresh(MINI), clips)
+    task = DiffusionTask(fresh(MINI), clips, vae)
     batch = task.batch(np.random.default_rng(1))._replace(plain=1)
     condition = task.condition(batch)
     assert not condition.locator[0].any()

@@ -215,8 +215,9 @@ def figure(reports: Sequence[BenchReport]) -> Figure:
         promised = [entry.flop_ratio if entry.flop_ratio is not None else math.nan for entry in found]
         axis.plot(promised, names, linestyle="none", marker="|", markersize=14, color="#c1121f", label="operations")
         axis.axvline(1, color="black", linewidth=0.6)
-        axis.set(title=report.title, xlabel=f"speed-up on {report.device}")
-    axes[0].legend(loc="lower right", fontsize="small")
+        axis.set_title(report.title)
+        axis.set_xlabel(f"speed-up on\n{report.device}", fontsize="small")
+    drawing.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize="small")
     return drawing
 
 

@@ -58,11 +58,17 @@ def heard(pictures: Pictures) -> Heard:
     pad = np.zeros(320, np.float32)
     mels = [log_mel(sound) for sound in pictures.sound]
     windows = [mel_windows(np.concatenate((sound, pad)), FPS)[:frames] for sound in pictures.sound]
+    mel, window = (torch.from_numpy(np.stack(a).astype(np.float32)) for a in (mels, windows))
+    return Heard(mel, window, *mouths(pictures))
+
+
+def mouths(pictures: Pictures) -> tuple[Tensor, Tensor]:
+    """Return what the mouth does in each frame of a split: visemes and mouth as in `Heard`."""
     mouth = np.concatenate((pictures.expression[..., MOUTH], np.asarray(pictures.opening)[..., None]), axis=-1)
     flat = mouth.reshape(-1, mouth.shape[-1])
     mouth = (mouth - flat.mean(0)) / (flat.std(0) + 0.02)
-    arrays = (np.stack(mels), np.stack(windows).astype(np.float32), np.array(pictures.visemes), mouth)
-    return Heard(*(torch.from_numpy(np.asarray(a, np.float32)) for a in arrays))
+    visemes, shape = (torch.from_numpy(np.array(a, np.float32)) for a in (pictures.visemes, mouth))
+    return visemes, shape
 
 
 class Told(nn.Module):

@@ -32,7 +32,7 @@ BATCH = 20
 """Frames that are encoded at once."""
 PORTRAITS = (0, 20, 40, 60, 80)
 """Frames that may be a clip's portrait."""
-WEIGHTS = (("face", slice(0, 68), 1.1, 2.0), ("eyes", slice(36, 48), 1.3, 4.0), ("lips", slice(48, 68), 1.7, 8.0))
+WEIGHTS = (("face", slice(0, 68), 1.1, 2.0), ("eyes", slice(36, 48), 1.3, 4.0), ("lips", slice(48, 68), 1.7, 24.0))
 """Part, landmarks, how far it reaches, and how much its error counts over that of the background."""
 
 
