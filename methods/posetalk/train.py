@@ -59,7 +59,7 @@ def train_the_pose(order: Order, examples: Examples) -> None:
     task = train_pose.DenoiserTask(network, examples)
     task.measure()
     trainings.append(fitted(task, train_pose.DENOISER, order, "posetalk-pose"))
-    trainings.append(fitted(task, train_pose.AGAIN, order, "posetalk-pose-again"))
+    trainings += [fitted(task, again, order, f"posetalk-pose-{again.seed}") for again in train_pose.AGAIN]
     ship(destination(order, POSE_FILE), network, train_pose.ABOUT, order, whole(trainings), examples.pictures)
 
 

@@ -24,16 +24,16 @@ if TYPE_CHECKING:
 VAE = Recipe(steps=3000, learning_rate=1e-3, warm_up=100, last_rate=0.02, average=0.998, bfloat16=False)
 COMPACT = VAE.model_copy(update={"steps": 1000})
 DENOISER = VAE.model_copy(update={"steps": 2500})
-AGAIN = DENOISER.model_copy(update={"seed": 1})
-"""A second cycle of the rate (Loshchilov and Hutter, SGDR, ICLR 2017): the first leaves shakes unlearned."""
+AGAIN = tuple(DENOISER.model_copy(update={"seed": seed}) for seed in (1, 2))
+"""Further cycles of the rate (Loshchilov and Hutter, SGDR, ICLR 2017): the first leaves shakes unlearned."""
 ABOUT = About(
     "PoseTalk mini: Pose Latent Diffusion and its text encoder",
     "Ling et al., arXiv 2409.02657; Chen et al., Motion Latent Diffusion, CVPR 2023; sizes are the project's own",
     "Autoencoder: Huber loss of tracks, of their velocity and of their acceleration, and"
     f" {DIVERGENCE_WEIGHT:g} of the divergence, {COMPACT_WEIGHT:g} in further steps."
     " Denoiser: squared error of clean latents, sound and text each dropped in one clip of ten, both in another."
-    f" {VAE.steps}, {COMPACT.steps}, {DENOISER.steps} and, with the rate raised again, {AGAIN.steps} steps; this card's"
-    " steps and curve are the last ones, its minutes are those of all.",
+    f" {VAE.steps}, {COMPACT.steps}, {DENOISER.steps} and, with the rate raised again, {len(AGAIN)} times"
+    f" {DENOISER.steps} steps; this card's steps and curve are the last ones, its minutes are those of all.",
     (
         "The text encoder is a small transformer over words, trained along, in the place of CLIP.",
         "Prompts are sentences for the gesture of each clip of synth-heads, drawn anew at every step; a third of them"
