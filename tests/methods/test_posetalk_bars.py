@@ -35,7 +35,7 @@ def test_the_card_of_the_video_networks_tells_every_bar_and_holds_it() -> None:
         assert told.bar == f">= {least}" and told.people == 24 and told.value >= least
 
 
-SHAKES = "0.68 precision: one turned head in three is taken for a shaken one, the denoiser is not trained enough"
+SHAKES = "0.68 precision: of three heads that are seen to shake, one was asked for something else"
 SHAKEN = pytest.mark.xfail(strict=True, reason=SHAKES)
 
 
