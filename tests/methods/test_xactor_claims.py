@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -133,10 +134,12 @@ def test_the_end_may_be_better_but_not_worse_than_the_beginning() -> None:
 
 
 def test_memory_that_grows_is_found(clips: list[Held], steady: list[Ends]) -> None:
-    kept: list[np.ndarray] = []
+    kept: list[mmap.mmap] = []
 
     def hoarding(frame: np.ndarray, number: int) -> np.ndarray:
-        kept.append(np.ones(2**19))  # 4 MB, touched
+        # Pages of its own: an array may lie in memory that the process freed before, and then nothing grows.
+        kept.append(mmap.mmap(-1, 2**22))
+        kept[-1].write(bytes(2**22))
         return frame
 
     grown = ends(Replay(clips, hoarding), clips[:1])
