@@ -76,7 +76,7 @@ def open_acted(folder: Path, clips: Sequence[Clip]) -> Acted:
         path = place / f"{clip.id}.npz"
         if not path.exists():
             part = path.with_suffix(".part.npz")
-            np.savez(part, **drawn(truths, number))  # type: ignore[arg-type]
+            np.savez(part, allow_pickle=False, **drawn(truths, number))
             part.replace(path)
         with np.load(path) as kept:
             parts.append([kept[field.name] for field in dataclasses.fields(Acted)])

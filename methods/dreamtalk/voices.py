@@ -69,7 +69,7 @@ def open_voices(folder: Path, count: int = COUNT) -> Voices:
         path = folder / f"voices-v{VERSION}-{FIRST + first}.npz"
         if not path.exists():
             part = path.with_suffix(".part.npz")
-            np.savez(part, **spoken(range(first, first + PART)))  # type: ignore[arg-type]
+            np.savez(part, allow_pickle=False, **spoken(range(first, first + PART)))
             part.replace(path)
         with np.load(path) as kept:
             parts.append([kept[field.name] for field in dataclasses.fields(Voices)])

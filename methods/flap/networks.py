@@ -15,9 +15,9 @@ from thbench_methods.flap.coefficients import Standard
 from thbench_methods.flap.config import PAPER, Config
 from thbench_methods.flap.front_end import AudioToHead
 from thbench_methods.flap.turning import Turning
-from thbench_methods.hallo.latents import Latents
 from thbench_methods.nets.unet3d.extended import ExtendedTransformer
 from thbench_methods.nets.unet3d.guidance import paired
+from thbench_methods.nets.unet3d.latents import Latents
 from thbench_methods.nets.unet3d.layout import clips, images, repeated
 from thbench_methods.nets.unet3d.locator import FaceLocator
 from thbench_methods.nets.unet3d.motion import MotionModule

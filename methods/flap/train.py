@@ -9,7 +9,7 @@ end is trained by itself.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -31,7 +31,7 @@ from thbench_methods.hallo.portrait import region_of
 from thbench_methods.nets.speech.encoder import load_speech_encoder
 from thbench_methods.nets.unet3d.motion import MotionModule
 from thbench_methods.nets.unet3d.schedule import TRAIN_STEPS
-from thbench_methods.nets.unet3d.train import PORTRAITS, LatentClips, Velocity, latent_clips
+from thbench_methods.nets.unet3d.train import PORTRAITS, LatentClips, Velocity, known_clips, latent_clips
 from thbench_methods.nets.vae.autoencoder import load_mini_vae
 from thbench_methods.svp.examples import Portraits, portraits_of
 
@@ -46,7 +46,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
-    from thbench_methods.hallo.latents import Latents
     from thbench_methods.nets.vae.autoencoder import AutoencoderKL
     from torch import Tensor
 
@@ -385,11 +384,6 @@ def begun(config: Config, hallo: Mapping[str, Tensor]) -> FLAP:
     return network
 
 
-def known(clips: LatentClips, latents: Latents) -> LatentClips:
-    """Return the split in the channels that the networks know."""
-    return replace(clips, latents=torch.stack([latents.chosen(clip.float()).half() for clip in clips.latents]))
-
-
 def train(order: Order) -> None:
     """Train front end and video; autoencoder, speech encoder and Hallo's small preset must be there."""
     config, pictures, vae = MINI, open_pictures(order.data, order.clips), load_mini_vae()
@@ -398,7 +392,7 @@ def train(order: Order) -> None:
     torch.manual_seed(HEAD.seed)
     network = begun(config, hallo.state_dict())
     packed = latent_clips(pictures, vae, load_speech_encoder(), config.base.packing, order.work)
-    clips, values = known(packed, network.latents), coefficients(pictures.pose, pictures.expression)
+    clips, values = known_clips(packed, network.latents), coefficients(pictures.pose, pictures.expression)
     network.standard.keep(values)
     network.turning.keep(values[..., : config.layout.rotation], torch.from_numpy(np.array(pictures.landmarks68)))
     torch.manual_seed(FRONT_END.seed)

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from thbench_methods.hallo.config import PAPER, Config
-from thbench_methods.hallo.latents import Latents
 from thbench_methods.nets.unet3d.attention import Attention, FeedForward
 from thbench_methods.nets.unet3d.focus import Attend, Focus, attend_at, everywhere
 from thbench_methods.nets.unet3d.guidance import paired
+from thbench_methods.nets.unet3d.latents import Latents
 from thbench_methods.nets.unet3d.layout import clips, images, repeated, to_maps, to_tokens
 from thbench_methods.nets.unet3d.locator import FaceLocator
 from thbench_methods.nets.unet3d.motion import MotionModule

@@ -23,9 +23,10 @@ from thbench_methods.nets.speech.encoder import FILE as SPEECH_FILE
 from thbench_methods.nets.speech.encoder import load_speech_encoder
 from thbench_methods.nets.speech.train import Told, mouths
 from thbench_methods.nets.speech.train import train_mini as train_speech
+from thbench_methods.nets.unet3d.layout import frames_apart
 from thbench_methods.nets.unet3d.motion import MotionModule
 from thbench_methods.nets.unet3d.reference import split
-from thbench_methods.nets.unet3d.train import PORTRAITS, LatentClips, Velocity, latent_clips
+from thbench_methods.nets.unet3d.train import PORTRAITS, LatentClips, Velocity, known_clips, latent_clips
 from thbench_methods.nets.vae.autoencoder import FILE as VAE_FILE
 from thbench_methods.nets.vae.autoencoder import load_mini_vae
 from thbench_methods.nets.vae.train import train_mini as train_vae
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
-    from thbench_methods.hallo.latents import Latents
+    from thbench_methods.nets.unet3d.latents import Latents
     from thbench_methods.nets.vae.autoencoder import AutoencoderKL
     from torch import Tensor
 
@@ -160,8 +161,8 @@ class DiffusionTask:
         if not self.windows:
             # Each frame is a clip of one frame, with a time of its own.
             own = condition.locator.expand(-1, -1, clean.shape[2], -1, -1)
-            condition = replace(condition.repeated(clean.shape[2]), locator=_frames_apart(own))
-            clean, weight = _frames_apart(clean), _frames_apart(weight)
+            condition = replace(condition.repeated(clean.shape[2]), locator=frames_apart(own))
+            clean, weight = frames_apart(clean), frames_apart(weight)
         noisy, velocity, times = self.velocity.noisy(clean)
         predicted, _ = self.network.denoising_unet.full(noisy, times, condition)
         return self.velocity.losses(predicted, velocity, weight, (weight > weight.amax() / 2).float())
@@ -240,11 +241,6 @@ class AudioTask:
         return self.network.losses(self.network.encoder(heard)[:, 0].flatten(1), visemes, mouth)
 
 
-def _frames_apart(clips: Tensor) -> Tensor:
-    """(B, C, F, h, w) to (B F, C, 1, h, w)."""
-    return clips.transpose(1, 2).flatten(0, 1)[:, :, None]
-
-
 def fresh(config: Config) -> Hallo:
     """Return the networks before training; audio and motion modules begin as identities."""
     network = Hallo(config)
@@ -278,8 +274,7 @@ def prepared(order: Order, config: Config) -> LatentClips:
 def chosen(clips: LatentClips, latents: Latents) -> LatentClips:
     """Return the split in the channels that the networks know; which these are is kept in `latents`."""
     latents.keep(clips.latents[:, ::EVERY].flatten(0, 1).float())
-    known = torch.stack([latents.chosen(clip.float()).half() for clip in clips.latents])
-    return replace(clips, latents=known)
+    return known_clips(clips, latents)
 
 
 def _part_of(order: Order, name: str) -> Order:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
-    from thbench_methods.hallo.latents import Latents
+    from thbench_methods.nets.unet3d.latents import Latents
     from thbench_methods.nets.vae.autoencoder import AutoencoderKL
     from torch import Tensor
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
-from thbench_methods.hallo.latents import Latents
 from thbench_methods.hallo.networks import AudioTransformer, Masks
 from thbench_methods.nets.unet3d.attention import Attention
 from thbench_methods.nets.unet3d.extended import ExtendedTransformer
+from thbench_methods.nets.unet3d.latents import Latents
 from thbench_methods.nets.unet3d.layout import by_clip, clips, images, repeated
 from thbench_methods.nets.unet3d.locator import FaceLocator
 from thbench_methods.nets.unet3d.motion import MotionModule

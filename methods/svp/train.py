@@ -8,7 +8,7 @@ Velocity prediction with zero terminal SNR, as of Hallo.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
@@ -24,7 +24,7 @@ from thbench_methods.hallo.networks import Hallo, Masks
 from thbench_methods.hallo.portrait import masks_of, region_of
 from thbench_methods.nets.speech.encoder import load_speech_encoder
 from thbench_methods.nets.unet3d.layout import by_clip
-from thbench_methods.nets.unet3d.train import PORTRAITS, LatentClips, Velocity, latent_clips
+from thbench_methods.nets.unet3d.train import PORTRAITS, LatentClips, Velocity, known_clips, latent_clips
 from thbench_methods.nets.vae.autoencoder import load_mini_vae
 from thbench_methods.svp.bundle import FILE
 from thbench_methods.svp.config import MINI, Config, StyleSizes
@@ -44,7 +44,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
-    from thbench_methods.hallo.latents import Latents
     from thbench_methods.nets.vae.autoencoder import AutoencoderKL
     from torch import Tensor
 
@@ -372,11 +371,6 @@ def begun(config: Config, hallo: Mapping[str, Tensor]) -> SVP:
     return network
 
 
-def known(clips: LatentClips, latents: Latents) -> LatentClips:
-    """Return the split in the channels that the networks know."""
-    return replace(clips, latents=torch.stack([latents.chosen(clip.float()).half() for clip in clips.latents]))
-
-
 def train_style(network: SVP, styles: Styles, config: Config, order: Order) -> None:
     """Train the style extractor, and keep what styles are drawn from."""
     torch.manual_seed(STAGE_1.seed)
@@ -395,7 +389,7 @@ def train(order: Order) -> None:
     torch.manual_seed(STAGE_2.seed)
     network = begun(config, hallo.state_dict())
     packed = latent_clips(pictures, vae, load_speech_encoder(), config.base.packing, order.work)
-    clips = known(packed, network.latents)
+    clips = known_clips(packed, network.latents)
     styles = styles_of(pictures, clips.speech, config.style.every, order.data)
     train_style(network, styles, config, order)
     acted = open_acted(order.data, pictures.clips)

@@ -244,7 +244,7 @@ class XActor:
             seen: The portrait.
         """
         form = self.bundle.rendering.video.latents
-        whole = form.changed(denoised.transpose(0, 1)[None], seen.portrait.latents)
+        whole = form.changed(denoised.transpose(0, 1)[None], seen.portrait.latents[:, :, None])
         parts = torch.split(form.restored(images(whole)), DECODED)
         return torch.cat([self.bundle.vae.decode(part) for part in parts]).clamp(-1, 1)
 

@@ -16,6 +16,7 @@ import torch
 from thbench_methods.nets.unet3d.attention import Attention, FeedForward
 from thbench_methods.nets.unet3d.focus import Attend, Choose, Focus, Run, attend_at, everywhere
 from thbench_methods.nets.unet3d.guidance import paired
+from thbench_methods.nets.unet3d.latents import Latents
 from thbench_methods.nets.unet3d.layout import images, to_maps, to_tokens
 from thbench_methods.nets.unet3d.locator import FaceLocator
 from thbench_methods.nets.unet3d.motion import ATTENTIONS, MotionModule
@@ -24,7 +25,6 @@ from thbench_methods.nets.unet3d.reference import ReferenceUNet, split
 from thbench_methods.nets.unet3d.transformer import SpatialTransformer
 from thbench_methods.nets.unet3d.unet import Place, Stage
 from thbench_methods.nets.unet3d.video import VideoUNet, located
-from thbench_methods.xactor.latents import Latents
 from torch import Tensor, nn
 
 from thbench.accel.tree import mapped

@@ -6,7 +6,6 @@ What is there is kept. The autoencoder and the speech encoder are trained before
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -15,6 +14,7 @@ from thbench_methods.common.training import destination, fitted, ship
 from thbench_methods.hallo.bundle import FILE as HALLO_FILE
 from thbench_methods.hallo.config import MINI as HALLO_MINI
 from thbench_methods.hallo.train import prepared
+from thbench_methods.nets.unet3d.train import known_clips
 from thbench_methods.xactor import train_acting, train_rendering
 from thbench_methods.xactor.bundle import ACTING_FILE, RENDERING_FILE
 from thbench_methods.xactor.config import MINI, Objective
@@ -70,7 +70,7 @@ def train_renderer(order: Order, clips: LatentClips, faces: Faces) -> None:
     form = rendering.video.latents
     if "latents.basis" not in taken:
         form.keep(clips.latents[:, ::EVERY].flatten(0, 1).float())
-    clips = replace(clips, latents=torch.stack([form.chosen(clip.float()).half() for clip in clips.latents]))
+    clips = known_clips(clips, form)
     network = Supervised(rendering, MINI.encoder.motion, truth_of(clips.pictures).shape[-1])
     fitted(RenderingTask(network, clips, faces, windows=False), train_rendering.FRAMES_RECIPE, order, "xactor-frames")
     training = fitted(RenderingTask(network, clips, faces), train_rendering.WINDOWS_RECIPE, order, "xactor-windows")

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from thbench_methods.common.training import About
+from thbench_methods.nets.unet3d.layout import frames_apart
 from thbench_methods.nets.unet3d.motion import MotionModule
 from thbench_methods.nets.unet3d.reference import split
 from thbench_methods.nets.unet3d.train import PORTRAITS, LatentClips, Velocity
@@ -130,7 +131,7 @@ class RenderingTask:
         rows = chosen[:, None]
         known = self.clips.latents[rows, shown].float()
         portraits = known[:, 0]
-        clean = self.network.rendering.video.latents.changes(known[:, 1:].transpose(1, 2), portraits)
+        clean = self.network.rendering.video.latents.changes(known[:, 1:].transpose(1, 2), portraits[:, :, None])
         cuts = [self.faces.cut(int(clip), own) for clip, own in zip(chosen, shown, strict=True)]
         places = zip(chosen, frames, references, strict=True)
         return Batch(
@@ -153,7 +154,7 @@ class RenderingTask:
             # Each frame is a clip of one frame, with a time of its own.
             acting = condition.acting.flatten(0, 1)[:, None]
             condition = replace(condition.repeated(clean.shape[2]), acting=acting)
-            clean, weight = _frames_apart(clean), _frames_apart(weight)
+            clean, weight = frames_apart(clean), frames_apart(weight)
         noisy, velocity, times = self.velocity.noisy(clean)
         predicted, _ = self.network.rendering.video.denoising_unet.full(noisy, times, condition)
         found = self.velocity.losses(predicted, velocity, weight, (weight > weight.amax() / 2).float())
@@ -234,8 +235,3 @@ def fresh_rendering(config: Config, begun: Mapping[str, Tensor] | None = None) -
 
 def _bias(layer: nn.Conv2d) -> Tensor:
     return dict(layer.named_parameters())["bias"]
-
-
-def _frames_apart(clips: Tensor) -> Tensor:
-    """(B, C, F, h, w) to (B F, C, 1, h, w)."""
-    return clips.transpose(1, 2).flatten(0, 1)[:, :, None]

@@ -7,6 +7,7 @@ and with its sound exchanged; the short form reads the cards that the trainings'
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -33,8 +34,8 @@ from thbench.stats import mean_estimate
 from thbench.training import Card, Score
 
 
-def scores(file: object) -> dict[str, Score]:
-    card = Card.model_validate_json(file.with_suffix(".json").read_bytes())  # type: ignore[attr-defined]
+def scores(file: Path) -> dict[str, Score]:
+    card = Card.model_validate_json(file.with_suffix(".json").read_bytes())
     return {score.name: score for score in card.scores}
 
 

@@ -18,7 +18,6 @@ import torch
 from hallo_weights import random_mini
 from thbench_methods.hallo import bundle as files
 from thbench_methods.hallo.config import MINI, PAPER
-from thbench_methods.hallo.latents import Latents
 from thbench_methods.hallo.networks import Given
 from thbench_methods.hallo.networks import Hallo as Networks
 from thbench_methods.hallo.pipeline import Hallo, at_times
@@ -26,6 +25,7 @@ from thbench_methods.hallo.portrait import Outlines, drawn, masks_of, moved, reg
 from thbench_methods.hallo.train import AudioTask, DiffusionTask, fresh
 from thbench_methods.lightningcp.pipeline import LightningCP
 from thbench_methods.nets.speech.train import Told, mouths
+from thbench_methods.nets.unet3d.latents import Latents
 from thbench_methods.nets.unet3d.layout import packed, unpacked
 from thbench_methods.nets.unet3d.train import LatentClips, Velocity
 from thbench_methods.nets.vae.autoencoder import AutoencoderKL, load_mini_vae

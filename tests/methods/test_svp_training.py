@@ -11,7 +11,7 @@ import torch
 from test_svp import BASE, SIZES, STYLE, WHOLE
 from thbench_methods.dreamtalk.faces import UNIT
 from thbench_methods.hallo.networks import Hallo
-from thbench_methods.nets.unet3d.train import LatentClips
+from thbench_methods.nets.unet3d.train import LatentClips, known_clips
 from thbench_methods.svp import examples as examples_of
 from thbench_methods.svp.config import MINI
 from thbench_methods.svp.examples import Portraits, Styles, styles_of
@@ -30,7 +30,6 @@ from thbench_methods.svp.train import (
     train_style,
     trained,
 )
-from thbench_methods.svp.train import known as in_known_channels
 from torch import nn
 
 from thbench.training.order import Order
@@ -383,11 +382,11 @@ def test_expression_is_read_once_and_kept(tmp_path: Any, monkeypatch: pytest.Mon
 
 
 def test_latents_are_brought_to_the_known_channels() -> None:
-    from thbench_methods.hallo.latents import Latents
+    from thbench_methods.nets.unet3d.latents import Latents
 
     latents = Latents(MINI.base)
     packed = MINI.base.vae.latent * MINI.base.packing**2
     clips: Any = LatentClips(torch.randn(2, 3, packed, 8, 8).half(), *(torch.empty(0),) * 3, pictures=None)  # type: ignore[arg-type]
-    found = in_known_channels(clips, latents)
+    found = known_clips(clips, latents)
     assert found.latents.shape == (2, 3, MINI.base.unet.latent, 8, 8)
     assert found.latents.dtype == torch.float16

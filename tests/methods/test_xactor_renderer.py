@@ -12,11 +12,11 @@ from thbench_methods.hallo.config import Config as HalloConfig
 from thbench_methods.hallo.networks import AudioTransformer, Given, Hallo, Masks
 from thbench_methods.nets.unet3d.config import AudioProjection, Sizes
 from thbench_methods.nets.unet3d.guidance import Guided
+from thbench_methods.nets.unet3d.latents import Latents
 from thbench_methods.nets.unet3d.unet import Place
 from thbench_methods.xactor.config import MINI, PAPER, Config, Encoder, Renderer
 from thbench_methods.xactor.crop import REACH, boxes_of, crop_boxes, cropped, placements
 from thbench_methods.xactor.encoder import MotionEncoder
-from thbench_methods.xactor.latents import Latents
 from thbench_methods.xactor.networks import Acted, Rendering, neutral
 from thbench_methods.xactor.renderer import ActingModule, Condition, Portrait, VideoGenerator, moved
 from torch import Tensor
@@ -348,44 +348,13 @@ def test_a_crop_is_the_part_of_the_picture() -> None:
     assert np.abs(small[:, 4, 0] - (16 + 4 * np.arange(8) + 1.5)).max() <= 0.5
 
 
-@pytest.fixture
-def form() -> Latents:
-    """What is kept of latents with 20 directions in their 32 packed channels, and little beside them."""
-    torch.manual_seed(0)
-    rows = torch.randn(4, 8, 8, 20) @ torch.randn(20, 32) + 0.01 * torch.randn(4, 8, 8, 32)
-    form = Latents(MINI)
-    form.keep(rows.movedim(-1, 1))
-    return form
-
-
-def test_components_hold_what_there_is(form: Latents) -> None:
-    assert form.basis is not None
-    torch.testing.assert_close(form.basis.T @ form.basis, torch.eye(20), atol=1e-5, rtol=0)
-    inside = draw(3, 20, 8, 8)
-    latents = form.restored(inside)
-    assert latents.shape == (3, 8, 16, 16)
-    torch.testing.assert_close(form.known(latents), inside, atol=1e-4, rtol=1e-4)
-    other = Latents(MINI)
-    other.keep(torch.arange(32.0)[:, None, None] * draw(64, 32, 8, 8))
-    assert other.basis is not None
-    assert other.basis.abs().argmax(dim=0).tolist() == list(range(31, 11, -1))
-
-
-def test_what_stays_as_in_the_portrait_is_nothing_to_denoise(form: Latents) -> None:
-    own, known = draw(2, 20, 8, 8), draw(2, 20, 16, 8, 8, seed=1)
-    known[:, :, :, 0] = own[:, :, None, 0]
-    changes = form.changes(known, own)
-    assert not changes[:, :, :, 0].any()
-    torch.testing.assert_close(form.changed(changes, own), known)
-
-
 def test_the_paper_preset_denoises_latents_themselves() -> None:
     form = Latents(PAPER)
     latents, clips = draw(2, 4, 64, 64), draw(1, 4, 3, 64, 64)
     assert torch.equal(form.known(latents), latents)
     assert torch.equal(form.restored(latents), latents)
-    assert form.changes(clips, latents[:1]) is clips
-    assert form.changed(clips, latents[:1]) is clips
+    assert form.changes(clips, latents[:1, :, None]) is clips
+    assert form.changed(clips, latents[:1, :, None]) is clips
     with pytest.raises(ValueError, match="all channels are kept"):
         form.keep(latents)
 

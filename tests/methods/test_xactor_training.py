@@ -228,7 +228,7 @@ def test_clips_of_the_renderer_belong_together(faces: Faces, clips: LatentClips,
         count, length = (2, 16) if windows else (6, 6)
         assert batch.clean.shape == (count, MINI.renderer.unet.latent, length, MINI.side, MINI.side)
         assert batch.faces.shape == (count, 1 + length, 3, 64, 64)
-        known = form.changed(batch.clean, batch.latents)
+        known = form.changed(batch.clean, batch.latents[:, :, None])
         for row in range(count):
             portrait = round(100 * batch.latents[row, 0, 0, 0].item())
             clip, reference = divmod(portrait, FRAMES)

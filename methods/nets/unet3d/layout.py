@@ -20,6 +20,11 @@ def clips(images: Tensor, frames: int) -> Tensor:
     return by_clip(images, frames).transpose(1, 2)
 
 
+def frames_apart(clips: Tensor) -> Tensor:
+    """(B, C, F, h, w) to (B F, C, 1, h, w): every frame as a clip of one."""
+    return images(clips)[:, :, None]
+
+
 def packed(latents: Tensor, side: int) -> Tensor:
     """(N, C, h, w) to (N, side² C, h / side, w / side): squares of cells as the channels of one."""
     return F.pixel_unshuffle(latents, side)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import cv2
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
     from thbench_methods.nets.speech import SpeechEncoder
+    from thbench_methods.nets.unet3d.latents import Latents
     from thbench_methods.nets.vae.autoencoder import AutoencoderKL
     from torch import Tensor
 
@@ -67,6 +68,11 @@ class LatentClips:
     def portrait(self, clip: int, frame: int) -> Tensor:
         """Return a frame as (3, size, size), range [0, 1]."""
         return torch.from_numpy(np.array(self.pictures.frames[clip, frame])).permute(2, 0, 1).float() / 255
+
+
+def known_clips(clips: LatentClips, latents: Latents) -> LatentClips:
+    """Return a split of packed latents in the channels that the networks know."""
+    return replace(clips, latents=torch.stack([latents.chosen(clip.float()).half() for clip in clips.latents]))
 
 
 def latent_clips(

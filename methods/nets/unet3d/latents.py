@@ -7,14 +7,34 @@ training, the portrait's head is moved along first, so that speech is most of wh
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 from thbench_methods.nets.unet3d.layout import packed, unpacked
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
-    from thbench_methods.hallo.config import Config
+    from thbench_methods.nets.vae.config import VAEConfig
+
+
+class Form(Protocol):
+    """What of a method's config says how latents are denoised."""
+
+    @property
+    def vae(self) -> VAEConfig:
+        """Of the autoencoder."""
+
+    @property
+    def packing(self) -> int:
+        """Side of the squares of latent cells whose channels are denoised as those of one; 1 as published."""
+
+    @property
+    def components(self) -> int:
+        """Principal components of packed latents that are kept; 0 keeps all channels, as published."""
+
+    @property
+    def change(self) -> float:
+        """Factor of the frames' difference from the portrait, which is denoised; 0 denoises latents, as published."""
 
 
 class Latents(nn.Module):
@@ -23,7 +43,7 @@ class Latents(nn.Module):
     basis: Tensor | None
     """Orthonormal columns (packed channels, components); None where all channels are kept."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Form) -> None:
         super().__init__()
         self.packing, self.change = config.packing, config.change
         channels = config.vae.latent * config.packing**2
