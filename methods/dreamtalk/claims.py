@@ -24,6 +24,7 @@ from thbench_methods.dreamtalk.styles import cosines, nearness, right_emotions, 
 from thbench.backbones.mini import loaded
 from thbench.backbones.mini.face import look
 from thbench.data.synth_heads.dataset import clips_of, truth_of
+from thbench.data.synth_heads.emotion import EMOTIONS
 from thbench.report.claims import Claim
 from thbench.stats import mean_estimate
 
@@ -212,7 +213,8 @@ def stated(kept: Ranked, styled: Styled, predicted: Ranked, scaled: Scaled) -> t
             f"a result is more like its style clip than like another: AUC {in_words(styled.like.area)}",
             above(styled.like.area, 0.9),
             f"{READ}. The emotion that is named of a result is its style clip's in {100 * np.mean(styled.right):.0f} %,"
-            f" that of real clips in {100 * np.mean(styled.right_of_real):.0f} %; by chance 12 %.",
+            f" that of real clips in {100 * np.mean(styled.right_of_real):.0f} %; by chance"
+            f" {100 / len(EMOTIONS):.0f} %.",
         ),
         _claim(
             "The style can be predicted of speech and a portrait.",
