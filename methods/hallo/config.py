@@ -82,7 +82,7 @@ MINI = Config(
     vae=MINI_VAE,
     packing=2,
     components=20,
-    change=1.5,
+    change=2.5,
     locator=(8, 16, 24, 32, 40),
     locator_sees_portrait=True,
 )

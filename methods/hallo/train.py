@@ -2,7 +2,9 @@
 
 Stage 1: single frames from a reference frame of the same clip, without audio and motion modules. Stage 2: windows of
 frames with the frames before them, all modules. The autoencoder and the speech encoder are trained before and frozen;
-the audio projection begins as one that tells visemes and mouth, since these move few of the latents' numbers.
+the audio projection begins as one that tells visemes and mouth, since these move few of the latents' numbers. Both
+stages see the clips of the split with heads at rest: heads move at will, and where they do, lips are a small part of
+what changes.
 Velocity prediction with zero terminal SNR (arXiv 2406.08801, section 3.3; the release's training code).
 """
 
@@ -13,12 +15,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
-from numpy.lib.stride_tricks import sliding_window_view
+from thbench_methods.common.still import still
 from thbench_methods.common.training import About, destination, fitted, ship
 from thbench_methods.hallo.bundle import FILE, outlines68
 from thbench_methods.hallo.config import MINI, Config
 from thbench_methods.hallo.networks import AudioTransformer, Condition, Given, Hallo, Masks
-from thbench_methods.hallo.portrait import masks_of, moved, region_of
+from thbench_methods.hallo.portrait import masks_of, region_of
 from thbench_methods.nets.speech.encoder import FILE as SPEECH_FILE
 from thbench_methods.nets.speech.encoder import load_speech_encoder
 from thbench_methods.nets.speech.train import Told, mouths
@@ -38,11 +40,10 @@ from thbench.training import Recipe
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from numpy.typing import NDArray
     from thbench_methods.nets.unet3d.latents import Latents
-    from thbench_methods.nets.vae.autoencoder import AutoencoderKL
     from torch import Tensor
 
+    from thbench.data.synth_heads.pictures import Pictures
     from thbench.training.order import Order
 
 AUDIO = Recipe(steps=400, learning_rate=2e-3, warm_up=50, last_rate=0.05, average=0.99, bfloat16=False)
@@ -58,8 +59,9 @@ ABOUT = About(
         "Face embedding and landmarks of the portrait come from the mini networks of the metrics, as the published"
         " model takes them from a face recogniser; identity similarity (mini) is measured by the same network.",
         "The face locator sees the portrait, lit where the face is; the published one sees a white box.",
-        "What is denoised is the difference from the portrait's latent, in principal components. In training the"
-        " portrait's head is moved along with the true one first; generated heads stay where they are in the portrait.",
+        "What is denoised is the difference from the portrait's latent, in principal components.",
+        "Trained on the clips of synth-heads drawn with heads at rest: generated heads stay where they are in the"
+        " portrait, and lips, eyes and expression move.",
     ),
 )
 CLIPS_1, FRAMES_1 = 6, 6
@@ -74,11 +76,6 @@ DROPPED = 0.1
 """Share of clips without any condition, for guidance."""
 FIRST = 0.3
 """Share of windows that begin at their portrait, as the first one of a video does."""
-NEAR = 0.1
-"""Share of the pairs of a portrait and a window of one clip that are shown, those in which the head moves least.
-Where it turns far, lips are a small part of what changes, and a small network learns little of them."""
-HEAD = [*range(27, 36), 36, 39, 42, 45]
-"""Nose and corners of the eyes among the 68 points, which speech and blinks leave where they are."""
 PAST_NOISE = 0.1
 """Deviation of what is added to latents of frames before a window, which are generated ones later on."""
 
@@ -102,7 +99,6 @@ class DiffusionTask:
 
     network: Hallo
     clips: LatentClips
-    vae: AutoencoderKL
     config: Config = MINI
     windows: bool = True
     """Stage 2: windows of frames, and everything runs. Otherwise frames by themselves, without audio and motion."""
@@ -118,23 +114,18 @@ class DiffusionTask:
         count = CLIPS_2 if self.windows else CLIPS_1
         chosen = rng.choice(len(self.clips), count, replace=False)
         length, past = (self.config.sampling.frames, self.config.sampling.motion_frames) if self.windows else (1, 0)
-        # Each is a portrait beside first frames of windows, or beside frames.
-        near = [self._near(clip, length, past) for clip in chosen]
+        references = rng.choice(PORTRAITS, count)
         if self.windows:
-            references, first = np.stack([rng.choice(pairs) for pairs in near]).T
             begins = rng.random(count) < FIRST
-            references = np.where(begins, first, references)
+            first = np.where(begins, references, rng.integers(past, self.clips.frames - length + 1, count))
             frames = first[:, None] + np.arange(length)
             before = np.where(begins[:, None], references[:, None], first[:, None] + np.arange(-past, 0))
         else:
-            references = np.array([rng.choice(pairs)[0] for pairs in near])
-            beside = [pairs[pairs[:, 0] == reference, 1] for pairs, reference in zip(near, references, strict=True)]
-            frames = np.stack([rng.choice(own, FRAMES_1) for own in beside])
+            frames = rng.integers(self.clips.frames, size=(count, FRAMES_1))
             before = np.empty((count, 0), np.int64)
         known = self.clips.latents[chosen[:, None], frames].float().transpose(1, 2)
         latents = self.clips.latents[chosen[:, None], np.concatenate((references[:, None], before), axis=1)].float()
-        base = self._base(chosen, frames, references)
-        own = self.network.latents.changes(known, base)
+        base = latents[:, 0, :, None].clone()
         latents[:, 1:] += PAST_NOISE * torch.randn_like(latents[:, 1:])
         looked = [self._looked(int(clip), int(frame)) for clip, frame in zip(chosen, references, strict=True)]
         # Frames by themselves hear nothing, and are repeated from one row of their clip.
@@ -145,7 +136,7 @@ class DiffusionTask:
         ]
         given = Given(
             latents.flatten(0, 1),
-            self.clips.identity[chosen, np.abs(references[:, None] - PORTRAITS).argmin(axis=1)],
+            self.clips.identity[chosen, np.searchsorted(PORTRAITS, references)],
             self.clips.heard(chosen, heard, self.config.audio.window // 2),
             torch.cat([region for region, _ in looked]),
             masks,
@@ -153,7 +144,7 @@ class DiffusionTask:
             base,
         )
         weight = self.clips.weight[chosen[:, None], frames].float().transpose(1, 2)
-        return Batch(own, given, int((rng.random(count) < DROPPED).sum()), weight)
+        return Batch(self.network.latents.changes(known, base), given, int((rng.random(count) < DROPPED).sum()), weight)
 
     def losses(self, batch: Batch) -> Mapping[str, Tensor]:
         """Return the squared errors of the velocity."""
@@ -186,29 +177,6 @@ class DiffusionTask:
             guided=False,
             plain=batch.plain,
         )
-
-    @torch.no_grad()
-    def _base(self, chosen: NDArray[np.int64], frames: NDArray[np.int64], references: NDArray[np.int64]) -> Tensor:
-        """Return the portraits' latents, their heads moved along, (B, C, F, h, w)."""
-        pictures, rows = self.clips.pictures, []
-        for clip, own, reference in zip(chosen, frames, references, strict=True):
-            points = pictures.landmarks68[clip]
-            face = points[reference].astype(np.float64) / self.config.size
-            heads = moved(pictures.frames[clip, reference], face, points[reference][HEAD], points[own][:, HEAD])
-            rgb = torch.from_numpy(heads).permute(0, 3, 1, 2).float() / 127.5 - 1
-            rows.append(self.network.latents.known(self.vae.encode(rgb)).transpose(0, 1))
-        return torch.stack(rows)
-
-    def _near(self, clip: int, length: int, past: int) -> NDArray[np.int64]:
-        """Return pairs (n, 2) of a portrait and the first frame of a window, in which the head hardly moves."""
-        head = self.clips.pictures.landmarks68[clip][:, HEAD]
-        far = np.linalg.norm(head[:, None] - head, axis=-1).mean(axis=-1)
-        most = sliding_window_view(far[:, past:], length, axis=1).max(axis=-1)
-        frame, first = np.arange(len(most))[:, None], past + np.arange(most.shape[1])
-        most[(frame >= first) & (frame < first + length)] = np.inf
-        nearest = np.argsort(most, axis=None, kind="stable")[: round(NEAR * most.size)]
-        portrait, start = np.unravel_index(nearest, most.shape)
-        return np.stack((portrait, past + start), axis=1)
 
     def _looked(self, clip: int, frame: int) -> tuple[Tensor, list[Masks]]:
         """Region and masks of a portrait, by its true landmarks."""
@@ -260,9 +228,8 @@ def _silence(layer: nn.Linear | nn.Conv2d) -> None:
         nn.init.zeros_(layer.bias)
 
 
-def prepared(order: Order, config: Config) -> LatentClips:
-    """Return the split as latents; autoencoder and speech encoder are trained where they are not there."""
-    pictures = open_pictures(order.data, order.clips)
+def prepared(order: Order, config: Config, pictures: Pictures) -> LatentClips:
+    """Return clips as latents; autoencoder and speech encoder are trained on them where they are not there."""
     speech, autoencoder = _part_of(order, "speech"), _part_of(order, "vae")
     train_speech(speech, pictures)
     train_vae(autoencoder, pictures)
@@ -284,13 +251,12 @@ def _part_of(order: Order, name: str) -> Order:
 
 def train(order: Order) -> None:
     """Train both stages; autoencoder and speech encoder too where they are not there."""
-    clips = prepared(order, MINI)
+    clips = prepared(order, MINI, still(order.data, open_pictures(order.data, order.clips)))
     torch.manual_seed(STAGE_1.seed)
     network = fresh(MINI)
-    vae = load_mini_vae(destination(_part_of(order, "vae"), VAE_FILE))
     clips = chosen(clips, network.latents)
     width, mouth = MINI.audio.tokens * MINI.unet.audio, mouths(clips.pictures)[1].shape[-1]
     fitted(AudioTask(Told(network.audioproj, width, mouth), clips, MINI.audio.window // 2), AUDIO, order, "hallo-audio")
-    fitted(DiffusionTask(network, clips, vae, windows=False), STAGE_1, order, "hallo-stage-1")
-    training = fitted(DiffusionTask(network, clips, vae), STAGE_2, order, "hallo-stage-2")
+    fitted(DiffusionTask(network, clips, windows=False), STAGE_1, order, "hallo-stage-1")
+    training = fitted(DiffusionTask(network, clips), STAGE_2, order, "hallo-stage-2")
     ship(destination(order, FILE), network, ABOUT, order, training, clips.pictures)

@@ -24,6 +24,7 @@ from thbench_methods.xactor.train_acting import ActingTask
 from thbench_methods.xactor.train_rendering import RenderingTask, Supervised, fresh_rendering, truth_of
 
 from thbench.backbones.checkpoint import read_state_dict
+from thbench.data.synth_heads.pictures import open_pictures
 from thbench.training.weights import load_weights, save_weights
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ RIVAL = "xactor-clean-history.safetensors"
 
 def train(order: Order) -> None:
     """Train what is not there yet."""
-    clips = prepared(order, HALLO_MINI)
+    clips = prepared(order, HALLO_MINI, open_pictures(order.data, order.clips))
     faces = Faces.of(clips.pictures, MINI.encoder.side)
     if not destination(order, RENDERING_FILE).exists():
         train_renderer(order, clips, faces)

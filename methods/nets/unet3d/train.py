@@ -78,7 +78,7 @@ def known_clips(clips: LatentClips, latents: Latents) -> LatentClips:
 def latent_clips(
     pictures: Pictures, vae: AutoencoderKL, encoder: SpeechEncoder, packing: int, work: Path
 ) -> LatentClips:
-    """Encode a split, or read what was encoded before by the same autoencoder.
+    """Encode a split, or read what was encoded before by the same autoencoder of the same pictures.
 
     Args:
         pictures: The split.
@@ -87,8 +87,9 @@ def latent_clips(
         packing: As in `packed`.
         work: Where the latents are kept.
     """
-    weights = hashlib.sha256(b"".join(value.numpy().tobytes() for value in vae.state_dict().values())).hexdigest()
-    path = work / f"latents-{weights[:12]}-{packing}-{len(pictures)}.npy"
+    told = hashlib.sha256(b"".join(value.numpy().tobytes() for value in vae.state_dict().values()))
+    told.update(np.ascontiguousarray(pictures.frames[0]))
+    path = work / f"latents-{told.hexdigest()[:12]}-{packing}-{len(pictures)}.npy"
     if not path.exists():
         work.mkdir(parents=True, exist_ok=True)
         part = path.with_suffix(".part.npy")

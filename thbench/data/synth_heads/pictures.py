@@ -18,10 +18,10 @@ from thbench.errors import UsageError
 from thbench.media import SAMPLE_RATE, read_audio, read_frames
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from numpy.typing import NDArray
+    from numpy.typing import DTypeLike, NDArray
 
     from thbench.data.synth_heads.truth import Truth
     from thbench.types import Clip
@@ -90,19 +90,45 @@ def open_pictures(
         )
     clips = clips[:count]
     place = folder / FOLDER
-    place.mkdir(exist_ok=True)
-    known = _known(place)
-    names = [c.id for c in clips]
+    keep(place, clips, _decoded, on_clip)
+    return _opened(place, clips)
+
+
+def keep(
+    place: Path,
+    clips: Sequence[Clip],
+    arrays_of: Callable[[Clip], Mapping[str, NDArray[Any]]],
+    on_clip: Callable[[int, int], None] | None = None,
+) -> None:
+    """Write the arrays of clips one after the other into a raw file per name; those that lie there are kept.
+
+    Args:
+        place: Folder; made if absent. What it holds of other clips, or of an older generator, is written anew.
+        clips: In the order of the files.
+        arrays_of: A clip to its arrays by name; of one shape for all clips.
+        on_clip: Called with how many are written and how many there are.
+    """
+    place.mkdir(exist_ok=True, parents=True)
+    known, names = _known(place), [c.id for c in clips]
     if known[: len(names)] != names[: len(known)]:
         known = []
     for number in range(len(known), len(clips)):
-        _append(place, number, clips[number])
+        for name, array in arrays_of(clips[number]).items():
+            path = place / f"{name}.bin"
+            # Files have no head, so a torn end is simply written again.
+            with path.open("r+b" if path.exists() else "w+b") as file:
+                file.seek(number * array.nbytes)
+                file.write(np.ascontiguousarray(array).tobytes())
         known.append(names[number])
         if number % 16 == 15 or number == len(clips) - 1:
             _write_index(place, known)
         if on_clip:
             on_clip(number + 1, len(clips))
-    return _opened(place, clips)
+
+
+def kept(place: Path, name: str, dtype: DTypeLike, shape: tuple[int, ...]) -> NDArray[Any]:
+    """Return the arrays of one name that `keep` wrote, (clips, ...), as a map that cannot be written."""
+    return np.memmap(place / f"{name}.bin", dtype=dtype, mode="r", shape=shape)
 
 
 def _known(place: Path) -> list[str]:
@@ -120,8 +146,7 @@ def _write_index(place: Path, names: list[str]) -> None:
     part.replace(place / _INDEX)
 
 
-def _append(place: Path, number: int, clip: Clip) -> None:
-    """Write one clip at its place of each file; files are raw arrays, so a torn end is simply written again."""
+def _decoded(clip: Clip) -> Mapping[str, NDArray[Any]]:
     truth = truth_of(clip)
     sound = np.zeros(round(len(truth) / truth.about.fps * SAMPLE_RATE), np.float32)
     heard = read_audio(clip.path).samples[: len(sound)]
@@ -129,12 +154,7 @@ def _append(place: Path, number: int, clip: Clip) -> None:
     frames = np.stack([f.rgb for f in read_frames(clip.path, threads=1)])
     if len(frames) != len(truth):
         raise UsageError(f"{clip.path} has {len(frames)} frames, its truth {len(truth)}; make the clip again")
-    arrays: dict[str, NDArray[Any]] = {"frames": frames, "sound": sound, **_arrays(truth)}
-    for name, array in arrays.items():
-        path = place / f"{name}.bin"
-        with path.open("r+b" if path.exists() else "w+b") as file:
-            file.seek(number * array.nbytes)
-            file.write(np.ascontiguousarray(array).tobytes())
+    return {"frames": frames, "sound": sound, **_arrays(truth)}
 
 
 def _arrays(truth: Truth) -> Mapping[str, NDArray[Any]]:
@@ -158,10 +178,7 @@ def _opened(place: Path, clips: tuple[Clip, ...]) -> Pictures:
     }
     shapes["frames"] = ((length, size, size, 3), np.uint8)
     shapes["sound"] = ((round(length / rate * SAMPLE_RATE),), np.float32)
-    maps: dict[str, Any] = {
-        name: np.memmap(place / f"{name}.bin", dtype=dtype, mode="r", shape=(len(clips), *shape))
-        for name, (shape, dtype) in shapes.items()
-    }
+    maps = {name: kept(place, name, dtype, (len(clips), *shape)) for name, (shape, dtype) in shapes.items()}
     people: dict[str, int] = {}
     for about in abouts:
         people.setdefault(about.identity, len(people))
