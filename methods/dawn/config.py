@@ -41,6 +41,9 @@ class LFGSizes:
     """Most channels of the generator."""
     num_bottleneck_blocks: int = 6
     """Residual blocks at a quarter of the size."""
+    spread: float | None = None
+    """Standard deviation of every region, in coordinates from -1 to 1, where regions are round, all of one size, and so
+    move without turning; None takes each region's own shape."""
 
     @property
     def feature(self) -> int:
@@ -133,6 +136,8 @@ class Diffusion:
     """Scale of classifier-free guidance; 1 is none."""
     train_steps: int = 1000
     """Diffusion times of training; cosine schedule."""
+    predicts: Literal["noise", "motion"] = "noise"
+    """What the network says of a noisy motion: its noise, as published, or the motion without it."""
     signal: Literal["published", "standard"] = "published"
     """`published` steps with the signal power of one time earlier than that of the motion; `standard` is DDIM as in its
     paper."""
@@ -210,6 +215,7 @@ MINI = Config(
         block_expansion=16,
         max_features=64,
         num_bottleneck_blocks=2,
+        spread=0.1,
     ),
     unet=UNetSizes(
         width=16,
@@ -227,8 +233,8 @@ MINI = Config(
     blink=PBNetSizes(
         state=2, audio=96, state_latent=32, audio_latent=64, feed_forward=96, heads=2, head_width=16, max_frames=200
     ),
-    diffusion=Diffusion(steps=10),
-    motion=MotionSpace(residual=True, gain=4.0),
+    diffusion=Diffusion(steps=10, quantile=None, predicts="motion"),
+    motion=MotionSpace(residual=True, gain=24.0),
     pose_range=PoseRange((-20.0, -12.0, -10.0, 0.09, 0.38, 0.4), (20.0, 12.0, 10.0, 0.12, 0.62, 0.53)),
     pose_units=(15.0, 15.0, 15.0, 0.02, 0.1, 0.1),
 )

@@ -8,16 +8,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from thbench_methods.dawn.hearing import MiniHearing
-from thbench_methods.dawn.lfg.regions import Regions
+from thbench_methods.dawn.lfg import round_regions
 from thbench_methods.dawn.state import box_of, mini_blink, mini_pose
 
+from thbench.errors import UsageError
+
 if TYPE_CHECKING:
-    from thbench_methods.dawn.lfg import Flow, LatentFlowGenerator
+    from thbench_methods.dawn.lfg import Flow, LatentFlowGenerator, Regions
     from torch import Tensor
 
     from thbench.data.synth_heads.pictures import Pictures
 
 FPS = 25.0
+ANCHORS = ((8,), (48,), (54,), (51, 62), (57, 66), (37, 38), (43, 44), (30,), (3,), (13,))
+"""Landmarks of the 68 whose mean is the centre of each region: chin, lips, lids, nose and jaw."""
 
 
 @dataclass(frozen=True)
@@ -32,10 +36,12 @@ class States:
     """Two numbers."""
 
 
-def states_of(pictures: Pictures) -> States:
-    """Read the states of a split."""
-    hear, frames, size = MiniHearing(), pictures.frames.shape[1], pictures.frames.shape[2]
-    audio = torch.stack([hear(np.array(sound), frames, FPS) for sound in pictures.sound]).clone()
+def states_of(pictures: Pictures, audio: Tensor | None = None) -> States:
+    """Read the states of a split; `audio` where its features are known."""
+    frames, size = pictures.frames.shape[1:3]
+    if audio is None:
+        hear = MiniHearing()
+        audio = torch.stack([hear(np.array(sound), frames, FPS) for sound in pictures.sound]).clone()
     pose = torch.stack(
         [mini_pose(a, m, size) for a, m in zip(pictures.pose, np.asarray(pictures.landmarks68), strict=True)]
     )
@@ -44,29 +50,32 @@ def states_of(pictures: Pictures) -> States:
 
 @dataclass(frozen=True)
 class Motions:
-    """The frozen latent flow generator beside a split: flows between any two frames of a clip."""
+    """The frozen latent flow generator beside a split: flows between any two frames of a clip.
+
+    Regions are where the truth has them: a small network finds them to about a pixel, and lips move by less.
+    """
 
     pictures: Pictures
     lfg: LatentFlowGenerator
-    """In evaluation mode."""
+    """In evaluation mode, with round regions."""
 
     @torch.inference_mode()
     def flow(self, clip: int, reference: int, frames: slice) -> Flow:
         """Return the flow from a frame of a clip to a stretch of its frames."""
-        images = torch.cat((self.images(clip, slice(reference, reference + 1)), self.images(clip, frames)))
-        regions: Regions = self.lfg.region_predictor(images)
-        driving = images[1:]
-        source = images[:1].expand(len(driving), -1, -1, -1)
-        of_source = Regions(*(part[:1].expand(len(driving), *part.shape[1:]) for part in regions))
-        of_driving = Regions(*(part[1:] for part in regions))
-        background = self.lfg.bg_predictor(source, driving)
-        flow: Flow = self.lfg.generator.pixelwise_flow_predictor(source, of_source, of_driving, background)
-        return flow
+        driving, regions = self.images(clip, frames), self.regions(clip, frames)
+        one = slice(reference, reference + 1)
+        source = self.images(clip, one).expand_as(driving)
+        return self.lfg.flow(source, driving, (self.regions(clip, one, len(driving)), regions))
 
     @torch.inference_mode()
     def feature(self, clip: int, reference: int) -> Tensor:
         """Return the feature (1, C, h, w) of a frame."""
         return self.lfg.generator.encode(self.images(clip, slice(reference, reference + 1))).feature
+
+    def regions(self, clip: int, frames: slice, times: int = 1) -> Regions:
+        """Return the regions of frames, all of them so many times."""
+        landmarks, size = np.asarray(self.pictures.landmarks68[clip, frames]), self.pictures.frames.shape[2]
+        return true_regions(anchors_of(landmarks, size).repeat(times, 1, 1), self.lfg)
 
     def images(self, clip: int, frames: slice) -> Tensor:
         """Return frames (n, 3, H, W) in [0, 1]."""
@@ -76,6 +85,24 @@ class Motions:
         """Return the face box (6,) of a frame."""
         size = self.pictures.frames.shape[2]
         return box_of(np.asarray(self.pictures.landmarks68[clip, frame]), size, size)
+
+
+def anchors_of(landmarks: np.ndarray, size: int) -> Tensor:
+    """Return where regions belong (frames, K, 2), x and y from -1 to 1, of landmarks (frames, 68, 2) in pixels."""
+    means = np.stack([landmarks[:, list(points)].mean(axis=1) for points in ANCHORS], axis=1)
+    return torch.from_numpy((means * (2 / size) - 1).astype(np.float32))
+
+
+def true_regions(anchors: Tensor, lfg: LatentFlowGenerator) -> Regions:
+    """Return round regions at their true places (N, K, 2), of the size that a latent flow generator knows.
+
+    Raises:
+        UsageError: It knows each region by its own shape, which no truth tells.
+    """
+    spread = lfg.region_predictor.spread
+    if spread is None:
+        raise UsageError("true places give regions no shape; set LFGSizes.spread, so that all are round")
+    return round_regions(anchors, spread)
 
 
 def as_images(frames: np.ndarray) -> Tensor:

@@ -156,6 +156,29 @@ def diffusion_loss(
     return Loss(noise + weights.motion * clean + weights.mouth * near, noise, clean, near)
 
 
+class CleanLoss(NamedTuple):
+    """The loss of a step of a network that predicts motion, and its parts before weighting."""
+
+    total: Tensor
+    motion: Tensor
+    mouth: Tensor
+
+
+def clean_loss(
+    net: A2VFDM, motion: Tensor, condition: Condition, mouth: Tensor, draws: Draws, mouth_weight: float = 1.0
+) -> CleanLoss:
+    """Return the loss of N clips where the network predicts motion without its noise; arguments as `diffusion_loss`.
+
+    What noise hides is then learnt from the conditions at every time, also where the error of the noise says little of
+    the small motion of lips (Salimans and Ho, "Progressive Distillation", ICLR 2022, section 4).
+    """
+    noisy = net.schedule.noisy(motion, draws.time, draws.noise)
+    predicted: Tensor = net.denoise_fn(noisy, draws.time, without(condition, draws.dropped))
+    error = (predicted - motion).square()
+    whole, near = error.mean(), (error * mouth[:, None]).sum() / mouth.sum().clamp(min=1)
+    return CleanLoss(whole + mouth_weight * near, whole, near)
+
+
 def motion_loss(predicted: Tensor, motion: Tensor) -> Tensor:
     """Return the mean squared error of the flow plus that of the occlusion, which counts from 0 to 1 here."""
     error = (predicted - motion).square()

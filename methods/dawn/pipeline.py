@@ -23,7 +23,6 @@ from thbench_methods.dawn.config import MINI, PAPER, PAPER_256
 from thbench_methods.dawn.diffusion import flow_of
 from thbench_methods.dawn.face_mask import FaceMaskEncoder, face_mask, published_encoder
 from thbench_methods.dawn.lfg import Flow
-from thbench_methods.dawn.lfg.generator import Portrait
 from thbench_methods.dawn.pbnet import normalised_pose, pose_of
 from thbench_methods.dawn.schedule import stochastic_ddim
 from thbench_methods.dawn.spec import CONTROLS
@@ -41,6 +40,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from thbench_methods.dawn.bundle import Networks
     from thbench_methods.dawn.config import Config
+    from thbench_methods.dawn.lfg.generator import Portrait
     from thbench_methods.dawn.state import State
     from torch import Tensor
 
@@ -244,7 +244,5 @@ class Dawn:
         # Batches are filled up, so that rounding does not depend on where a clip ends.
         missing = BATCH - len(flow.optical_flow)
         filled = Flow(*(torch.cat((part, part[-1:].expand(missing, *part.shape[1:]))) for part in flow))
-        image, maps = sitter.portrait
-        repeated = Portrait(*(image.expand(BATCH, -1, -1, -1), tuple(m.expand(BATCH, -1, -1, -1) for m in maps)))
-        painted = self.networks.lfg.generator.decode(repeated, filled).prediction
+        painted = self.networks.lfg.generator.decode(sitter.portrait.repeated(BATCH), filled).prediction
         return to_frame_batch(painted[: motion.shape[1]])

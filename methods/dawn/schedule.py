@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import torch
 import torch.nn.functional as F
@@ -65,6 +65,14 @@ class NoiseSchedule:
             _at(self.sqrt_recipm1_alphas_cumprod, time, noisy),
         )
         return gain * noisy - part * noise
+
+    def noise(self, noisy: Tensor, time: Tensor, clean: Tensor) -> Tensor:
+        """Return the noise in motion (N, ...) of times (N,), given what it is without."""
+        gain, part = (
+            _at(self.sqrt_recip_alphas_cumprod, time, noisy),
+            _at(self.sqrt_recipm1_alphas_cumprod, time, noisy),
+        )
+        return (gain * noisy - clean) / part
 
 
 def _at(table: Tensor, time: Tensor, like: Tensor) -> Tensor:
@@ -134,6 +142,8 @@ class StochasticDDIM:
     """Of dynamic thresholding; None for none."""
     fresh: Callable[[int], Tensor]
     """Number of a step to standard normal numbers of the motion's shape; not called for the last step."""
+    predicts: Literal["noise", "motion"] = "noise"
+    """What the network's predictions are."""
 
     def step(self, index: int, latent: Tensor, prediction: Tensor) -> Tensor:
         """Return the motion after a step.
@@ -143,9 +153,11 @@ class StochasticDDIM:
         Args:
             index: 0 for the first step.
             latent: The motion before it, shape (N, ...).
-            prediction: The noise in it, of the same shape.
+            prediction: The noise in it, or the motion without it, of the same shape.
         """
         time = torch.full((len(latent),), self.times[index], device=latent.device)
+        if self.predicts == "motion":
+            prediction = self.schedule.noise(latent, time, prediction)
         clean = self.schedule.clean(latent, time, prediction)
         if self.quantile is not None:
             clean = dynamic_threshold(clean, self.quantile)
@@ -161,5 +173,12 @@ def stochastic_ddim(schedule: NoiseSchedule, diffusion: Diffusion, fresh: Callab
     table = schedule.alphas_cumprod_prev if diffusion.signal == "published" else schedule.alphas_cumprod
     powers = [*(float(table[time]) for time in times[:-1]), 1.0]
     return StochasticDDIM(
-        schedule, times[:-1], tuple(powers[:-1]), tuple(powers[1:]), diffusion.eta, diffusion.quantile, fresh
+        schedule,
+        times[:-1],
+        tuple(powers[:-1]),
+        tuple(powers[1:]),
+        diffusion.eta,
+        diffusion.quantile,
+        fresh,
+        diffusion.predicts,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
+from thbench_methods.common.still import still
 from thbench_methods.common.training import destination, fitted, ship
 from thbench_methods.dawn import train_a2v, train_lfg, train_pbnet
 from thbench_methods.dawn.bundle import (
@@ -20,6 +21,7 @@ from thbench_methods.dawn.examples import Motions, states_of
 from thbench_methods.dawn.face_mask import published_encoder
 from thbench_methods.dawn.lfg import flow_generator
 from thbench_methods.dawn.pbnet import normalised_pose
+from thbench_methods.dawn.train_a2v import Told
 from thbench_methods.dawn.train_pbnet import Rivals, StateTask
 
 from thbench.data.synth_heads.pictures import open_pictures
@@ -49,7 +51,8 @@ def train_flow_generator(order: Order, pictures: Pictures) -> None:
     torch.manual_seed(train_lfg.RECIPE.seed)
     network = flow_generator(MINI.lfg)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    training = fitted(train_lfg.FlowTask(network, pictures), train_lfg.RECIPE, order, "dawn-lfg")
+    task = train_lfg.FlowTask(network, pictures, still(order.data, pictures))
+    training = fitted(task, train_lfg.RECIPE, order, "dawn-lfg")
     ship(destination(order, LFG_FILE), network, train_lfg.ABOUT, order, training, pictures)
 
 
@@ -68,12 +71,14 @@ def train_pose_and_blink(order: Order, pictures: Pictures) -> None:
 
 def train_diffusion(order: Order, pictures: Pictures) -> None:
     """Train and write A2V-FDM, stage by stage."""
-    motions, states = Motions(pictures, trained_flow_generator(order)), states_of(pictures)
+    lfg, resting, states = trained_flow_generator(order), still(order.data, pictures), states_of(pictures)
+    moving = Told(Motions(pictures, lfg), states)
+    at_rest = Told(Motions(resting, lfg), states_of(resting, states.audio))
     torch.manual_seed(train_a2v.RECIPES[0].seed)
     network = MaskedDiffusion(MINI)
     network.face.load_state_dict(published_encoder(PUBLISHED_SEED).state_dict())
     for number, (stage, recipe) in enumerate(zip(train_a2v.STAGES, train_a2v.RECIPES, strict=True), start=1):
-        task = train_a2v.MotionTask(network, motions, states, stage)
+        task = train_a2v.MotionTask(network, moving, at_rest, stage)
         training = fitted(task, recipe, order, f"dawn-a2v-{number}")
     ship(destination(order, A2V_FILE), network, train_a2v.ABOUT, order, training, pictures)
 

@@ -262,7 +262,9 @@ def test_the_schedule_adds_and_takes_off_noise() -> None:
     tables = schedule.cosine_schedule()
     clean, noise = torch.randn(2, 6, 3, 4, 5, 5).unbind()
     time = torch.tensor([0, 47, 333, 714, 904, 952])
-    torch.testing.assert_close(tables.clean(tables.noisy(clean, time, noise), time, noise), clean, atol=1e-4, rtol=0)
+    noisy = tables.noisy(clean, time, noise)
+    torch.testing.assert_close(tables.clean(noisy, time, noise), clean, atol=1e-4, rtol=0)
+    torch.testing.assert_close(tables.noise(noisy, time, clean), noise, atol=1e-4, rtol=0)
     assert tables.alphas_cumprod_prev[0] == 1 and torch.equal(
         tables.alphas_cumprod_prev[1:], tables.alphas_cumprod[:-1]
     )
@@ -280,7 +282,8 @@ def test_the_published_times() -> None:
 
 @pytest.mark.parametrize("signal", ["published", "standard"])
 @pytest.mark.parametrize("eta", [0.0, 1.0])
-def test_a_perfect_denoiser_is_followed_to_the_clean_motion(signal: str, eta: float) -> None:
+@pytest.mark.parametrize("predicts", ["noise", "motion"])
+def test_a_perfect_denoiser_is_followed_to_the_clean_motion(signal: str, eta: float, predicts: str) -> None:
     tables = schedule.cosine_schedule()
     clean = torch.rand(2, 3, 4, 5, 5) * 2 - 1
     asked: list[int] = []
@@ -290,11 +293,13 @@ def test_a_perfect_denoiser_is_followed_to_the_clean_motion(signal: str, eta: fl
         return torch.randn(clean.shape)
 
     def predict(motion: torch.Tensor, time: float) -> torch.Tensor:
+        if predicts == "motion":
+            return clean
         return (motion - tables.sqrt_alphas_cumprod[int(time)] * clean) / tables.sqrt_one_minus_alphas_cumprod[
             int(time)
         ]
 
-    diffusion = Diffusion(steps=7, eta=eta, quantile=None, signal=signal)  # type: ignore[arg-type]
+    diffusion = Diffusion(steps=7, eta=eta, quantile=None, predicts=predicts, signal=signal)  # type: ignore[arg-type]
     found = sample(schedule.stochastic_ddim(tables, diffusion, fresh), predict, torch.randn(clean.shape))
     torch.testing.assert_close(found, clean, atol=1e-4, rtol=0)
     assert asked == list(range(6))

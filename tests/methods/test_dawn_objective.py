@@ -81,6 +81,14 @@ def test_parts_of_the_loss_are_as_stated(motion: Tensor, condition: Condition, m
     assert loss.total == pytest.approx(float(loss.noise + 0.5 * loss.motion + loss.mouth))
 
 
+def test_a_network_that_predicts_motion_is_told_its_error(motion: Tensor, condition: Condition, mouth: Tensor) -> None:
+    draws = objective.draw(motion, 900, seeded())
+    loss = objective.clean_loss(network(Oracle(motion, 0.1)), motion, condition, mouth, draws, mouth_weight=0.5)
+    assert loss.motion == pytest.approx(0.01) and loss.mouth == pytest.approx(0.03)
+    assert loss.total == pytest.approx(float(loss.motion + 0.5 * loss.mouth))
+    assert objective.clean_loss(network(Oracle(motion, 0.0)), motion, condition, mouth, draws).total == 0
+
+
 def test_occlusion_counts_from_zero_to_one(motion: Tensor) -> None:
     moved = motion.clone()
     moved[:, 2] += 2  # from nothing visible to everything

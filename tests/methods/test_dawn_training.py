@@ -15,23 +15,24 @@ from thbench_methods.dawn import bundle
 from thbench_methods.dawn.bundle import MaskedDiffusion
 from thbench_methods.dawn.config import MINI, HourglassSizes, LFGSizes
 from thbench_methods.dawn.diffusion import flow_of, motion_of
-from thbench_methods.dawn.examples import Motions, States, as_images
+from thbench_methods.dawn.examples import ANCHORS, Motions, States, anchors_of, as_images, true_regions
 from thbench_methods.dawn.face_mask import published_encoder
 from thbench_methods.dawn.lfg import flow_generator
 from thbench_methods.dawn.lfg.blocks import coordinate_grid
 from thbench_methods.dawn.lfg.equivariance import Transform, equivariance, random_transform
-from thbench_methods.dawn.lfg.flow import Flow
-from thbench_methods.dawn.lfg.regions import Regions, principal_axes, regions_of
+from thbench_methods.dawn.lfg.flow import Flow, candidate_motions
+from thbench_methods.dawn.lfg.regions import Regions, principal_axes, regions_of, round_regions
 from thbench_methods.dawn.pbnet import PBNet
 from thbench_methods.dawn.pipeline import Dawn
 from thbench_methods.dawn.train import train
-from thbench_methods.dawn.train_a2v import STAGES, MotionTask
-from thbench_methods.dawn.train_lfg import ANCHORS, CLIPS, DRIVERS, FlowTask, anchors_of, reconstructed
+from thbench_methods.dawn.train_a2v import STAGES, MotionTask, Told
+from thbench_methods.dawn.train_lfg import CLIPS, DRIVERS, FlowTask, reconstructed
 from thbench_methods.dawn.train_pbnet import Rivals, StateTask
 from thbench_methods.nets.liveportrait.train_renderer import pyramid_l1
 
 from thbench.data.synth_heads.dataset import clips_of, truth_of
 from thbench.data.synth_heads.pictures import Pictures
+from thbench.errors import UsageError
 from thbench.media import read_frames
 from thbench.training.order import Order
 from thbench.types import Audio, Request
@@ -45,6 +46,7 @@ SMALL = LFGSizes(
     block_expansion=16,
     max_features=64,
     num_bottleneck_blocks=1,
+    spread=0.1,
 )
 FRAMES = 40
 
@@ -112,6 +114,22 @@ def test_regions_that_move_with_their_image_are_equivariant() -> None:
     assert shift > 0.02 and axes > 0.05
 
 
+def test_round_regions_move_without_turning() -> None:
+    shift = torch.tensor([[[0.1, -0.2], [0.4, 0.3]]])
+    regions = round_regions(shift, 0.1)
+    torch.testing.assert_close(regions.covar, 0.01 * torch.eye(2).expand(1, 2, 2, 2))
+    torch.testing.assert_close(regions.affine @ regions.affine.mT, regions.covar)
+    moved = round_regions(shift + torch.tensor([0.05, 0.02]), 0.1)
+    grid = coordinate_grid(torch.zeros(1, 1, 8, 8))
+    motions = candidate_motions(grid, regions, moved, torch.eye(3)[None])[:, 1:]
+    torch.testing.assert_close(motions, (grid - torch.tensor([0.05, 0.02])).expand(1, 2, 8, 8, 2))
+
+
+def test_true_places_have_no_shape() -> None:
+    with pytest.raises(UsageError, match="spread"):
+        true_regions(torch.zeros(1, len(ANCHORS), 2), flow_generator(replace(SMALL, spread=None)))
+
+
 def test_identity_keeps_the_image() -> None:
     none = Transform(torch.eye(2)[None], torch.zeros(1, 2), torch.zeros(1, 25), torch.zeros(25, 2))
     image = torch.rand(1, 3, 33, 33)
@@ -131,7 +149,7 @@ def test_anchors_are_means_of_landmarks() -> None:
 
 def test_the_flow_generator_learns(pictures: Pictures) -> None:
     torch.manual_seed(0)
-    task = FlowTask(flow_generator(SMALL).train(), pictures)
+    task = FlowTask(flow_generator(SMALL).train(), pictures, pictures)
     batch = task.batch(np.random.default_rng(0))
     assert batch.portrait.shape == (CLIPS, 3, 128, 128) and batch.frames.shape == (CLIPS * DRIVERS, 3, 128, 128)
     optimiser = torch.optim.Adam(task.network.parameters(), lr=5e-3)
@@ -152,12 +170,19 @@ def test_frames_are_made_from_the_portrait_of_their_clip(pictures: Pictures) -> 
     torch.manual_seed(0)
     net = flow_generator(SMALL).eval()
     images = as_images(pictures.frames[:2, 0])
-    frames = as_images(pictures.frames[[0, 0, 1, 1], [3, 9, 3, 9]])
+    clips, numbers = [0, 0, 1, 1], [3, 9, 3, 9]
+    frames = as_images(pictures.frames[clips, numbers])
+    marks = np.concatenate((pictures.landmarks68[:2, 0], pictures.landmarks68[clips, numbers]))
+    anchors = anchors_of(marks, 128)
+
+    def alone(n: int) -> torch.Tensor:
+        source, driving = (anchors[at : at + 1] for at in (n // 2, 2 + n))
+        one, regions = images[n // 2 : n // 2 + 1], (true_regions(source, net), true_regions(driving, net))
+        return net.generator.decode(net.generator.encode(one), net.flow(one, frames[n : n + 1], regions)).prediction
+
     with torch.inference_mode():
-        together, regions = reconstructed(net, images, frames)
-        alone = torch.cat([net(images[n // 2 : n // 2 + 1], frames[n : n + 1]).prediction for n in range(4)])
-    torch.testing.assert_close(together, alone, atol=1e-4, rtol=1e-4)
-    assert len(regions.shift) == 6
+        together = reconstructed(net, images, frames, anchors)
+        torch.testing.assert_close(together, torch.cat([alone(n) for n in range(4)]), atol=1e-4, rtol=1e-4)
     assert pyramid_l1(together, frames, torch.ones(4, 1, 128, 128)).isfinite()
 
 
@@ -188,7 +213,8 @@ def states() -> States:
 def test_clips_are_drawn_as_the_stage_says(pictures: Pictures, states: States, number: int) -> None:
     torch.manual_seed(0)
     stage = STAGES[number]
-    task = MotionTask(MaskedDiffusion(MINI), Motions(pictures, flow_generator(MINI.lfg).eval()), states, stage)
+    told = Told(Motions(pictures, flow_generator(MINI.lfg).eval()), states)
+    task = MotionTask(MaskedDiffusion(MINI), told, told, stage)
     lengths = set()
     for seed in range(3):
         batch = task.batch(np.random.default_rng(seed))
@@ -214,7 +240,8 @@ def test_diffusion_losses_reach_every_weight_that_is_used(pictures: Pictures, st
     torch.manual_seed(0)
     network = MaskedDiffusion(MINI)
     small = replace(STAGES[0], frames=(3, 3), batch=2)
-    task = MotionTask(network, Motions(pictures, flow_generator(MINI.lfg).eval()), states, small)
+    told = Told(Motions(pictures, flow_generator(MINI.lfg).eval()), states)
+    task = MotionTask(network, told, told, small)
     task.losses(task.batch(np.random.default_rng(0)))["loss"].backward()
     idle = {name for name, p in network.named_parameters() if p.grad is None}
     # The mask encoder is a fixed projection; the output heads own attention that they never use, as published.

@@ -6,7 +6,7 @@ Ni et al. use it for latent flow diffusion (CVPR 2023).
 
 from thbench_methods.dawn.lfg.flow import Flow, PixelwiseFlowPredictor
 from thbench_methods.dawn.lfg.generator import Frame, Generator, LatentFlowGenerator, Portrait, flow_generator
-from thbench_methods.dawn.lfg.regions import BackgroundPredictor, RegionPredictor, Regions
+from thbench_methods.dawn.lfg.regions import BackgroundPredictor, RegionPredictor, Regions, round_regions
 
 __all__ = [
     "BackgroundPredictor",
@@ -19,4 +19,5 @@ __all__ = [
     "RegionPredictor",
     "Regions",
     "flow_generator",
+    "round_regions",
 ]

@@ -32,6 +32,11 @@ class Portrait(NamedTuple):
         """The coarsest map, (N, 256, H / 4, W / 4): the diffusion model's view of the portrait."""
         return self.maps[-1]
 
+    def repeated(self, times: int) -> Portrait:
+        """Return each portrait so many times, the copies of one together."""
+        image, *maps = (each.repeat_interleave(times, dim=0) for each in (self.image, *self.maps))
+        return Portrait(image, tuple(maps))
+
 
 class Frame(NamedTuple):
     """What the generator returns for one flow."""
@@ -103,10 +108,16 @@ class LatentFlowGenerator(nn.Module):
         self.region_predictor = region_predictor or RegionPredictor()
         self.bg_predictor = bg_predictor or BackgroundPredictor()
 
-    def flow(self, source: Tensor, driving: Tensor) -> Flow:
-        """Return the flow that takes portraits (N, 3, H, W) in [0, 1] to other images of the same shape."""
-        regions: tuple[Regions, Regions] = (self.region_predictor(source), self.region_predictor(driving))
-        flow: Flow = self.generator.pixelwise_flow_predictor(source, *regions, self.bg_predictor(source, driving))
+    def flow(self, source: Tensor, driving: Tensor, regions: tuple[Regions, Regions] | None = None) -> Flow:
+        """Return the flow that takes portraits to other images.
+
+        Args:
+            source: Shape (N, 3, H, W), in [0, 1].
+            driving: Of the same shape.
+            regions: Of the portraits and of the others; None lets the region predictor find them.
+        """
+        both: tuple[Regions, Regions] = regions or (self.region_predictor(source), self.region_predictor(driving))
+        flow: Flow = self.generator.pixelwise_flow_predictor(source, *both, self.bg_predictor(source, driving))
         return flow
 
     def forward(self, source: Tensor, driving: Tensor) -> Frame:
@@ -123,6 +134,8 @@ def flow_generator(sizes: LFGSizes) -> LatentFlowGenerator:
             num_bottleneck_blocks=sizes.num_bottleneck_blocks,
             flow_predictor=PixelwiseFlowPredictor(sizes.num_regions, **asdict(sizes.flow)),
         ),
-        RegionPredictor(sizes.num_regions, scale_factor=sizes.region_scale, **asdict(sizes.regions)),
+        RegionPredictor(
+            sizes.num_regions, scale_factor=sizes.region_scale, spread=sizes.spread, **asdict(sizes.regions)
+        ),
         BackgroundPredictor(**asdict(sizes.background)),
     )

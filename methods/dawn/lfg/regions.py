@@ -23,7 +23,7 @@ class Regions(NamedTuple):
     affine: Tensor
     """Shape (N, K, 2, 2): principal axes of the covariance, each as long as its standard deviation."""
     heatmap: Tensor
-    """Shape (N, K, h, w): sums to one over each region's places."""
+    """Shape (N, K, h, w): sums to one over each region's places; (N, K, 0, 0) where places are known without it."""
 
 
 class RegionPredictor(nn.Module):
@@ -39,9 +39,10 @@ class RegionPredictor(nn.Module):
         block_expansion: int = 32,
         num_blocks: int = 5,
         max_features: int = 1024,
+        spread: float | None = None,
     ) -> None:
         super().__init__()
-        self.temperature = temperature
+        self.temperature, self.spread = temperature, spread
         self.predictor = Hourglass(num_channels, block_expansion, num_blocks, max_features)
         self.regions = nn.Conv2d(self.predictor.out_filters, num_regions, 7, padding=3)
         self.down = AntiAliasedDown(num_channels, scale_factor)
@@ -49,14 +50,31 @@ class RegionPredictor(nn.Module):
     def forward(self, image: Tensor) -> Regions:
         """Find the regions of images (N, 3, H, W) in [0, 1]."""
         logits = self.regions(self.predictor(self.down(image)))
-        return regions_of((logits.flatten(2) / self.temperature).softmax(dim=2).view_as(logits))
+        heatmap = (logits.flatten(2) / self.temperature).softmax(dim=2).view_as(logits)
+        return regions_of(heatmap) if self.spread is None else round_regions(centres(heatmap), self.spread, heatmap)
+
+
+def round_regions(shift: Tensor, spread: float, heatmap: Tensor | None = None) -> Regions:
+    """Return round regions of one size.
+
+    Args:
+        shift: Their centres, shape (N, K, 2).
+        spread: Their standard deviation in every direction.
+        heatmap: In which they were found; None where they are known.
+    """
+    axes = (spread * torch.eye(2).to(shift)).expand(*shift.shape, 2)
+    return Regions(shift, spread * axes, axes, shift.new_empty(*shift.shape[:2], 0, 0) if heatmap is None else heatmap)
+
+
+def centres(heatmap: Tensor) -> Tensor:
+    """Return the mean places (N, K, 2) of heat-maps (N, K, h, w) that sum to one."""
+    return torch.einsum("nkhw,hwi->nki", heatmap, coordinate_grid(heatmap))
 
 
 def regions_of(heatmap: Tensor) -> Regions:
     """Return the moments of heat-maps (N, K, h, w) that sum to one."""
-    grid = coordinate_grid(heatmap)
-    shift = torch.einsum("nkhw,hwi->nki", heatmap, grid)
-    offset = grid - shift[:, :, None, None]
+    shift = centres(heatmap)
+    offset = coordinate_grid(heatmap) - shift[:, :, None, None]
     covar = torch.einsum("nkhw,nkhwi,nkhwj->nkij", heatmap, offset, offset)
     return Regions(shift, covar, principal_axes(covar), heatmap)
 
