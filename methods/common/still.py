@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from thbench.data.synth_heads.motion import Motion
     from thbench.types import Clip
 
 RESTING = ("pose", "place", "chest")
@@ -66,13 +67,17 @@ def resting_frame(seed: int, frames: int) -> int:
     return int(stream(0x57111, seed).integers(frames))
 
 
+def rested(motion: Motion, at: int) -> Motion:
+    """Return a motion in which head and chest rest as in frame `at`, and a backdrop that drifts rests too."""
+    resting = {name: np.tile(getattr(motion, name)[at], (len(motion), 1)) for name in RESTING}
+    # Frames are an instant apart, so that nothing behind the head has time to move.
+    return dataclasses.replace(motion, fps=math.inf, **resting)
+
+
 def drawn(clip: Clip) -> Mapping[str, NDArray[Any]]:
     """Draw one clip at rest: its frames (F, size, size, 3), 68 landmarks (F, 68, 2) and face masks (F, 64, 64)."""
     truth = truth_of(clip)
-    at, size = resting_frame(truth.about.seed, len(truth)), truth.about.size
-    resting = {name: np.tile(getattr(truth.motion, name)[at], (len(truth), 1)) for name in RESTING}
-    # Frames are an instant apart, so that a backdrop that drifts rests too.
-    motion = dataclasses.replace(truth.motion, fps=math.inf, **resting)
+    size, motion = truth.about.size, rested(truth.motion, resting_frame(truth.about.seed, len(truth)))
     model, scene = make_model(make_person(truth.about.person), max(2 * size, 256)), make_scene(truth.about.seed)
     pictures = list(render(model, motion, scene, size))
     points = [select68(landmarks(model.geometry, motion, scene.camera, size, frame)) for frame in range(len(truth))]

@@ -1,4 +1,4 @@
-"""Pictures of people who show what others show, for the training of the mini renderer alone.
+"""Pictures of people who show what others show, for trainings in which faces are to change what they show.
 
 The emotion of a clip of synth-heads does not change, so a renderer that only ever makes frames of a clip from another
 frame of it never learns to change it. The published renderer is PIRenderer tuned on emotional videos, MEAD's, where
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from thbench_methods.common.still import rested, resting_frame
 
 from thbench.data.synth_heads.dataset import truth_of
 from thbench.data.synth_heads.model import make_model
@@ -50,7 +51,7 @@ class Acted:
     mask: NDArray[np.bool_]
     """Face mask, shape (clips, EACH, 64, 64)."""
     body: NDArray[np.int64]
-    """Frame of the clip itself whose head and chest are shown."""
+    """Frame of the clip itself whose head and chest are shown, if they do not rest."""
     source: NDArray[np.int64]
     """Number of the clip whose expression and gaze are shown."""
     instant: NDArray[np.int64]
@@ -60,15 +61,16 @@ class Acted:
         return len(self.frames)
 
 
-def open_acted(folder: Path, clips: Sequence[Clip]) -> Acted:
+def open_acted(folder: Path, clips: Sequence[Clip], *, resting: bool = False) -> Acted:
     """Open the pictures of a split; what was never drawn is drawn now and kept.
 
     Args:
         folder: Of the split.
         clips: Of it, from the first; no more than `CLIPS` of them count.
+        resting: Heads and backdrops are where they are in the pictures of `still`.
     """
     clips = clips[:CLIPS]
-    place = folder / FOLDER / f"acted-v{VERSION}-{len(clips)}x{EACH}"
+    place = folder / FOLDER / f"acted-{'resting-' if resting else ''}v{VERSION}-{len(clips)}x{EACH}"
     place.mkdir(exist_ok=True, parents=True)
     truths = [truth_of(clip) for clip in clips]
     parts = []
@@ -76,14 +78,14 @@ def open_acted(folder: Path, clips: Sequence[Clip]) -> Acted:
         path = place / f"{clip.id}.npz"
         if not path.exists():
             part = path.with_suffix(".part.npz")
-            np.savez(part, allow_pickle=False, **drawn(truths, number))
+            np.savez(part, allow_pickle=False, **drawn(truths, number, resting=resting))
             part.replace(path)
         with np.load(path) as kept:
             parts.append([kept[field.name] for field in dataclasses.fields(Acted)])
     return Acted(*map(np.stack, zip(*parts, strict=True)))
 
 
-def drawn(truths: Sequence[Truth], number: int) -> dict[str, NDArray[np.generic]]:
+def drawn(truths: Sequence[Truth], number: int, *, resting: bool = False) -> dict[str, NDArray[np.generic]]:
     """Draw the person of one clip with what is shown in others: the fields of `Acted`, without the leading axis."""
     own = truths[number]
     rng = stream(0x57AC7, own.about.seed)
@@ -94,6 +96,8 @@ def drawn(truths: Sequence[Truth], number: int) -> dict[str, NDArray[np.generic]
     for frame, other, at in zip(body, source, instant, strict=True):
         expression[frame], gaze[frame] = truths[other].expression[at], truths[other].gaze[at]
     motion = dataclasses.replace(own.motion, expression=expression, gaze=gaze)
+    if resting:
+        motion = rested(motion, resting_frame(own.about.seed, len(own)))
     size = own.about.size
     model, scene = make_model(make_person(own.about.person), max(2 * size, 256)), make_scene(own.about.seed)
     pictures = list(render(model, motion, scene, size, body.tolist()))

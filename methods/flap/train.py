@@ -16,6 +16,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from thbench_methods.common.presets import shipped
+from thbench_methods.common.still import still
 from thbench_methods.common.training import About, destination, fitted, ship
 from thbench_methods.dreamtalk.acted import open_acted
 from thbench_methods.flap.bundle import FILE
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from thbench_methods.nets.vae.autoencoder import AutoencoderKL
     from torch import Tensor
 
+    from thbench.data.synth_heads.pictures import Pictures
     from thbench.training.order import Order
 
 FRONT_END = Recipe(steps=1200, learning_rate=1e-3, warm_up=100, last_rate=0.02, average=0.998, bfloat16=False)
@@ -69,13 +71,16 @@ ABOUT = About(
         "Coefficients are three angles and 53 named expressions in the paper's groups; in training they are the truth"
         " of synth-heads, those of portraits with noise, in use they are read by the mini face regressor.",
         "For some clips the portrait shows another emotion than the frames: the emotion of a clip does not change.",
-        "What is denoised are changes of the portrait, whose head is moved to where a linear map of the rotation says.",
+        "What is denoised are changes of the portrait, whose head is moved to where a linear map of the rotation says;"
+        " after the first stage half of the clips are drawn with heads at rest.",
     ),
 )
 UNTOLD = 0.1
 """Share of clips that are told nothing: reference and coefficients are dropped together."""
 ACTED = 0.5
 """Share of clips whose portrait shows another emotion, where there are such pictures."""
+RESTING = 0.5
+"""Share of clips whose heads rest, after the first stage."""
 FIRST = 0.3
 """Share of windows that begin at their portrait, as the first one of a video does."""
 PAST_NOISE = 0.1
@@ -165,23 +170,33 @@ class Acted:
     """Shape (clips, pictures, total)."""
 
 
-@dataclass
-class DiffusionTask:
-    """A part of the training of the video."""
+@dataclass(frozen=True)
+class Corpus:
+    """A split in one kind of pictures."""
 
-    network: FLAP
     clips: LatentClips
     """With latents as the networks know them."""
     values: Tensor
     """Head coefficients, (clips, frames, total)."""
     acted: Acted
+
+
+@dataclass
+class DiffusionTask:
+    """A part of the training of the video."""
+
+    network: FLAP
+    moving: Corpus
+    resting: Corpus
+    """The same clips with heads at rest."""
     part: Part
     vae: AutoencoderKL
     config: Config = MINI
 
     def __post_init__(self) -> None:
         self.signal, self.velocity = signal(self.config), Velocity.of()
-        self.shown = moving(self.values, self.config) if self.part.moving else np.arange(len(self.clips))
+        own = self.moving
+        self.shown = moving(own.values, self.config) if self.part.moving else np.arange(len(own.clips))
         for name, parameter in self.network.named_parameters():
             parameter.requires_grad_(is_trained(self.part.name, name))
         for module in self.network.denoising_unet.modules():
@@ -192,25 +207,25 @@ class DiffusionTask:
         """Draw clips, in each a portrait and frames."""
         count = min(self.part.clips, len(self.shown))
         chosen = rng.choice(self.shown, count, replace=False)
-        shown = [self._portrait(int(clip), rng) for clip in chosen]
-        drawn = [self._frames(int(clip), one, rng) for clip, one in zip(chosen, shown, strict=True)]
-        frames = np.stack([own for own, _ in drawn])
-        at = (torch.from_numpy(chosen)[:, None], torch.from_numpy(frames))
+        rest = [not self.part.moving and draw < RESTING for draw in rng.random(count)]
+        sources = [self.resting if on else self.moving for on in rest]
+        shown = [_portrait(source, int(clip), rng) for source, clip in zip(sources, chosen, strict=True)]
+        rows = [
+            self._row(source, int(clip), one, rng) for source, clip, one in zip(sources, chosen, shown, strict=True)
+        ]
+        known, before, values, weight = (torch.stack(column) for column in zip(*rows, strict=True))
         portraits = torch.stack([one.latent.float() for one in shown])
-        known = self.clips.latents[at].float().transpose(1, 2)
-        before = torch.stack([past for _, past in drawn])
         own = torch.stack([one.own for one in shown])
         own = own + torch.randn_like(own) * own_noise(self.config.layout)
-        base = None if self.network.base is None else self._base(shown, self.values[at], own)
+        base = None if self.network.base is None else self._base(shown, values, own)
         given = Given(
             torch.cat((portraits[:, None], before), dim=1).flatten(0, 1),
-            self.values[at],
+            values,
             own,
             torch.stack([one.identity for one in shown]),
             torch.cat([self._region(one) for one in shown]),
             base,
         )
-        weight = self.clips.weight[at].float().transpose(1, 2)
         plain = int((rng.random(count) < UNTOLD).sum())
         return Batch(known if base is None else self.network.latents.changes(known, base), given, plain, weight)
 
@@ -224,39 +239,29 @@ class DiffusionTask:
         lips = (batch.weight > batch.weight.amax() / 2).float()
         return self.velocity.losses(predicted, target(self.config, batch.clean, noise, kept), batch.weight, lips)
 
-    def _portrait(self, clip: int, rng: np.random.Generator) -> Shown:
-        """Draw a portrait of a clip."""
-        other = self.acted.portraits
-        if clip < len(other) and rng.random() < ACTED:
-            number = int(rng.integers(other.frames.shape[1]))
-            return Shown(
-                other.frames[clip, number],
-                other.landmarks[clip, number],
-                int(other.frame[clip, number]),
-                other.latents[clip, number],
-                other.identity[clip, number],
-                self.acted.own[clip, number],
-            )
-        number, pictures = int(rng.integers(len(PORTRAITS))), self.clips.pictures
-        frame = PORTRAITS[number]
-        return Shown(
-            np.asarray(pictures.frames[clip, frame]),
-            np.asarray(pictures.landmarks68[clip, frame]),
-            frame,
-            self.clips.latents[clip, frame],
-            self.clips.identity[clip, number],
-            self.values[clip, frame],
+    def _row(self, source: Corpus, clip: int, shown: Shown, rng: np.random.Generator) -> tuple[Tensor, ...]:
+        """Draw frames: latents (C, F, h, w) of them and (n, C, h, w) of those before them, coefficients, weights."""
+        frames, before = self._frames(source.clips, clip, shown, rng)
+        at = (clip, torch.from_numpy(frames))
+        clips = source.clips
+        return (
+            clips.latents[at].float().transpose(0, 1),
+            before,
+            source.values[at],
+            clips.weight[at].float().transpose(0, 1),
         )
 
-    def _frames(self, clip: int, shown: Shown, rng: np.random.Generator) -> tuple[NDArray[np.int64], Tensor]:
+    def _frames(
+        self, clips: LatentClips, clip: int, shown: Shown, rng: np.random.Generator
+    ) -> tuple[NDArray[np.int64], Tensor]:
         """Draw frames, and return them with the latents of those before them, (n, C, h, w)."""
-        total, length = self.clips.frames, self.part.frames
+        total, length = clips.frames, self.part.frames
         if not self.part.windows:
             return rng.integers(total, size=length), shown.latent.new_empty(0, *shown.latent.shape).float()
         past = self.config.base.sampling.motion_frames
         begins = rng.random() < FIRST and shown.frame <= total - length
         first = shown.frame if begins else int(rng.integers(past, total - length + 1))
-        own = shown.latent.expand(past, -1, -1, -1) if begins else self.clips.latents[clip, first - past : first]
+        own = shown.latent.expand(past, -1, -1, -1) if begins else clips.latents[clip, first - past : first]
         return first + np.arange(length), own.float() + PAST_NOISE * torch.randn(own.shape)
 
     @torch.no_grad()
@@ -274,6 +279,31 @@ class DiffusionTask:
         """What the locator sees of a portrait, by its true landmarks."""
         picture = torch.from_numpy(np.array(shown.picture)).permute(2, 0, 1)[None].float() / 255
         return region_of(outlines68(shown.landmarks / self.config.base.size), picture, self.config.base)
+
+
+def _portrait(source: Corpus, clip: int, rng: np.random.Generator) -> Shown:
+    """Draw a portrait of a clip."""
+    other = source.acted.portraits
+    if clip < len(other) and rng.random() < ACTED:
+        number = int(rng.integers(other.frames.shape[1]))
+        return Shown(
+            other.frames[clip, number],
+            other.landmarks[clip, number],
+            int(other.frame[clip, number]),
+            other.latents[clip, number],
+            other.identity[clip, number],
+            source.acted.own[clip, number],
+        )
+    number, clips = int(rng.integers(len(PORTRAITS))), source.clips
+    frame = PORTRAITS[number]
+    return Shown(
+        np.asarray(clips.pictures.frames[clip, frame]),
+        np.asarray(clips.pictures.landmarks68[clip, frame]),
+        frame,
+        clips.latents[clip, frame],
+        clips.identity[clip, number],
+        source.values[clip, frame],
+    )
 
 
 class Heard(NamedTuple):
@@ -391,22 +421,27 @@ def train(order: Order) -> None:
     load_weights(shipped(HALLO_FILE), hallo)
     torch.manual_seed(HEAD.seed)
     network = begun(config, hallo.state_dict())
-    packed = latent_clips(pictures, vae, load_speech_encoder(), config.base.packing, order.work)
-    clips, values = known_clips(packed, network.latents), coefficients(pictures.pose, pictures.expression)
+
+    def corpus(pictures: Pictures, *, resting: bool) -> Corpus:
+        packed = latent_clips(pictures, vae, load_speech_encoder(), config.base.packing, order.work)
+        drawn = open_acted(order.data, pictures.clips, resting=resting)
+        portraits = portraits_of(drawn.frames, drawn.landmarks68, drawn.body, vae, network.latents)
+        pose = pictures.pose[np.arange(len(drawn))[:, None], drawn.body]
+        own = coefficients(pose, pictures.expression[drawn.source, drawn.instant])
+        values = coefficients(pictures.pose, pictures.expression)
+        return Corpus(known_clips(packed, network.latents), values, Acted(portraits, own))
+
+    moving, resting = corpus(pictures, resting=False), corpus(still(order.data, pictures), resting=True)
+    values = moving.values
     network.standard.keep(values)
     network.turning.keep(values[..., : config.layout.rotation], torch.from_numpy(np.array(pictures.landmarks68)))
     torch.manual_seed(FRONT_END.seed)
     speaking = AudioToHead(config.front_end, config.layout)
-    task = FrontEndTask(speaking, network.standard, values, clips.speech[:, :, -1].float())
+    task = FrontEndTask(speaking, network.standard, values, moving.clips.speech[:, :, -1].float())
     fitted(task, FRONT_END, order, "flap-front-end")
     network.front_end.load_state_dict(speaking.state_dict())
-    drawn = open_acted(order.data, pictures.clips)
-    portraits = portraits_of(drawn.frames, drawn.landmarks68, drawn.body, vae, network.latents)
-    rows = np.arange(len(drawn))[:, None]
-    own = coefficients(pictures.pose[rows, drawn.body], pictures.expression[drawn.source, drawn.instant])
-    acted = Acted(portraits, own)
     trainings = [
-        fitted(DiffusionTask(network, clips, values, acted, part, vae, config), part.recipe, order, part.name)
+        fitted(DiffusionTask(network, moving, resting, part, vae, config), part.recipe, order, part.name)
         for part in PARTS
     ]
     ship(destination(order, FILE), network, ABOUT, order, trainings[-1], pictures)

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.lib.stride_tricks import sliding_window_view
 from thbench_methods.common.presets import shipped
+from thbench_methods.common.still import still
 from thbench_methods.common.training import About, destination, fitted, ship
 from thbench_methods.dreamtalk.acted import open_acted
 from thbench_methods.hallo.bundle import FILE as HALLO_FILE
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from thbench_methods.nets.vae.autoencoder import AutoencoderKL
     from torch import Tensor
 
+    from thbench.data.synth_heads.pictures import Pictures
     from thbench.training import Trained
     from thbench.training.order import Order
 
@@ -67,7 +68,7 @@ ABOUT = About(
         " regressor is no independent measure of it.",
         "For half of the windows of the first clips the portrait shows another emotion than the window.",
         "What is denoised are changes of the portrait, whose head is moved along the key points where it is led. Heads"
-        " that are not led move less than real ones: training shows the third of windows nearest to the portrait.",
+        " that are not led stay where they are: such windows are of clips drawn with heads at rest.",
     ),
 )
 CLIPS_1 = 96
@@ -84,12 +85,8 @@ ACTED = 0.5
 """Share of windows whose portrait shows another emotion, where there are such pictures."""
 FIRST = 0.3
 """Share of windows that begin at their portrait, as the first one of a video does."""
-NEAR = 1 / 3
-"""Share of a clip's windows that are shown without key points: those in which the head is nearest to the portrait's."""
 PAST_NOISE = 0.1
 """Deviation of what is added to latents of frames before a window, which are generated ones later on."""
-HEAD = slice(27, 48)
-"""Nose and eyes among the 68 points."""
 
 
 class StyleTraining(nn.Module):
@@ -182,16 +179,26 @@ class Shown(NamedTuple):
     identity: Tensor
 
 
+@dataclass(frozen=True)
+class Corpus:
+    """A split in one kind of pictures."""
+
+    clips: LatentClips
+    """With latents as the networks know them."""
+    acted: Portraits
+    """Of the people of the first clips, perhaps of none."""
+
+
 @dataclass
 class DiffusionTask:
     """A part of stage 2 or 3; which numbers are trained, `trained` has said."""
 
     network: SVP
-    clips: LatentClips
-    """With latents as the networks know them."""
+    moving: Corpus
+    """Clips that are told the key points."""
+    resting: Corpus
+    """The same clips with heads at rest, for those that are not."""
     styles: Styles
-    acted: Portraits
-    """Of the first clips, perhaps of none."""
     vae: AutoencoderKL
     config: Config = MINI
     frames: int = 16
@@ -206,20 +213,17 @@ class DiffusionTask:
         kinds = [Told.NULL if u < UNTOLD else Told.HEARD if u < UNTOLD + UNSTYLED else Told.STYLED for u in draws]
         told = tuple(sorted(kinds))
         led = tuple((rng.random(CLIPS) < LED).tolist())
-        chosen = rng.choice(len(self.clips), CLIPS, replace=False)
-        shown = [self._shown(int(clip), rng) for clip in chosen]
-        begun = [self._begun(int(clip), one, on, rng) for clip, one, on in zip(chosen, shown, led, strict=True)]
+        chosen = rng.choice(len(self.moving.clips), CLIPS, replace=False)
+        sources = [self.moving if on else self.resting for on in led]
+        shown = [_shown(source, int(clip), rng) for source, clip in zip(sources, chosen, strict=True)]
+        begun = [self._begun(one, rng) for one in shown]
+        rows = [
+            self._row(source.clips, int(clip), one, *at)
+            for source, clip, one, at in zip(sources, chosen, shown, begun, strict=True)
+        ]
         frames = np.array([first for first, _ in begun])[:, None] + np.arange(self.frames)
-        at = (torch.from_numpy(chosen)[:, None], torch.from_numpy(frames))
-        known = self.clips.latents[at].float().transpose(1, 2)
+        known, before, weight, landmarks = (torch.stack(column) for column in zip(*rows, strict=True))
         portraits = torch.stack([one.latent.float() for one in shown])
-        before = torch.stack(
-            [
-                self._before(int(clip), first, one, begins)
-                for clip, one, (first, begins) in zip(chosen, shown, begun, strict=True)
-            ]
-        )
-        landmarks = torch.from_numpy(np.asarray(self.clips.pictures.landmarks68[chosen[:, None], frames]))
         points = key_points_of(landmarks / size)
         base = None if self.network.base is None else self._base(shown, points, led)
         regions, levels = zip(*map(self._looked, shown), strict=True)
@@ -231,7 +235,7 @@ class DiffusionTask:
         ]
         given = Given(
             latents=torch.cat((portraits[:, None], before), dim=1).flatten(0, 1),
-            audio=self.clips.heard(chosen, frames, self.config.base.audio.window // 2),
+            audio=self.moving.clips.heard(chosen, frames, self.config.base.audio.window // 2),
             codes=self._codes(chosen, rng)[:, None],
             key_points=by_clip(drawn(points.flatten(0, 1), size), self.frames).transpose(1, 2),
             face=torch.stack([one.identity for one in shown]),
@@ -239,7 +243,6 @@ class DiffusionTask:
             masks=masks,
             base=base,
         )
-        weight = self.clips.weight[at].float().transpose(1, 2)
         clean = known if base is None else self.network.latents.changes(known, base)
         return Batch(clean, given, told, led, weight)
 
@@ -251,45 +254,27 @@ class DiffusionTask:
         lips = (batch.weight > batch.weight.amax() / 2).float()
         return self.velocity.losses(predicted, velocity, batch.weight, lips)
 
-    def _shown(self, clip: int, rng: np.random.Generator) -> Shown:
-        """Draw a portrait of a clip."""
-        if clip < len(self.acted) and rng.random() < ACTED:
-            own, number = self.acted, int(rng.integers(self.acted.frames.shape[1]))
-            return Shown(
-                own.frames[clip, number],
-                own.landmarks[clip, number],
-                int(own.frame[clip, number]),
-                own.latents[clip, number],
-                own.identity[clip, number],
-            )
-        number = int(rng.integers(len(PORTRAITS)))
-        frame, pictures = PORTRAITS[number], self.clips.pictures
-        return Shown(
-            np.asarray(pictures.frames[clip, frame]),
-            np.asarray(pictures.landmarks68[clip, frame]),
-            frame,
-            self.clips.latents[clip, frame],
-            self.clips.identity[clip, number],
-        )
-
-    def _begun(self, clip: int, shown: Shown, led: bool, rng: np.random.Generator) -> tuple[int, bool]:
+    def _begun(self, shown: Shown, rng: np.random.Generator) -> tuple[int, bool]:
         """Draw the first frame of a window, and whether it begins at its portrait."""
         past = self.config.base.sampling.motion_frames
-        last = self.clips.frames - self.frames
+        last = self.moving.clips.frames - self.frames
         if rng.random() < FIRST and shown.frame <= last:
             return shown.frame, True
-        if led:
-            return int(rng.integers(past, last + 1)), False
-        head = np.asarray(self.clips.pictures.landmarks68[clip, past:, HEAD])
-        away = np.linalg.norm(head - shown.landmarks[HEAD], axis=-1).mean(axis=-1)
-        far = sliding_window_view(away, self.frames).max(axis=-1)
-        return past + int(rng.choice(np.argsort(far, kind="stable")[: max(1, round(NEAR * len(far)))])), False
+        return int(rng.integers(past, last + 1)), False
 
-    def _before(self, clip: int, first: int, shown: Shown, begins: bool) -> Tensor:
-        """Latents of the frames before a window, (n, C, h, w), a little wrong, as generated ones are."""
-        past = self.config.base.sampling.motion_frames
-        own = shown.latent.expand(past, -1, -1, -1) if begins else self.clips.latents[clip, first - past : first]
-        return own.float() + PAST_NOISE * torch.randn(own.shape)
+    def _row(self, clips: LatentClips, clip: int, shown: Shown, first: int, begins: bool) -> tuple[Tensor, ...]:
+        """Latents (C, F, h, w) of a window and (n, C, h, w) of the frames before it, weights, landmarks.
+
+        Frames before it are a little wrong, as generated ones are.
+        """
+        past, window = self.config.base.sampling.motion_frames, slice(first, first + self.frames)
+        before = shown.latent.expand(past, -1, -1, -1) if begins else clips.latents[clip, first - past : first]
+        return (
+            clips.latents[clip, window].float().transpose(0, 1),
+            before.float() + PAST_NOISE * torch.randn(before.shape),
+            clips.weight[clip, window].float().transpose(0, 1),
+            torch.from_numpy(np.array(clips.pictures.landmarks68[clip, window])),
+        )
 
     @torch.no_grad()
     def _base(self, shown: Sequence[Shown], points: Tensor, led: Sequence[bool]) -> Tensor:
@@ -321,6 +306,28 @@ class DiffusionTask:
         outlines = outlines68(shown.landmarks / base.size)
         sides = [base.side >> level for level in range(len(base.unet.channels))]
         return region_of(outlines, picture, base), masks_of(outlines, base.size, sides)
+
+
+def _shown(source: Corpus, clip: int, rng: np.random.Generator) -> Shown:
+    """Draw a portrait of a clip."""
+    if clip < len(source.acted) and rng.random() < ACTED:
+        own, number = source.acted, int(rng.integers(source.acted.frames.shape[1]))
+        return Shown(
+            own.frames[clip, number],
+            own.landmarks[clip, number],
+            int(own.frame[clip, number]),
+            own.latents[clip, number],
+            own.identity[clip, number],
+        )
+    number = int(rng.integers(len(PORTRAITS)))
+    frame, clips = PORTRAITS[number], source.clips
+    return Shown(
+        np.asarray(clips.pictures.frames[clip, frame]),
+        np.asarray(clips.pictures.landmarks68[clip, frame]),
+        frame,
+        clips.latents[clip, frame],
+        clips.identity[clip, number],
+    )
 
 
 def draws_frames(name: str) -> bool:
@@ -388,15 +395,19 @@ def train(order: Order) -> None:
     load_weights(shipped(HALLO_FILE), hallo)
     torch.manual_seed(STAGE_2.seed)
     network = begun(config, hallo.state_dict())
-    packed = latent_clips(pictures, vae, load_speech_encoder(), config.base.packing, order.work)
-    clips = known_clips(packed, network.latents)
-    styles = styles_of(pictures, clips.speech, config.style.every, order.data)
+
+    def corpus(pictures: Pictures, *, resting: bool) -> Corpus:
+        packed = latent_clips(pictures, vae, load_speech_encoder(), config.base.packing, order.work)
+        acted = open_acted(order.data, pictures.clips, resting=resting)
+        portraits = portraits_of(acted.frames, acted.landmarks68, acted.body, vae, network.latents)
+        return Corpus(known_clips(packed, network.latents), portraits)
+
+    moving, resting = corpus(pictures, resting=False), corpus(still(order.data, pictures), resting=True)
+    styles = styles_of(pictures, moving.clips.speech, config.style.every, order.data)
     train_style(network, styles, config, order)
-    acted = open_acted(order.data, pictures.clips)
-    portraits = portraits_of(acted.frames, acted.landmarks68, acted.body, vae, network.latents)
 
     def stage(name: str, recipe: Recipe, frames: int, which: Callable[[str], bool]) -> tuple[Recipe, Trained]:
-        task = DiffusionTask(trained(network, which), clips, styles, portraits, vae, config, frames)
+        task = DiffusionTask(trained(network, which), moving, resting, styles, vae, config, frames)
         return fitted(task, recipe, order, name)
 
     window = config.base.sampling.frames

@@ -53,12 +53,13 @@ def small_split(folder: Path, count: int) -> None:
 
 
 def beginning(patch: pytest.MonkeyPatch, train: ModuleType, folder: Path) -> None:
-    """Let a training begin with random weights of Hallo, and portraits be frames that are not drawn anew."""
+    """Let a training begin with random weights of Hallo, and nothing be drawn anew."""
     torch.manual_seed(0)
     path = folder / "hallo.safetensors"
     save_weights(path, Hallo(MINI.base).state_dict(), torch.float16)
     patch.setattr(train, "HALLO_FILE", path)
-    patch.setattr(train, "open_acted", lambda _, clips: acted(clips))
+    patch.setattr(train, "open_acted", lambda _, clips, resting=False: acted(clips))
+    patch.setattr(train, "still", lambda _, pictures: pictures)
 
 
 def acted(clips: Sequence[Any]) -> Acted:

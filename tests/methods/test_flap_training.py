@@ -15,6 +15,7 @@ from thbench_methods.flap.front_end import AudioToHead
 from thbench_methods.flap.train import (
     PARTS,
     Acted,
+    Corpus,
     DiffusionTask,
     FrontEndTask,
     begun,
@@ -106,8 +107,13 @@ def fresh(config: Any = CONFIG) -> Any:
 
 @pytest.fixture
 def task_of(clips: LatentClips, values: torch.Tensor, acted: Acted) -> Any:
+    moving = Corpus(clips, values, acted)
+    # Other latents, which differ in sign.
+    rows = replace(acted.portraits, latents=-acted.portraits.latents)
+    resting = Corpus(replace(clips, latents=-clips.latents), values, replace(acted, portraits=rows))
+
     def made(part: Any, config: Any = CONFIG) -> DiffusionTask:
-        return DiffusionTask(fresh(config), clips, values, acted, part, Pooled(), config)  # type: ignore[arg-type]
+        return DiffusionTask(fresh(config), moving, resting, part, Pooled(), config)  # type: ignore[arg-type]
 
     return made
 
@@ -115,6 +121,7 @@ def task_of(clips: LatentClips, values: torch.Tensor, acted: Acted) -> Any:
 def test_stage_one_sees_the_fifth_that_moves_most(task_of: Any, values: torch.Tensor) -> None:
     assert moving(values, CONFIG).tolist() == [8, 9]
     task = task_of(HEAD)
+    assert all((task.batch(np.random.default_rng(seed)).clean >= 0).all() for seed in range(6))
     seen = {int(clip) for seed in range(6) for clip in task.batch(np.random.default_rng(seed)).given.values[:, 0, 1]}
     assert seen == {8, 9}
     every = task_of(EXPRESSION)
@@ -127,6 +134,7 @@ def test_coefficients_are_those_of_the_frames(task_of: Any, part: Any) -> None:
     task = task_of(part)
     past = CONFIG.base.sampling.motion_frames if part.windows else 0
     starts = shows = 0
+    signs: list[float] = []
     for seed in range(40):
         batch = task.batch(np.random.default_rng(seed))
         count = len(batch.clean)
@@ -134,8 +142,11 @@ def test_coefficients_are_those_of_the_frames(task_of: Any, part: Any) -> None:
         assert batch.clean.shape == (count, 4, part.frames, SIDE, SIDE)
         for row in range(count):
             frames = batch.clean[row, 0, :, 0, 0]
+            sign = -1.0 if frames.sum() < 0 else 1.0
+            signs.append(sign)
+            frames = sign * frames
             torch.testing.assert_close(frames, batch.given.values[row, :, 1], atol=5e-3, rtol=0)
-            shown, own = latents[row, 0, 0, 0, 0], batch.given.own[row, -1]
+            shown, own = sign * latents[row, 0, 0, 0, 0], batch.given.own[row, -1]
             shows += bool(shown >= 100)
             if shown >= 100:
                 assert own == pytest.approx(50, abs=1)
@@ -144,7 +155,8 @@ def test_coefficients_are_those_of_the_frames(task_of: Any, part: Any) -> None:
                 assert int(shown) == int(frames[0])
             if part.windows:
                 torch.testing.assert_close(batch.given.values[row, :, 1].diff() * 1024, torch.ones(2), atol=0.1, rtol=0)
-                starts += bool((latents[row, 1:].mean(dim=(1, 2, 3)) - shown).abs().max() < 0.2)
+                starts += bool((sign * latents[row, 1:].mean(dim=(1, 2, 3)) - shown).abs().max() < 0.2)
+    assert np.mean(signs) == pytest.approx(0, abs=0.4)
     assert shows
     assert starts > 0 or not part.windows
 
