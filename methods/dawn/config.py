@@ -44,6 +44,9 @@ class LFGSizes:
     spread: float | None = None
     """Standard deviation of every region, in coordinates from -1 to 1, where regions are round, all of one size, and so
     move without turning; None takes each region's own shape."""
+    centred: bool = False
+    """Whether coordinates are those of pixels' centres, so that a flow that moves nothing leaves the image as it is.
+    Under the grid of the published networks it grows a little, by one pixel of the motion's maps."""
 
     @property
     def feature(self) -> int:
@@ -152,6 +155,8 @@ class MotionSpace:
     is read; their code has the other option, switched off."""
     gain: float = 1.0
     """Of the flow's two numbers."""
+    centred: bool = False
+    """As `LFGSizes.centred`."""
 
 
 PUBLISHED_SPACE = MotionSpace()
@@ -216,6 +221,7 @@ MINI = Config(
         max_features=64,
         num_bottleneck_blocks=2,
         spread=0.1,
+        centred=True,
     ),
     unet=UNetSizes(
         width=16,
@@ -234,7 +240,7 @@ MINI = Config(
         state=2, audio=96, state_latent=32, audio_latent=64, feed_forward=96, heads=2, head_width=16, max_frames=200
     ),
     diffusion=Diffusion(steps=10, quantile=None, predicts="motion"),
-    motion=MotionSpace(residual=True, gain=24.0),
+    motion=MotionSpace(residual=True, gain=24.0, centred=True),
     pose_range=PoseRange((-20.0, -12.0, -10.0, 0.09, 0.38, 0.4), (20.0, 12.0, 10.0, 0.12, 0.62, 0.53)),
     pose_units=(15.0, 15.0, 15.0, 0.02, 0.1, 0.1),
 )

@@ -75,12 +75,14 @@ def flow_of(motion: Tensor, space: MotionSpace = PUBLISHED_SPACE) -> Flow:
     """Return the flows of N F frames, clip by clip, of motion (N, 3, F, h, w)."""
     frames = motion.transpose(1, 2).flatten(0, 1)
     moved = frames[:, :2].movedim(1, 3) / space.gain
-    return Flow(moved + coordinate_grid(frames) if space.residual else moved, (frames[:, 2:] + 1) / 2)
+    grid = coordinate_grid(frames, centred=space.centred)
+    return Flow(moved + grid if space.residual else moved, (frames[:, 2:] + 1) / 2)
 
 
 def motion_of(flow: Flow, clips: int, space: MotionSpace = PUBLISHED_SPACE) -> Tensor:
     """Undo `flow_of`."""
     places = flow.optical_flow
-    moved = (places - coordinate_grid(flow.occlusion_map) if space.residual else places) * space.gain
+    grid = coordinate_grid(flow.occlusion_map, centred=space.centred)
+    moved = (places - grid if space.residual else places) * space.gain
     frames = torch.cat((moved.movedim(3, 1), 2 * flow.occlusion_map - 1), dim=1)
     return frames.view(clips, -1, *frames.shape[1:]).transpose(1, 2)

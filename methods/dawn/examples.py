@@ -89,8 +89,12 @@ class Motions:
 
 def anchors_of(landmarks: np.ndarray, size: int) -> Tensor:
     """Return where regions belong (frames, K, 2), x and y from -1 to 1, of landmarks (frames, 68, 2) in pixels."""
-    means = np.stack([landmarks[:, list(points)].mean(axis=1) for points in ANCHORS], axis=1)
-    return torch.from_numpy((means * (2 / size) - 1).astype(np.float32))
+    return places_of(np.stack([landmarks[:, list(points)].mean(axis=1) for points in ANCHORS], axis=1), size)
+
+
+def places_of(points: np.ndarray, size: int) -> Tensor:
+    """Return points of a picture (..., 2), in pixels, as coordinates from -1 to 1."""
+    return torch.from_numpy((points * (2 / size) - 1).astype(np.float32))
 
 
 def true_regions(anchors: Tensor, lfg: LatentFlowGenerator) -> Regions:

@@ -18,7 +18,7 @@ from thbench_methods.dawn.diffusion import flow_of, motion_of
 from thbench_methods.dawn.examples import ANCHORS, Motions, States, anchors_of, as_images, true_regions
 from thbench_methods.dawn.face_mask import published_encoder
 from thbench_methods.dawn.lfg import flow_generator
-from thbench_methods.dawn.lfg.blocks import coordinate_grid
+from thbench_methods.dawn.lfg.blocks import coordinate_grid, warp
 from thbench_methods.dawn.lfg.equivariance import Transform, equivariance, random_transform
 from thbench_methods.dawn.lfg.flow import Flow, candidate_motions
 from thbench_methods.dawn.lfg.regions import Regions, principal_axes, regions_of, round_regions
@@ -26,7 +26,7 @@ from thbench_methods.dawn.pbnet import PBNet
 from thbench_methods.dawn.pipeline import Dawn
 from thbench_methods.dawn.train import train
 from thbench_methods.dawn.train_a2v import STAGES, MotionTask, Told
-from thbench_methods.dawn.train_lfg import CLIPS, DRIVERS, FlowTask, reconstructed
+from thbench_methods.dawn.train_lfg import CLIPS, DRIVERS, FlowTask, read_off, reconstructed
 from thbench_methods.dawn.train_pbnet import Rivals, StateTask
 from thbench_methods.nets.liveportrait.train_renderer import pyramid_l1
 
@@ -47,6 +47,7 @@ SMALL = LFGSizes(
     max_features=64,
     num_bottleneck_blocks=1,
     spread=0.1,
+    centred=True,
 )
 FRAMES = 40
 
@@ -181,15 +182,37 @@ def test_frames_are_made_from_the_portrait_of_their_clip(pictures: Pictures) -> 
         return net.generator.decode(net.generator.encode(one), net.flow(one, frames[n : n + 1], regions)).prediction
 
     with torch.inference_mode():
-        together = reconstructed(net, images, frames, anchors)
+        together, flow = reconstructed(net, images, frames, anchors)
         torch.testing.assert_close(together, torch.cat([alone(n) for n in range(4)]), atol=1e-4, rtol=1e-4)
+    assert flow.optical_flow.shape == (4, 32, 32, 2)
     assert pyramid_l1(together, frames, torch.ones(4, 1, 128, 128)).isfinite()
+
+
+def test_landmarks_are_read_where_the_flow_leads() -> None:
+    grid = coordinate_grid(torch.zeros(1, 1, 16, 16), centred=True)
+    shift = torch.tensor([0.05, -0.02])
+    marks = torch.rand(3, 68, 2) * 1.6 - 0.8
+    marks[1:] = marks[0] - shift  # two frames of one portrait
+    still, moving = (Flow((grid + by).expand(2, 16, 16, 2), torch.ones(2, 1, 16, 16)) for by in (0 * shift, shift))
+    assert read_off(moving, marks) < 1e-6
+    assert read_off(still, marks) == pytest.approx(0.035, rel=1e-4)
+
+
+@pytest.mark.parametrize("size", [32, 64])
+def test_a_centred_grid_leaves_the_image_as_it_is(size: int) -> None:
+    image = torch.rand(1, 3, 64, 64)
+    grid = coordinate_grid(torch.zeros(1, 1, size, size), centred=True)[None]
+    inner = slice(2, -2)
+    torch.testing.assert_close(warp(image, grid)[..., inner, inner], image[..., inner, inner], atol=1e-4, rtol=0)
+    other = warp(image, coordinate_grid(torch.zeros(1, 1, size, size))[None])
+    assert (other - image)[..., inner, inner].abs().max() > 0.1
 
 
 @pytest.mark.parametrize("residual", [False, True])
 def test_motion_and_flow_are_two_views_of_the_same(residual: bool) -> None:
     space = replace(MINI.motion, residual=residual)
-    still = Flow(coordinate_grid(torch.zeros(1, 1, 8, 8)).expand(6, 8, 8, 2), torch.full((6, 1, 8, 8), 0.75))
+    grid = coordinate_grid(torch.zeros(1, 1, 8, 8), centred=space.centred)
+    still = Flow(grid.expand(6, 8, 8, 2), torch.full((6, 1, 8, 8), 0.75))
     motion = motion_of(still, 2, space)
     assert motion.shape == (2, 3, 3, 8, 8)
     if residual:

@@ -134,17 +134,27 @@ def gaussian_kernel(stride: int) -> Tensor:
     return (torch.outer(bell, bell) / bell.sum().square())[None, None]
 
 
-def coordinate_grid(image: Tensor) -> Tensor:
-    """Return (H, W, 2): x, y of each pixel of (N, C, H, W), from -1 at the first to 1 at the last."""
-    rows, columns = (torch.linspace(-1, 1, size, dtype=image.dtype, device=image.device) for size in image.shape[2:])
+def coordinate_grid(image: Tensor, *, centred: bool = False) -> Tensor:
+    """Return (H, W, 2): x, y of each pixel of (N, C, H, W).
+
+    Args:
+        image: Of that size.
+        centred: Whether -1 and 1 are the outer edges of the outermost pixels, and not their centres.
+    """
+    ends = [1 - 1 / size if centred else 1 for size in image.shape[2:]]
+    rows, columns = (
+        torch.linspace(-end, end, size, dtype=image.dtype, device=image.device)
+        for end, size in zip(ends, image.shape[2:], strict=True)
+    )
     return torch.stack(torch.meshgrid(columns, rows, indexing="xy"), dim=-1)
 
 
 def warp(image: Tensor, places: Tensor) -> Tensor:
     """Read an image (N, C, H, W) at `places` (N, h, w, 2), which are brought to its size first.
 
-    The coordinate grid has its corners at the centres of the outermost pixels, and yet the image is sampled with
-    `align_corners=False`: the published networks were trained with that mismatch. Outside the image is zero.
+    Unless it is centred, the coordinate grid has its corners at the centres of the outermost pixels, and yet the image
+    is sampled with `align_corners=False`: the published networks were trained with that mismatch. Outside the image is
+    zero.
     """
     moved: Tensor = F.grid_sample(image, resized(places.movedim(3, 1), image).movedim(1, 3), align_corners=False)
     return moved

@@ -37,8 +37,10 @@ class PixelwiseFlowPredictor(nn.Module):
         num_blocks: int = 5,
         max_features: int = 1024,
         scale_factor: float = 0.25,
+        centred: bool = False,
     ) -> None:
         super().__init__()
+        self.centred = centred
         motions = num_regions + 1
         self.hourglass = Hourglass(motions * (1 + num_channels), block_expansion, num_blocks, max_features)
         self.mask = nn.Conv2d(self.hourglass.out_filters, motions, 7, padding=3)
@@ -55,7 +57,7 @@ class PixelwiseFlowPredictor(nn.Module):
             background: Shape (N, 3, 3), from the background predictor.
         """
         small = self.down(source)
-        grid = coordinate_grid(small)
+        grid = coordinate_grid(small, centred=self.centred)
         motions = candidate_motions(grid, source_regions, driving_regions, background)
         moved = deformed(small, motions)
         heat = heat_maps(grid, source_regions, driving_regions)[:, :, None]

@@ -132,7 +132,7 @@ def flow_generator(sizes: LFGSizes) -> LatentFlowGenerator:
             block_expansion=sizes.block_expansion,
             max_features=sizes.max_features,
             num_bottleneck_blocks=sizes.num_bottleneck_blocks,
-            flow_predictor=PixelwiseFlowPredictor(sizes.num_regions, **asdict(sizes.flow)),
+            flow_predictor=PixelwiseFlowPredictor(sizes.num_regions, centred=sizes.centred, **asdict(sizes.flow)),
         ),
         RegionPredictor(
             sizes.num_regions, scale_factor=sizes.region_scale, spread=sizes.spread, **asdict(sizes.regions)

@@ -99,6 +99,10 @@ class BackgroundPredictor(nn.Module):
         widths = hourglass_widths(2 * num_channels, block_expansion, num_blocks, max_features)
         self.encoder = Encoder(widths)
         self.fc = nn.Linear(widths[-1], 6)
+        # A background that rests, at first, as in the published training.
+        nn.init.zeros_(self.fc.weight)
+        with torch.no_grad():
+            self.fc.bias.copy_(torch.eye(2, 3).flatten())
 
     def forward(self, source: Tensor, driving: Tensor) -> Tensor:
         """Return (N, 3, 3), which takes homogeneous coordinates of `driving` to those of `source`.
