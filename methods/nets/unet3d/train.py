@@ -88,7 +88,7 @@ def latent_clips(
         work: Where the latents are kept.
     """
     told = hashlib.sha256(b"".join(value.numpy().tobytes() for value in vae.state_dict().values()))
-    told.update(np.ascontiguousarray(pictures.frames[0]))
+    told.update(np.asarray(pictures.frames[0]).tobytes())
     path = work / f"latents-{told.hexdigest()[:12]}-{packing}-{len(pictures)}.npy"
     if not path.exists():
         work.mkdir(parents=True, exist_ok=True)
