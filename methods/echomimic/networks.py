@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from thbench_methods.echomimic.config import PAPER, Config
 from thbench_methods.nets.unet3d.guidance import paired
+from thbench_methods.nets.unet3d.latents import Latents
 from thbench_methods.nets.unet3d.layout import images
 from thbench_methods.nets.unet3d.locator import FaceLocator
 from thbench_methods.nets.unet3d.motion import MotionModule
@@ -38,11 +39,13 @@ class Condition:
     audio: Tensor
     """Shape (B, F, tokens, C)."""
     locator: Tensor
-    """Shape (B, channels, 1, h, w), from the face locator."""
+    """Shape (B, channels, 1, h, w), from the face locator; in training perhaps with F in the place of 1."""
     reference: Mapping[str, Tensor]
     """Place to (B, h w, C): features of the reference image. A place that is left out reads none."""
     guided: bool = True
     """The first half of the batch is unconditional: it reads no reference."""
+    plain: int = 0
+    """Without guidance: so many leading rows read no reference, as the unconditional ones of a training batch."""
 
     @property
     def batch(self) -> int:
@@ -59,7 +62,8 @@ class Condition:
 
     def repeated(self, times: int) -> Condition:
         """Return the condition of a batch whose rows are each repeated, the copies of a row together."""
-        return mapped(self, lambda rows: rows.repeat_interleave(times, dim=0))  # type: ignore[no-any-return]
+        whole = mapped(self, lambda rows: rows.repeat_interleave(times, dim=0))
+        return replace(whole, plain=times * self.plain)  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +81,7 @@ class _Call:
 
     @property
     def unconditional(self) -> int:
-        return len(self.tokens) // 2 if self.condition.guided else 0
+        return len(self.tokens) // 2 if self.condition.guided else self.condition.plain * self.frames
 
     def reference_at(self, place: str) -> Tensor | None:
         tokens = self.condition.reference.get(place)
@@ -104,28 +108,45 @@ class DenoisingUNet(VideoUNet[Condition]):
 
 
 class EchoMimic(nn.Module):
-    """The three networks of the release."""
+    """The three networks of the release, and what of the latents they know."""
 
     def __init__(self, config: Config = PAPER) -> None:
         super().__init__()
+        sizes = config.unet
         self.reference_unet = ReferenceUNet(config.reference)
-        self.denoising_unet = DenoisingUNet(config.unet)
-        self.face_locator = FaceLocator(config.unet.channels[0], inputs=1, widths=config.locator)
+        self.denoising_unet = DenoisingUNet(sizes)
+        inputs = 3 if config.locator_sees_portrait else 1
+        self.face_locator = FaceLocator(sizes.channels[0], inputs=inputs, widths=config.locator)
+        self.latents = Latents(config)
+        self.base = nn.Conv2d(sizes.latent, sizes.channels[0], 3, padding=1) if config.change else None
 
-    def condition(self, latents: Tensor, audio: Tensor, mask: Tensor, *, guided: bool) -> Condition:
+    def located(self, region: Tensor, base: Tensor) -> Tensor:
+        """Return where the face is, (B, C, 1, h, w), with what changes are of where changes are denoised.
+
+        Args:
+            region: Shape (B, 1 or 3, H, W), range [0, 1].
+            base: Latents of the reference images, (B, latent, h, w).
+        """
+        place: Tensor = self.face_locator(region[:, :, None])
+        return place if self.base is None else place + self.base(base)[:, :, None]
+
+    def condition(self, latents: Tensor, audio: Tensor, region: Tensor, *, guided: bool) -> Condition:
         """Return what the denoiser is told; once per video.
 
         Args:
             latents: Shape (1, latent, h, w), of the reference image; scaled.
             audio: Shape (1, F, tokens, C).
-            mask: Shape (1, 1, H, W), range [0, 1]: where the face is.
+            region: Shape (1, 1 or 3, H, W), range [0, 1]: where the face is.
             guided: Return [unconditional | conditional]: without audio and face, and with them.
         """
-        # As published, the reference network's transformers skip their cross-attention.
-        features = split(self.reference_unet(latents, None), past=0).image
         return Condition(
             audio=paired(audio, guided=guided),
-            locator=paired(self.face_locator(mask[:, :, None]), guided=guided),
-            reference={place: paired(tokens, tokens, guided=guided) for place, tokens in features.items()},
+            locator=paired(self.located(region, latents), guided=guided),
+            reference={place: paired(tokens, tokens, guided=guided) for place, tokens in self.read(latents).items()},
             guided=guided,
         )
+
+    def read(self, latents: Tensor) -> Mapping[str, Tensor]:
+        """Return the features of reference images (B, latent, h, w), place to (B, h w, C)."""
+        # As published, the reference network's transformers skip their cross-attention.
+        return split(self.reference_unet(latents, None), past=0).image

@@ -102,6 +102,8 @@ class Windowed:
     """Those of the schedule; the number of a step says where its windows are."""
     sampling: Sampling
     """Windows."""
+    keeps: bool = True
+    """A full pass keeps what the denoiser keeps; False saves the memory of all windows where no later step needs it."""
 
     def full(self, z: Tensor, t: Tensor, condition: Condition) -> tuple[Tensor, Kept]:
         """Return the prediction for a video (B, latent, F, h, w) at times (B,), all equal, and what is kept."""
@@ -163,10 +165,14 @@ class Windowed:
         run: Callable[[Tensor, Condition, int], tuple[Tensor, Any]],
     ) -> tuple[Tensor, Kept]:
         kept: list[Any] = []
+        number = 0
 
         def predict(part: Tensor, own: Condition) -> Tensor:
-            prediction, deep = run(part, own, len(kept))
-            kept.append(deep)
+            nonlocal number
+            prediction, deep = run(part, own, number)
+            number += 1
+            if self.keeps:
+                kept.append(deep)
             return prediction
 
         return blended(z, condition, parts, predict), Kept(parts, tuple(kept))

@@ -142,7 +142,7 @@ class Recogniser:
         with FaceTracker() as tracker:
             found: Face | None = tracker.find(picture)
         if found is None:
-            raise MethodError("hallo found no face in the portrait; use a portrait in which the face is visible")
+            raise MethodError("no face was found in the portrait; use a portrait in which the face is visible")
         size = np.array([picture.shape[1], picture.shape[0]], np.float64)
         points = found.points[:, :2] / size
         aligned = arcface_crop(picture, found).astype(np.float32)

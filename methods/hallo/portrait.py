@@ -7,7 +7,7 @@ the lips, and everything outside the face.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import cv2
 import numpy as np
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
-    from thbench_methods.hallo.config import Config
     from torch import Tensor
 
 LIPS_REACH, FACE_REACH = 2.0, 1.2
@@ -48,6 +47,18 @@ class Outlines(NamedTuple):
     """Shape (n, 2)."""
     lips: NDArray[np.float64]
     """Shape (m, 2)."""
+
+
+class Locating(Protocol):
+    """What of a method's config says what its face locator sees."""
+
+    @property
+    def size(self) -> int:
+        """Side of the picture in pixels."""
+
+    @property
+    def locator_sees_portrait(self) -> bool:
+        """The locator sees the portrait, lit where the face is, instead of a picture that is white there."""
 
 
 def drawn(points: NDArray[np.float64], reach: float, size: int) -> NDArray[np.uint8]:
@@ -125,7 +136,7 @@ def _similarity(before: NDArray[np.floating], after: NDArray[np.floating]) -> ND
     return np.concatenate((matrix, (to - matrix @ (x, y))[:, None]), axis=1).astype(np.float32)
 
 
-def region_of(outlines: Outlines, portrait: Tensor, config: Config) -> Tensor:
+def region_of(outlines: Outlines, portrait: Tensor, config: Locating) -> Tensor:
     """Return what the face locator sees, (1, 3, size, size), range [0, 1].
 
     Args:

@@ -1,0 +1,1 @@
+"""EchoMimic Acc: EchoMimic in six steps without guidance, by a denoising network that was taught to."""
