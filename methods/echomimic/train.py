@@ -46,8 +46,8 @@ if TYPE_CHECKING:
 
     from thbench.training.order import Order
 
-STAGE_1 = Recipe(steps=1200, learning_rate=1e-3, warm_up=100, last_rate=0.2, average=0.998, bfloat16=False)
-STAGE_2 = Recipe(steps=3000, learning_rate=7e-4, warm_up=100, last_rate=0.02, average=0.998, bfloat16=False)
+STAGE_1 = Recipe(steps=3000, learning_rate=1e-3, warm_up=100, last_rate=0.2, average=0.998, bfloat16=False)
+STAGE_2 = Recipe(steps=2500, learning_rate=7e-4, warm_up=100, last_rate=0.02, average=0.998, bfloat16=False)
 """Without AMX, float32 is the faster format on processors."""
 ABOUT = About(
     "EchoMimic mini",
@@ -64,8 +64,8 @@ ABOUT = About(
         " portrait, and lips, eyes and expression move.",
     ),
 )
-CLIPS_1, FRAMES_1 = 6, 6
-"""Clips of a batch of stage 1, and frames of each."""
+CLIPS_1, FRAMES_1 = 8, 4
+"""Clips of a batch of stage 1, and frames of each. Lips are learned there, of many clips and times at once."""
 CLIPS_2 = 3
 """Windows of a batch of stage 2."""
 DROPPED = 0.1

@@ -15,9 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
+from thbench_methods.echomimic.config import ACCELERATED
+from thbench_methods.echomimic.config import PAPER as ECHOMIMIC
 from thbench_methods.echomimic.flops import offer as echomimic_offer
 from thbench_methods.hallo.flops import offer as hallo_offer
 from thbench_methods.lightningcp.published import TABLE_1, TABLE_2, PublishedRow
+from thbench_methods.memo.config import PAPER as MEMO
 from thbench_methods.memo.flops import offer as memo_offer
 
 from thbench.accel import EveryStep, ForegroundAttention, LightningCP, ReferenceRemoval, deep_cache, faster_diffusion
@@ -48,12 +51,12 @@ class Model:
 MODELS = {
     "Hallo": Model(partial(hallo_offer, "paper"), (0, 1, 2, 3, 6, 10, 15, 20, 26, 32, 38)),
     "EchoMimic": Model(
-        partial(echomimic_offer, "paper"), (0, 1, 2, 5, 9, 14, 20, 26), (0, 1, 2, 3, 5, 7, 9, 14, 18, 22, 26)
+        partial(echomimic_offer, "paper"), ECHOMIMIC.sampling.key_steps, (0, 1, 2, 3, 5, 7, 9, 14, 18, 22, 26)
     ),
-    "EchoMimic Acc": Model(partial(echomimic_offer, "accelerated"), (0, 1, 3, 5)),
+    "EchoMimic Acc": Model(partial(echomimic_offer, "accelerated"), ACCELERATED.sampling.key_steps),
     "MEMO": Model(
         partial(memo_offer, "paper"),
-        (0, 1, 2, 4, 7, 10, 14, 18),
+        MEMO.sampling.key_steps,
         note="sizes of the denoising network assumed; all attention counted, of which the paper's counter missed some",
     ),
 }

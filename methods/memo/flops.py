@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from thbench_methods.memo.config import PAPER, Config
+from thbench_methods.memo.config import MINI, PAPER, Config
 from thbench_methods.memo.networks import MEMO, Condition
 from thbench_methods.nets.unet3d.guidance import is_guided, with_guidance
 from thbench_methods.nets.unet3d.reference import split
@@ -11,10 +11,12 @@ from thbench_methods.nets.unet3d.reference import split
 from thbench.cost.offer import Denoising, Offer, Part
 from thbench.errors import UsageError, did_you_mean
 
-VAE_FACTOR = 8
-"""Pixels of the picture along a side for one of the latent."""
-CONFIGS = {"paper": PAPER}
+FOREGROUND = 0.43
+"""Share of the picture that foreground attention is counted for: what the counts of LightningCP's paper imply."""
+CONFIGS = {"mini": MINI, "paper": PAPER}
 """Preset to sizes and settings."""
+FORMATS = {"mini": "float32", "paper": "bfloat16"}
+"""Preset to the number format that it runs in."""
 
 
 def offer(preset: str) -> Offer:
@@ -25,7 +27,7 @@ def offer(preset: str) -> Offer:
     """
     if preset not in CONFIGS:
         raise UsageError(f"memo has no preset {preset!r} to count{did_you_mean(preset, CONFIGS)}")
-    return offer_of(CONFIGS[preset])
+    return offer_of(CONFIGS[preset], FORMATS[preset])
 
 
 def offer_of(config: Config, dtype: str = "bfloat16") -> Offer:
@@ -37,7 +39,7 @@ def offer_of(config: Config, dtype: str = "bfloat16") -> Offer:
     """
     sampling, sizes = config.sampling, config.unet
     guided = is_guided(sampling.guidance)
-    batch, frames, side = 1 + guided, sampling.frames, config.size // VAE_FACTOR
+    batch, frames, side = 1 + guided, sampling.frames, config.side
     with torch.device("meta"), torch.inference_mode():
         net = MEMO(config).to("meta").eval()
         images = torch.empty(batch * (1 + sampling.past_frames), sizes.latent, side, side)
@@ -51,6 +53,7 @@ def offer_of(config: Config, dtype: str = "bfloat16") -> Offer:
             reference=reference.image,
             memory=net.diffusion_net.remember(reference.past, None),
             guided=guided,
+            seen=None if net.base is None else torch.empty(batch, sizes.channels[0], 1, side, side),
         )
         noise = torch.empty(1, sizes.latent, frames, side, side)
     return Offer(
@@ -68,6 +71,7 @@ def offer_of(config: Config, dtype: str = "bfloat16") -> Offer:
                 lambda: net.diffusion_net.remember(reference.past, None),
                 inputs=(reference,),
             ),
+            *_base(net, images[:1]),
         ),
         denoising=Denoising(
             "diffusion_net",
@@ -76,7 +80,20 @@ def offer_of(config: Config, dtype: str = "bfloat16") -> Offer:
             noise,
             condition,
             sampling.steps,
+            foreground=_cells(side),
         ),
         dtype=dtype,
         uncounted=("wav2vec 2.0", "emotion classifier", "face recogniser", "VAE"),
     )
+
+
+def _base(net: MEMO, image: torch.Tensor) -> tuple[Part, ...]:
+    """What the networks see in the place of each frame, where changes are denoised."""
+    if (conv := net.base) is None:
+        return ()
+    return (Part("base", conv, lambda: conv(image), inputs=(image,)),)
+
+
+def _cells(side: int) -> torch.Tensor:
+    """Which cells are foreground does not change a count; the first ones are."""
+    return (torch.arange(side * side) < round(FOREGROUND * side * side)).view(side, side)

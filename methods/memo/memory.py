@@ -102,12 +102,12 @@ class LinearTemporalAttention(TemporalAttention):
 class MemoryBlock(nn.Module):
     """Two linear temporal attentions and a feed-forward, each behind a layer norm, with the identity."""
 
-    def __init__(self, width: int, heads: int, positions: int) -> None:
+    def __init__(self, width: int, heads: int, positions: int, feed_forward: int = 4) -> None:
         super().__init__()
         attentions = [LinearTemporalAttention(width, heads, positions) for _ in range(ATTENTIONS)]
         self.attention_blocks = nn.ModuleList(attentions)
         self.norms = nn.ModuleList([nn.LayerNorm(width) for _ in range(ATTENTIONS)])
-        self.ff = FeedForward(width)
+        self.ff = FeedForward(width, feed_forward)
         self.ff_norm = nn.LayerNorm(width)
 
     def forward(self, x: Tensor, memory: Memory, clips: int = 1, attend: Attend = everywhere) -> Tensor:
@@ -147,7 +147,9 @@ class MemoryTransformer(nn.Module):
         super().__init__()
         self.norm = nn.GroupNorm(sizes.groups, channels, eps=1e-6)
         self.proj_in = nn.Linear(channels, channels)
-        self.transformer_blocks = nn.ModuleList([MemoryBlock(channels, sizes.heads, sizes.positions)])
+        self.transformer_blocks = nn.ModuleList(
+            [MemoryBlock(channels, sizes.heads, sizes.positions, sizes.feed_forward)]
+        )
         self.proj_out = nn.Linear(channels, channels)
 
 
@@ -156,11 +158,13 @@ class MemoryModule(nn.Module):
 
     def __init__(self, place: Place, sizes: Sizes) -> None:
         super().__init__()
-        self.place = place.name
+        self.place, self.runs = place.name, True
         self.temporal_transformer = MemoryTransformer(place.channels, sizes)
 
     def forward(self, x: Tensor, call: MemoryCall) -> Tensor:
-        """Map (B F, C, h, w) to the same shape."""
+        """Map (B F, C, h, w) to the same shape; the first stage of training leaves it out (`runs` is False)."""
+        if not self.runs:
+            return x
         clips, attend = len(x) // call.frames, attend_at(call.focus, self.place)
         mixed = self._block(self._sequences(to_tokens(x), call.frames), call.memory[self.place], clips, attend)
         output = self.temporal_transformer.proj_out(pixels_last(mixed, clips))

@@ -15,12 +15,13 @@ from thbench_methods.memo.reference import ReferenceNet
 from thbench_methods.nets.unet3d.attention import Attention, FeedForward, join_heads, split_heads
 from thbench_methods.nets.unet3d.focus import Attend, Focus, attend_at, everywhere
 from thbench_methods.nets.unet3d.guidance import paired
+from thbench_methods.nets.unet3d.latents import Latents
 from thbench_methods.nets.unet3d.layout import images, repeated, to_maps, to_tokens
 from thbench_methods.nets.unet3d.projections import AudioProjModel, ImageProjModel
 from thbench_methods.nets.unet3d.reference import alternating, split
 from thbench_methods.nets.unet3d.transformer import SpatialTransformer
 from thbench_methods.nets.unet3d.unet import Place, Stage
-from thbench_methods.nets.unet3d.video import VideoUNet
+from thbench_methods.nets.unet3d.video import VideoUNet, located
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -53,6 +54,10 @@ class Condition:
     """The first half of the batch is unconditional: it reads no reference."""
     half: bool = False
     """The batch is the conditional half of a pair; only the features of the reference image are still both halves'."""
+    seen: Tensor | None = None
+    """Shape (B, channels[0], 1, h, w): what changes are of, as it joins the first feature; None for latents."""
+    plain: int = 0
+    """Without guidance: so many leading rows read no reference, as the unconditional ones of a training batch."""
 
     @property
     def batch(self) -> int:
@@ -72,7 +77,7 @@ class Condition:
         """Return the condition of a batch whose rows are each repeated, the copies of a row together."""
         whole = mapped(self, lambda rows: repeated(rows, self.batch, times))
         reference = mapped(self.reference, lambda rows: rows.repeat_interleave(times, dim=0))
-        return cast(Condition, replace(whole, reference=reference))
+        return cast(Condition, replace(whole, reference=reference, plain=times * self.plain))
 
 
 class Given(NamedTuple):
@@ -113,7 +118,7 @@ class _Call:
 
     @property
     def unconditional(self) -> int:
-        return len(self.tokens) // 2 if self.condition.guided else 0
+        return len(self.tokens) // 2 if self.condition.guided else self.condition.plain * self.frames
 
     def reference_at(self, place: str) -> Tensor | None:
         tokens = self.condition.reference.get(place)
@@ -194,16 +199,16 @@ class AudioAttention(Attention):
 class JointBlock(nn.Module):
     """Multi-modal attention (section 3.1): each stream by itself, both together, and a feed-forward for each."""
 
-    def __init__(self, width: int, audio: int, heads: int, *, last: bool) -> None:
+    def __init__(self, width: int, audio: int, heads: int, feed_forward: int = 4, *, last: bool) -> None:
         super().__init__()
         self.norm1, self.norm2 = EmotionNorm(width), EmotionNorm(width)
         self.audio_norm1, self.audio_norm2 = EmotionNorm(audio), EmotionNorm(audio)
         self.attn1 = Attention(width, heads=heads)
         self.audio_attn1 = AudioAttention(audio, width, heads)
         self.attn2 = JointAttention(width, audio, heads, last=last)
-        self.norm3, self.ff = nn.LayerNorm(width), FeedForward(width)
+        self.norm3, self.ff = nn.LayerNorm(width), FeedForward(width, feed_forward)
         if not last:
-            self.audio_norm3, self.audio_ff = nn.LayerNorm(audio), FeedForward(audio)
+            self.audio_norm3, self.audio_ff = nn.LayerNorm(audio), FeedForward(audio, feed_forward)
 
     def forward(
         self, video: Tensor, audio: Tensor, emotion: Tensor, attend: Attend = everywhere
@@ -229,13 +234,18 @@ class JointTransformer(nn.Module):
     def __init__(self, place: Place, sizes: Sizes, *, last: bool) -> None:
         super().__init__()
         self.place, width = place.name, place.block_inputs
+        self.runs = True
         self.norm = nn.GroupNorm(sizes.groups, place.channels, eps=1e-6)
         self.proj_in = nn.Conv2d(place.channels, width, 1)
-        self.transformer_blocks = nn.ModuleList([JointBlock(width, sizes.audio, sizes.heads, last=last)])
+        self.transformer_blocks = nn.ModuleList(
+            [JointBlock(width, sizes.audio, sizes.heads, sizes.feed_forward, last=last)]
+        )
         self.proj_out = nn.Conv2d(width, place.channels, 1)
 
     def forward(self, x: Tensor, call: _Call) -> Tensor:
-        """Map (B F, C, h, w) to the same shape."""
+        """Map (B F, C, h, w) to the same shape; the first stage of training leaves it out (`runs` is False)."""
+        if not self.runs:
+            return x
         tokens = to_tokens(self.proj_in(self.norm(x)))
         attend = attend_at(call.focus, self.place)
         video, audio = self.transformer_blocks[0](tokens, call.audio, call.condition.emotion, attend)
@@ -249,20 +259,26 @@ class JointTransformer(nn.Module):
 class DenoisingUNet(VideoUNet[Condition]):
     """The three-dimensional UNet: reference, joint audio and video, and memory-guided motion behind each resnet."""
 
-    def __init__(self, sizes: Sizes) -> None:
+    def __init__(self, sizes: Sizes, feed_forward: int = 4) -> None:
+        """Make the network.
+
+        Args:
+            sizes: Of its parts.
+            feed_forward: As `Sizes.feed_forward`, of the joint transformers and of the memory modules.
+        """
+        own = replace(sizes, feed_forward=feed_forward)
         final = f"up_blocks.{len(sizes.channels) - 1}.audio_modules.{sizes.layers}"
         stages = (
             Stage("attentions", lambda place: SpatialTransformer(place, sizes)),
-            Stage("audio_modules", lambda place: JointTransformer(place, sizes, last=place.name == final)),
-            Stage("motion_modules", lambda place: MemoryModule(place, sizes), everywhere=True),
+            Stage("audio_modules", lambda place: JointTransformer(place, own, last=place.name == final)),
+            Stage("motion_modules", lambda place: MemoryModule(place, own), everywhere=True),
         )
         super().__init__(sizes, stages)
 
     def first(self, z: Tensor, condition: Condition) -> Tensor:
-        """Return the first feature, which is of the latents alone."""
-        del condition
+        """Return the first feature, which is of the latents alone, or with what they are changes of."""
         first: Tensor = self.conv_in(images(z))
-        return first
+        return first if condition.seen is None else located(first, condition.seen, z.shape[2])
 
     def call(self, condition: Condition, frames: int) -> _Call:
         """Return the condition, laid out by frame."""
@@ -290,15 +306,21 @@ class DenoisingUNet(VideoUNet[Condition]):
 
 
 class MEMO(nn.Module):
-    """The four networks of the release."""
+    """The four networks of the release that generate, and what of the latents they know."""
 
     def __init__(self, config: Config = PAPER) -> None:
         super().__init__()
         sizes = config.unet
         self.reference_net = ReferenceNet(sizes)
-        self.diffusion_net = DenoisingUNet(sizes)
+        self.diffusion_net = DenoisingUNet(sizes, config.feed_forward)
         self.image_proj = ImageProjModel(config.face, sizes.tokens)
         self.audio_proj = AudioProjModel(config.audio, sizes.audio)
+        self.latents = Latents(config)
+        self.base = nn.Conv2d(sizes.latent, sizes.channels[0], 3, padding=1) if config.change else None
+
+    def seen(self, portraits: Tensor) -> Tensor | None:
+        """Return what changes are of, (B, C, 1, h, w), of the latents (B, latent, h, w) of reference images."""
+        return None if self.base is None else self.base(portraits)[:, :, None]
 
     def condition(self, given: Given, before: Mapping[str, Memory] | None, *, guided: bool = True) -> Condition:
         """Return what the denoiser is told; once per clip of frames.
@@ -312,6 +334,7 @@ class MEMO(nn.Module):
         features = self.reference_net(paired(given.latents, given.latents, guided=guided), face)
         reference = split(features, len(given.latents) - 1)
         emotion = torch.tensor([given.emotion], device=face.device)
+        seen = self.seen(given.latents[:1])
         return Condition(
             face=face,
             audio=paired(self.audio_proj(given.audio), guided=guided),
@@ -319,4 +342,5 @@ class MEMO(nn.Module):
             reference=reference.image,
             memory=self.diffusion_net.remember(reference.past, before),
             guided=guided,
+            seen=None if seen is None else paired(seen, guided=guided),
         )

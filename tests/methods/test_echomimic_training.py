@@ -60,7 +60,7 @@ def _one_thread():
 
 @pytest.fixture(scope="module")
 def clips() -> LatentClips:
-    """Latents and sound tell clip and frame: clip + frame / 1024; sound tells the frame."""
+    """Latents and sound tell clip and frame: clip + frame / 128; sound tells the frame."""
 
     class Pictures:
         pass
@@ -69,7 +69,7 @@ def clips() -> LatentClips:
     pictures: Any = Pictures()
     pictures.frames = draw.integers(0, 256, (CLIPS, FRAMES, 32, 32, 3), dtype=np.uint8)
     pictures.landmarks68 = draw.uniform(8, 24, (CLIPS, FRAMES, 68, 2)).astype(np.float32)
-    number = torch.arange(CLIPS)[:, None] + torch.arange(FRAMES) / 1024
+    number = torch.arange(CLIPS)[:, None] + torch.arange(FRAMES) / 128
     return LatentClips(
         latents=number.view(CLIPS, FRAMES, 1, 1, 1).expand(-1, -1, 4, SIDE, SIDE).half(),
         speech=torch.arange(FRAMES).view(1, FRAMES, 1, 1).expand(CLIPS, FRAMES, 2, 3).half(),
@@ -117,7 +117,7 @@ def test_a_batch_is_what_changes_of_the_portrait_with_what_is_heard(clips: Laten
         # Five features of two layers: the frame's own is the third.
         own = batch.audio[row, :, 4:6, 0]
         assert torch.equal(own[:, 0], own[:, 1])
-        assert own[0, 0] == pytest.approx(first * 1024, abs=2)
+        assert float(own[0, 0]) == pytest.approx(first * 128, abs=0.1)
         assert torch.equal(own[:, 0].diff(), torch.ones(2))
 
 
@@ -133,9 +133,9 @@ def test_stage_1_shows_frames_by_themselves_with_their_own_sound(clips: LatentCl
     task.network.denoising_unet.full = watched  # type: ignore[method-assign]
     task.losses(batch)["loss"].backward()
     z, t, told = seen[0]
-    assert z.shape == (36, 4, 1, SIDE, SIDE) and t.shape == (36,)
-    assert told.plain == 12 and told.batch == 36
-    heard = told.audio.view(6, 6, 10, 3)
+    assert z.shape == (24, 4, 1, SIDE, SIDE) and t.shape == (24,)
+    assert told.plain == 8 and told.batch == 24
+    heard = told.audio.view(6, 4, 10, 3)
     assert not heard[:2].any()
     torch.testing.assert_close(heard[2:], batch.audio[2:])
     touched = {name for name, p in task.network.denoising_unet.named_parameters() if p.grad is not None}
