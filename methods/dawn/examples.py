@@ -10,6 +10,7 @@ import torch
 from thbench_methods.dawn.hearing import MiniHearing
 from thbench_methods.dawn.lfg import round_regions
 from thbench_methods.dawn.state import box_of, mini_blink, mini_pose
+from thbench_methods.dawn.true_flow import true_flow
 
 from thbench.errors import UsageError
 
@@ -52,30 +53,28 @@ def states_of(pictures: Pictures, audio: Tensor | None = None) -> States:
 class Motions:
     """The frozen latent flow generator beside a split: flows between any two frames of a clip.
 
-    Regions are where the truth has them: a small network finds them to about a pixel, and lips move by less.
+    The flows are those of the truth, which the flow predictor was taught.
     """
 
     pictures: Pictures
     lfg: LatentFlowGenerator
-    """In evaluation mode, with round regions."""
+    """In evaluation mode."""
 
     @torch.inference_mode()
     def flow(self, clip: int, reference: int, frames: slice) -> Flow:
         """Return the flow from a frame of a clip to a stretch of its frames."""
-        driving, regions = self.images(clip, frames), self.regions(clip, frames)
-        one = slice(reference, reference + 1)
-        source = self.images(clip, one).expand_as(driving)
-        return self.lfg.flow(source, driving, (self.regions(clip, one, len(driving)), regions))
+        one, images = slice(reference, reference + 1), self.images(clip, frames)
+        marks, source = self.marks(clip, frames), self.marks(clip, one)
+        return true_flow(self.images(clip, one).expand_as(images), images, (source.expand_as(marks), marks))
 
     @torch.inference_mode()
     def feature(self, clip: int, reference: int) -> Tensor:
         """Return the feature (1, C, h, w) of a frame."""
         return self.lfg.generator.encode(self.images(clip, slice(reference, reference + 1))).feature
 
-    def regions(self, clip: int, frames: slice, times: int = 1) -> Regions:
-        """Return the regions of frames, all of them so many times."""
-        landmarks, size = np.asarray(self.pictures.landmarks68[clip, frames]), self.pictures.frames.shape[2]
-        return true_regions(anchors_of(landmarks, size).repeat(times, 1, 1), self.lfg)
+    def marks(self, clip: int, frames: slice) -> Tensor:
+        """Return the landmarks (n, 68, 2) of frames, from -1 to 1."""
+        return places_of(np.asarray(self.pictures.landmarks68[clip, frames]), self.pictures.frames.shape[2])
 
     def images(self, clip: int, frames: slice) -> Tensor:
         """Return frames (n, 3, H, W) in [0, 1]."""

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 RECIPES = (
-    Recipe(steps=800, learning_rate=1.5e-3, warm_up=50, last_rate=0.5, average=0.99, clip_norm=2.0, bfloat16=False),
-    Recipe(steps=450, learning_rate=1e-3, warm_up=10, last_rate=0.02, average=0.99, clip_norm=2.0, bfloat16=False),
+    Recipe(steps=500, learning_rate=2e-3, warm_up=50, last_rate=0.5, average=0.99, clip_norm=2.0, bfloat16=False),
+    Recipe(steps=300, learning_rate=1e-3, warm_up=10, last_rate=0.02, average=0.99, clip_norm=2.0, bfloat16=False),
 )
 STAGES = (
     Stage(reference="first", frames=(12, 12), batch=4, iterations=RECIPES[0].steps),
@@ -50,8 +50,8 @@ ABOUT = About(
         " small part.",
         f"The flow is told as the way from each place to where it is read, enlarged {MINI.motion.gain:g} times; the"
         " published one is told where it is read.",
-        "Pose and blinks come from the truth of synth-heads; flows from the mini latent flow generator, with"
-        " regions where the truth has them.",
+        "Pose and blinks come from the truth of synth-heads; flows are those that its"
+        " landmarks tell, as the latent flow generator was taught them.",
         "The face-mask encoder is a fixed random projection, as published, and lies in the file.",
     ),
 )

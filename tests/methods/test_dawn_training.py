@@ -15,7 +15,7 @@ from thbench_methods.dawn import bundle
 from thbench_methods.dawn.bundle import MaskedDiffusion
 from thbench_methods.dawn.config import MINI, HourglassSizes, LFGSizes
 from thbench_methods.dawn.diffusion import flow_of, motion_of
-from thbench_methods.dawn.examples import ANCHORS, Motions, States, anchors_of, as_images, true_regions
+from thbench_methods.dawn.examples import ANCHORS, Motions, States, anchors_of, as_images, places_of, true_regions
 from thbench_methods.dawn.face_mask import published_encoder
 from thbench_methods.dawn.lfg import flow_generator
 from thbench_methods.dawn.lfg.blocks import coordinate_grid, warp
@@ -26,8 +26,9 @@ from thbench_methods.dawn.pbnet import PBNet
 from thbench_methods.dawn.pipeline import Dawn
 from thbench_methods.dawn.train import train
 from thbench_methods.dawn.train_a2v import STAGES, MotionTask, Told
-from thbench_methods.dawn.train_lfg import CLIPS, DRIVERS, FlowTask, read_off, reconstructed
+from thbench_methods.dawn.train_lfg import CLIPS, DRIVERS, FlowTask, found_flow, reconstructed
 from thbench_methods.dawn.train_pbnet import Rivals, StateTask
+from thbench_methods.dawn.true_flow import INNER, between_lips, moved_places, true_flow
 from thbench_methods.nets.liveportrait.train_renderer import pyramid_l1
 
 from thbench.data.synth_heads.dataset import clips_of, truth_of
@@ -182,20 +183,46 @@ def test_frames_are_made_from_the_portrait_of_their_clip(pictures: Pictures) -> 
         return net.generator.decode(net.generator.encode(one), net.flow(one, frames[n : n + 1], regions)).prediction
 
     with torch.inference_mode():
-        together, flow = reconstructed(net, images, frames, anchors)
+        flow = found_flow(net, images, frames, anchors)
+        together = reconstructed(net, images, flow)
         torch.testing.assert_close(together, torch.cat([alone(n) for n in range(4)]), atol=1e-4, rtol=1e-4)
     assert flow.optical_flow.shape == (4, 32, 32, 2)
     assert pyramid_l1(together, frames, torch.ones(4, 1, 128, 128)).isfinite()
 
 
-def test_landmarks_are_read_where_the_flow_leads() -> None:
-    grid = coordinate_grid(torch.zeros(1, 1, 16, 16), centred=True)
-    shift = torch.tensor([0.05, -0.02])
-    marks = torch.rand(3, 68, 2) * 1.6 - 0.8
-    marks[1:] = marks[0] - shift  # two frames of one portrait
-    still, moving = (Flow((grid + by).expand(2, 16, 16, 2), torch.ones(2, 1, 16, 16)) for by in (0 * shift, shift))
-    assert read_off(moving, marks) < 1e-6
-    assert read_off(still, marks) == pytest.approx(0.035, rel=1e-4)
+def test_the_true_flow_follows_heads_and_lips(pictures: Pictures) -> None:
+    frames = as_images(pictures.frames[0, :2])
+    marks = places_of(pictures.landmarks68[0, :1], 128)
+    still = true_flow(frames[:1], frames[:1], (marks, marks))
+    grid = coordinate_grid(torch.zeros(1, 1, 32, 32), centred=True)
+    torch.testing.assert_close(still.optical_flow, grid[None], atol=1e-5, rtol=0)
+    inner = between_lips(marks, 128)
+    within = (..., slice(1, -1), slice(1, -1))  # pictures are read as black beyond their edges
+    torch.testing.assert_close(still.occlusion_map[within], (1 - inner)[within], atol=1e-3, rtol=0)
+    # A head that goes to the right is read to the left, and what is far from it stays.
+    moved = moved_places(marks, marks + torch.tensor([0.1, 0.0]), 32) - grid
+    nose = ((pictures.landmarks68[0, 0, 30] + [6.4, 0]) / 4).astype(int)
+    assert moved[0, nose[1], nose[0]].tolist() == pytest.approx([-0.1, 0.0], abs=1e-3)
+    assert moved[0, 31, 0].abs().max() < 1e-3
+    # A lower lip that falls is read above; upper lip and eyes stay.
+    lower = [5, 6, 7, 8, 9, 10, 11, *range(55, 60), 65, 66, 67]
+    fallen = marks.clone()
+    fallen[:, lower] += torch.tensor([0.0, 0.06])
+    moved = moved_places(marks, fallen, 32) - grid
+    below, above, eye = (((fallen[0, at] + 1) * 16).long() for at in (57, 51, 39))
+    assert moved[0, below[1], below[0], 1] < -0.03
+    assert abs(moved[0, above[1], above[0], 1]) < 0.02 and moved[0, eye[1], eye[0]].abs().max() < 5e-3
+    assert between_lips(fallen, 128).sum() > inner.sum() + 2
+
+
+def test_what_lies_between_lips_is_told_by_area() -> None:
+    marks = np.zeros((1, 68, 2), np.float32)
+    left, right, top, bottom = 40.0, 52.0, 61.0, 62.5
+    upper, lower = [(x, top) for x in (left, 44, 46, 48, right)], [(x, bottom) for x in (right, 46, left)]
+    marks[0, INNER] = upper + lower
+    inner = between_lips(places_of(marks, 128), 128)
+    assert inner.shape == (1, 1, 32, 32) and (inner > 0.1).sum() == 3
+    assert inner[0, 0, 15, 10:13].tolist() == pytest.approx([1.5 / 4] * 3, abs=0.1)
 
 
 @pytest.mark.parametrize("size", [32, 64])
