@@ -1,11 +1,11 @@
-"""Trains the mini Hallo on synth-heads in the paper's two stages, on latents that were encoded once.
+"""Trains the mini Hallo on synth-heads in the paper's two stages and one between, on latents that were encoded once.
 
-Stage 1: single frames from a reference frame of the same clip, without audio and motion modules. Stage 2: windows of
+Stage 1: single frames from a reference frame of the same clip, without audio and motion modules. Then the project's
+own: single frames that hear, many clips and times of the schedule in one batch, in two turns. Stage 2: windows of
 frames with the frames before them, all modules. The autoencoder and the speech encoder are trained before and frozen;
-the audio projection begins as one that tells visemes and mouth, since these move few of the latents' numbers. Both
+the audio projection begins as one that tells visemes and mouth, since these move few of the latents' numbers. All
 stages see the clips of the split with heads at rest: heads move at will, and where they do, lips are a small part of
-what changes.
-Velocity prediction with zero terminal SNR (arXiv 2406.08801, section 3.3; the release's training code).
+what changes. Velocity prediction with zero terminal SNR (arXiv 2406.08801, section 3.3; the release's training code).
 """
 
 from __future__ import annotations
@@ -47,14 +47,16 @@ if TYPE_CHECKING:
     from thbench.training.order import Order
 
 AUDIO = Recipe(steps=400, learning_rate=2e-3, warm_up=50, last_rate=0.05, average=0.99, bfloat16=False)
-STAGE_1 = Recipe(steps=2000, learning_rate=1.5e-3, warm_up=100, last_rate=0.2, average=0.998, bfloat16=False)
-STAGE_2 = Recipe(steps=5000, learning_rate=1e-3, warm_up=100, last_rate=0.02, average=0.998, bfloat16=False)
+STAGE_1 = Recipe(steps=1000, learning_rate=1.5e-3, warm_up=100, last_rate=0.2, average=0.998, bfloat16=False)
+HEARING = Recipe(steps=2000, learning_rate=1.5e-3, warm_up=100, last_rate=0.2, average=0.998, bfloat16=False)
+AGAIN = Recipe(steps=1500, learning_rate=1.5e-3, warm_up=100, last_rate=0.2, average=0.998, bfloat16=False, seed=1)
+STAGE_2 = Recipe(steps=1500, learning_rate=1e-3, warm_up=100, last_rate=0.02, average=0.998, bfloat16=False)
 """Without AMX, float32 is the faster format on processors."""
 ABOUT = About(
     "Hallo mini",
     "Xu et al., arXiv 2406.08801; sizes are the project's own",
     "Velocity prediction with zero terminal SNR, squared error weighted by where face, eyes and lips are: single"
-    " frames first, then windows of 16 frames with audio and motion. This card is of the second stage.",
+    " frames without audio, single frames with it, then windows of 16 frames with motion. This card is of the last.",
     (
         "Face embedding and landmarks of the portrait come from the mini networks of the metrics, as the published"
         " model takes them from a face recogniser; identity similarity (mini) is measured by the same network.",
@@ -64,10 +66,6 @@ ABOUT = About(
         " portrait, and lips, eyes and expression move.",
     ),
 )
-CLIPS_1, FRAMES_1 = 6, 6
-"""Clips of a batch of stage 1, and frames of each."""
-CLIPS_2 = 2
-"""Windows of a batch of stage 2."""
 SOUNDS = 256
 """Windows of a batch of the audio projection."""
 EVERY = 10
@@ -78,6 +76,29 @@ FIRST = 0.3
 """Share of windows that begin at their portrait, as the first one of a video does."""
 PAST_NOISE = 0.1
 """Deviation of what is added to latents of frames before a window, which are generated ones later on."""
+
+
+class Stage(NamedTuple):
+    """A part of the training of the video."""
+
+    name: str
+    recipe: Recipe
+    clips: int
+    """Of a batch."""
+    frames: int
+    """Of each clip: a window, or single ones."""
+    hears: bool
+    """Audio modules run."""
+    windows: bool
+    """Frames follow each other and go on from those before them; motion modules run."""
+
+
+STAGES = (
+    Stage("hallo-stage-1", STAGE_1, clips=6, frames=6, hears=False, windows=False),
+    Stage("hallo-hearing", HEARING, clips=8, frames=4, hears=True, windows=False),
+    Stage("hallo-hearing-again", AGAIN, clips=8, frames=4, hears=True, windows=False),
+    Stage("hallo-stage-2", STAGE_2, clips=2, frames=MINI.sampling.frames, hears=True, windows=True),
+)
 
 
 class Batch(NamedTuple):
@@ -99,37 +120,37 @@ class DiffusionTask:
 
     network: Hallo
     clips: LatentClips
+    stage: Stage
     config: Config = MINI
-    windows: bool = True
-    """Stage 2: windows of frames, and everything runs. Otherwise frames by themselves, without audio and motion."""
 
     def __post_init__(self) -> None:
         self.velocity = Velocity.of()
         for module in self.network.denoising_unet.modules():
-            if isinstance(module, AudioTransformer | MotionModule):
-                module.runs = self.windows
+            if isinstance(module, AudioTransformer):
+                module.runs = self.stage.hears
+            if isinstance(module, MotionModule):
+                module.runs = self.stage.windows
 
     def batch(self, rng: np.random.Generator) -> Batch:
         """Draw clips, in each a portrait and frames."""
-        count = CLIPS_2 if self.windows else CLIPS_1
+        count, length, past = self.stage.clips, self.stage.frames, self.config.sampling.motion_frames
         chosen = rng.choice(len(self.clips), count, replace=False)
-        length, past = (self.config.sampling.frames, self.config.sampling.motion_frames) if self.windows else (1, 0)
         references = rng.choice(PORTRAITS, count)
-        if self.windows:
+        if self.stage.windows:
             begins = rng.random(count) < FIRST
             first = np.where(begins, references, rng.integers(past, self.clips.frames - length + 1, count))
             frames = first[:, None] + np.arange(length)
             before = np.where(begins[:, None], references[:, None], first[:, None] + np.arange(-past, 0))
         else:
-            frames = rng.integers(self.clips.frames, size=(count, FRAMES_1))
+            frames = rng.integers(self.clips.frames, size=(count, length))
             before = np.empty((count, 0), np.int64)
         known = self.clips.latents[chosen[:, None], frames].float().transpose(1, 2)
         latents = self.clips.latents[chosen[:, None], np.concatenate((references[:, None], before), axis=1)].float()
         base = latents[:, 0, :, None].clone()
         latents[:, 1:] += PAST_NOISE * torch.randn_like(latents[:, 1:])
         looked = [self._looked(int(clip), int(frame)) for clip, frame in zip(chosen, references, strict=True)]
-        # Frames by themselves hear nothing, and are repeated from one row of their clip.
-        rows, heard = (frames.shape[1], frames) if self.windows else (1, frames[:, :1])
+        # Of frames by themselves, those of a clip are repeated from one row.
+        rows = length if self.stage.windows else 1
         masks = [
             Masks(*(torch.cat([m.expand(rows, -1) for m in region]) for region in zip(*level, strict=True)))
             for level in zip(*(masks for _, masks in looked), strict=True)
@@ -137,7 +158,7 @@ class DiffusionTask:
         given = Given(
             latents.flatten(0, 1),
             self.clips.identity[chosen, np.searchsorted(PORTRAITS, references)],
-            self.clips.heard(chosen, heard, self.config.audio.window // 2),
+            self.clips.heard(chosen, frames, self.config.audio.window // 2),
             torch.cat([region for region, _ in looked]),
             masks,
             torch.ones(3),
@@ -149,10 +170,11 @@ class DiffusionTask:
     def losses(self, batch: Batch) -> Mapping[str, Tensor]:
         """Return the squared errors of the velocity."""
         condition, clean, weight = self.condition(batch), batch.clean, batch.weight
-        if not self.windows:
+        if not self.stage.windows:
             # Each frame is a clip of one frame, with a time of its own.
             own = condition.locator.expand(-1, -1, clean.shape[2], -1, -1)
-            condition = replace(condition.repeated(clean.shape[2]), locator=frames_apart(own))
+            heard = condition.audio.flatten(0, 1)[:, None]
+            condition = replace(condition.repeated(clean.shape[2]), locator=frames_apart(own), audio=heard)
             clean, weight = frames_apart(clean), frames_apart(weight)
         noisy, velocity, times = self.velocity.noisy(clean)
         predicted, _ = self.network.denoising_unet.full(noisy, times, condition)
@@ -257,6 +279,5 @@ def train(order: Order) -> None:
     clips = chosen(clips, network.latents)
     width, mouth = MINI.audio.tokens * MINI.unet.audio, mouths(clips.pictures)[1].shape[-1]
     fitted(AudioTask(Told(network.audioproj, width, mouth), clips, MINI.audio.window // 2), AUDIO, order, "hallo-audio")
-    fitted(DiffusionTask(network, clips, windows=False), STAGE_1, order, "hallo-stage-1")
-    training = fitted(DiffusionTask(network, clips), STAGE_2, order, "hallo-stage-2")
-    ship(destination(order, FILE), network, ABOUT, order, training, clips.pictures)
+    trainings = [fitted(DiffusionTask(network, clips, stage), stage.recipe, order, stage.name) for stage in STAGES]
+    ship(destination(order, FILE), network, ABOUT, order, trainings[-1], clips.pictures)

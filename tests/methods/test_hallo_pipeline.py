@@ -21,7 +21,7 @@ from thbench_methods.hallo.networks import Given
 from thbench_methods.hallo.networks import Hallo as Networks
 from thbench_methods.hallo.pipeline import Hallo, at_times
 from thbench_methods.hallo.portrait import Outlines, drawn, masks_of, moved, region_of
-from thbench_methods.hallo.train import AudioTask, DiffusionTask, fresh
+from thbench_methods.hallo.train import STAGES, AudioTask, DiffusionTask, fresh
 from thbench_methods.lightningcp.pipeline import LightningCP
 from thbench_methods.nets.speech.train import Told, mouths
 from thbench_methods.nets.unet3d.latents import Latents
@@ -343,7 +343,7 @@ def clips() -> LatentClips:
 
 
 def test_windows_go_on_from_their_past(clips: LatentClips) -> None:
-    task = DiffusionTask(fresh(MINI), clips)
+    task = DiffusionTask(fresh(MINI), clips, STAGES[-1])
     starts = 0
     for seed in range(12):
         batch = task.batch(np.random.default_rng(seed))
@@ -368,8 +368,8 @@ def test_windows_go_on_from_their_past(clips: LatentClips) -> None:
 
 
 def test_what_is_denoised_is_the_change_from_the_portrait(clips: LatentClips) -> None:
-    for windows in (True, False):
-        batch = DiffusionTask(fresh(MINI), clips, windows=windows).batch(np.random.default_rng(0))
+    for stage in STAGES:
+        batch = DiffusionTask(fresh(MINI), clips, stage._replace(clips=2)).batch(np.random.default_rng(0))
         references = batch.given.latents.view(len(batch.clean), -1, 20, 8, 8)[:, 0]
         assert batch.given.base is not None
         assert torch.equal(batch.given.base[:, :, 0], references)
@@ -378,7 +378,7 @@ def test_what_is_denoised_is_the_change_from_the_portrait(clips: LatentClips) ->
 def test_single_frames_see_their_own_portrait(clips: LatentClips) -> None:
     torch.manual_seed(0)
     network = fresh(MINI).eval()
-    task = DiffusionTask(network, clips, windows=False)
+    task = DiffusionTask(network, clips, STAGES[0])
     batch = task.batch(np.random.default_rng(1))
     assert batch.given.base is not None
     seen: list[Any] = []
@@ -421,12 +421,12 @@ def test_the_audio_projection_begins_as_one_that_tells_the_mouth() -> None:
 def test_single_frames_leave_audio_and_motion_out(clips: LatentClips) -> None:
     torch.manual_seed(0)
     network = fresh(MINI)
-    task = DiffusionTask(network, clips, windows=False)
+    task = DiffusionTask(network, clips, STAGES[0])
     task.losses(task.batch(np.random.default_rng(1)))["loss"].backward()
     touched = {name for name, p in network.denoising_unet.named_parameters() if p.grad is not None}
     assert touched
     assert not any("audio_modules" in name or "motion_modules" in name for name in touched)
-    later = DiffusionTask(network, clips)
+    later = DiffusionTask(network, clips, STAGES[-1])
     later.losses(later.batch(np.random.default_rng(1)))["loss"].backward()
     missing = {name for name, p in network.denoising_unet.named_parameters() if p.grad is None}
     assert not missing
@@ -434,7 +434,7 @@ def test_single_frames_leave_audio_and_motion_out(clips: LatentClips) -> None:
 
 def test_clips_without_condition_see_none_of_it(clips: LatentClips) -> None:
     torch.manual_seed(0)
-    task = DiffusionTask(fresh(MINI), clips)
+    task = DiffusionTask(fresh(MINI), clips, STAGES[-1])
     batch = task.batch(np.random.default_rng(1))._replace(plain=1)
     condition = task.condition(batch)
     assert not condition.locator[0].any()
