@@ -35,6 +35,7 @@ from thbench.accel.captured import method_receipt
 from thbench.data.synth_heads.dataset import clips_of
 from thbench.errors import MethodError, MissingWeightsError, UsageError, WeightsMismatchError
 from thbench.media import read_audio, read_frames
+from thbench.registry import ACCELERATIONS
 from thbench.spec import load
 from thbench.types import Audio, Request
 
@@ -182,6 +183,16 @@ def test_key_steps_are_those_of_the_preset_for_its_own_steps(method: EchoMimic) 
     assert method.key_steps(30) == (0, 1, 2, 5, 9, 14, 20, 26)
     assert method.key_steps(29) is None
     assert EchoMimicAcc("mini").key_steps(6) == (0, 1, 3, 5)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("name", [*ACCELERATIONS])
+def test_every_acceleration_applies(asked: Request, name: str) -> None:
+    request = replace(asked, frames=2, controls={"steps": 6, "guidance": 2.0})
+    base, fast = (frames_of(EchoMimic("mini", accelerations=names), request) for names in ((), (name,)))
+    assert fast.shape == base.shape
+    # They change cached steps, of which there are none without another acceleration.
+    assert np.array_equal(fast, base) == (name in ("dfa", "refdrop"))
 
 
 def test_accelerations_save_what_they_say_and_all_key_steps_save_nothing(asked: Request) -> None:

@@ -35,6 +35,7 @@ from thbench.accel.captured import method_receipt
 from thbench.data.synth_heads.dataset import clips_of, truth_of
 from thbench.errors import MethodError, MissingWeightsError, UsageError, WeightsMismatchError
 from thbench.media import read_audio, read_frames
+from thbench.registry import ACCELERATIONS
 from thbench.spec import load
 from thbench.types import Audio, Request
 
@@ -248,6 +249,16 @@ def test_a_voice_is_its_layers_means_and_deviations() -> None:
     torch.testing.assert_close(found[1, :12].view(4, 3), hidden[1].mean(0))
     torch.testing.assert_close(found[1, 12:].view(4, 3), hidden[1].var(0, unbiased=False).sqrt())
     assert voice_features(hidden[:, :1]).isfinite().all()
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("name", [*ACCELERATIONS])
+def test_every_acceleration_applies(asked: Request, name: str) -> None:
+    request = replace(asked, frames=2, controls={"steps": 6, "guidance": 2.0})
+    base, fast = (frames_of(MEMO("mini", accelerations=names), request) for names in ((), (name,)))
+    assert fast.shape == base.shape
+    # They change cached steps, of which there are none without another acceleration.
+    assert np.array_equal(fast, base) == (name in ("dfa", "refdrop"))
 
 
 def test_accelerations_save_what_they_say_and_all_key_steps_save_nothing(asked: Request) -> None:
