@@ -28,7 +28,7 @@ from thbench_methods.echomimic.spec import CONTROLS, ECHOMIMIC
 from thbench_methods.echomimic.windows import Windowed
 from thbench_methods.hallo.pipeline import at_times
 from thbench_methods.nets.unet3d.guidance import is_guided, with_guidance
-from thbench_methods.nets.unet3d.layout import images
+from thbench_methods.nets.unet3d.latents import Base, decoded
 from thbench_methods.nets.unet3d.schedule import Diffusion, sampler
 
 from thbench.accel import sample
@@ -81,6 +81,8 @@ BASE = Kind(ECHOMIMIC.name, PRESETS, CONTROLS, __name__)
 class Seen(NamedTuple):
     """A portrait that was read."""
 
+    picture: Tensor
+    """Shape (1, 3, size, size), range [-1, 1]."""
     latent: Tensor
     """Shape (1, latent, side, side), as the networks know it."""
     region: Tensor
@@ -160,9 +162,10 @@ class EchoMimic:
         side, size = self.config.side, self.config.size
         picture = portrait_tensor(portrait, size)
         outlines = self.bundle.look(to_frame_batch(picture)[0])
-        latent = self.bundle.vae.encode((2 * picture - 1).to(self._device))
+        whole = (2 * picture - 1).to(self._device)
         return Seen(
-            self.bundle.networks.latents.known(latent),
+            whole,
+            self.bundle.networks.latents.known(self.bundle.vae.encode(whole)),
             region_of(outlines, picture, self.config).to(self._device),
             foreground(silhouette(outlines.face * size, size, size), side, side),
         )
@@ -204,9 +207,8 @@ class EchoMimic:
     @torch.inference_mode()
     def decode(self, denoised: Tensor, seen: Seen) -> Tensor:
         """Return pictures (frames, 3, size, size), range [-1, 1], of latents (1, latent, frames, side, side)."""
-        form = self.bundle.networks.latents
-        latents = form.restored(images(form.changed(denoised, seen.latent[:, :, None])))
-        return self.bundle.vae.decode(latents).clamp(-1, 1)
+        base = Base(seen.picture, seen.latent[:, :, None])
+        return decoded(self.bundle.networks.latents, self.bundle.vae, denoised, base)
 
     def _pictures(
         self, seen: Seen, heard: Tensor, told: Told, noise: Noise, stages: Stages

@@ -33,7 +33,7 @@ from thbench_methods.flap.spec import PRESETS as MOVEMENTS
 from thbench_methods.hallo.pipeline import at_times
 from thbench_methods.hallo.portrait import region_of
 from thbench_methods.nets.unet3d.guidance import is_guided, with_guidance
-from thbench_methods.nets.unet3d.layout import images
+from thbench_methods.nets.unet3d.latents import Base, decoded
 
 from thbench.accel import sample
 from thbench.accel.calibrate import Sampling, stored_key_steps
@@ -51,8 +51,6 @@ if TYPE_CHECKING:
 
     from thbench.types import OnStep, Request
 
-DECODED = 8
-"""Frames that are decoded at once."""
 TRACK_FILES = (".npy", ".csv")
 """Endings of files that hold angles; others are videos."""
 
@@ -199,14 +197,15 @@ class FLAP:
         )
 
     @torch.inference_mode()
-    def base(self, seen: Seen, values: Tensor) -> Tensor:
-        """Return the latents that changes are of in frames of some coefficients (F, total), (1, latent, F, h, w)."""
+    def base(self, seen: Seen, values: Tensor) -> Base:
+        """Return what changes are of in frames of some coefficients (F, total): the portrait whose head has turned."""
         rotation = slice(0, self.config.layout.rotation)
         heads = self.bundle.networks.turning.based(seen.rgb, seen.points, values[:, rotation] - seen.own[rotation])
-        return self.encode(heads.to(self._device)).transpose(0, 1)[None]
+        heads = heads.to(self._device)
+        return Base(heads, self.encode(heads).transpose(0, 1)[None])
 
     @torch.inference_mode()
-    def sampling(self, seen: Seen, values: Tensor, base: Tensor, past: Tensor, how: How, noise: Tensor) -> Sampling:
+    def sampling(self, seen: Seen, values: Tensor, base: Base, past: Tensor, how: How, noise: Tensor) -> Sampling:
         """Return the sampler loop of one window.
 
         Args:
@@ -219,7 +218,7 @@ class FLAP:
         """
         networks = self.bundle.networks
         latents = torch.cat((seen.latent, self.encode(past)))
-        given = Given(latents, values[None], seen.own[None], seen.identity, seen.region, base)
+        given = Given(latents, values[None], seen.own[None], seen.identity, seen.region, base.latents)
         return Sampling(
             with_guidance(networks.denoising_unet, how.guidance),
             sampler(self.config, how.steps),
@@ -233,16 +232,14 @@ class FLAP:
         return self.bundle.networks.latents.known(self.bundle.vae.encode(pictures))
 
     @torch.inference_mode()
-    def decode(self, denoised: Tensor, base: Tensor) -> Tensor:
+    def decode(self, denoised: Tensor, base: Base) -> Tensor:
         """Return pictures (frames, 3, size, size), range [-1, 1].
 
         Args:
             denoised: Shape (1, latent, frames, side, side).
             base: As `base` gives it.
         """
-        form = self.bundle.networks.latents
-        parts = torch.split(form.restored(images(form.changed(denoised, base))), DECODED)
-        return torch.cat([self.bundle.vae.decode(part) for part in parts]).clamp(-1, 1)
+        return decoded(self.bundle.networks.latents, self.bundle.vae, denoised, base)
 
     def _rotation(self, head: str, seen: Seen, frames: int) -> Tensor | None:
         """Return the rotation (frames, 3) that takes the place of the generated one."""

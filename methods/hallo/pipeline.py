@@ -24,7 +24,7 @@ from thbench_methods.hallo.networks import Given, Masks
 from thbench_methods.hallo.portrait import masks_of, region_of
 from thbench_methods.hallo.spec import CONTROLS
 from thbench_methods.nets.unet3d.guidance import is_guided, with_guidance
-from thbench_methods.nets.unet3d.layout import images
+from thbench_methods.nets.unet3d.latents import Base, decoded
 from thbench_methods.nets.unet3d.schedule import Diffusion, sampler
 
 from thbench.accel import sample
@@ -46,8 +46,6 @@ if TYPE_CHECKING:
     from thbench.types import OnStep, Request
 
 NAME = "hallo"
-DECODED = 8
-"""Frames that are decoded at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,9 +208,8 @@ class Hallo:
         Returns:
             Shape (frames, 3, size, size).
         """
-        form = self.bundle.networks.latents
-        parts = torch.split(form.restored(images(form.changed(denoised, seen.latent[:, :, None]))), DECODED)
-        return torch.cat([self.bundle.vae.decode(part) for part in parts]).clamp(-1, 1)
+        bundle, base = self.bundle, Base(seen.picture, seen.latent[:, :, None])
+        return decoded(bundle.networks.latents, bundle.vae, denoised, base)
 
     def _pictures(
         self, seen: Seen, heard: Tensor, told: Told, noise: Noise, stages: Stages

@@ -31,7 +31,7 @@ from thbench_methods.memo.networks import EMOTIONS, Given
 from thbench_methods.memo.schedule import sampler
 from thbench_methods.memo.spec import CONTROLS, NONE, VOICE
 from thbench_methods.nets.unet3d.guidance import is_guided, with_guidance
-from thbench_methods.nets.unet3d.layout import images
+from thbench_methods.nets.unet3d.latents import Base, decoded
 
 from thbench.accel import sample
 from thbench.accel.calibrate import Sampling, stored_key_steps
@@ -230,9 +230,8 @@ class MEMO:
     @torch.inference_mode()
     def decode(self, denoised: Tensor, seen: Seen) -> Tensor:
         """Return pictures (frames, 3, size, size), range [-1, 1], of latents (1, latent, frames, side, side)."""
-        form = self.bundle.networks.latents
-        parts = torch.split(form.restored(images(form.changed(denoised, seen.latent[:, :, None]))), DECODED)
-        return torch.cat([self.bundle.vae.decode(part) for part in parts]).clamp(-1, 1)
+        base = Base(seen.picture, seen.latent[:, :, None])
+        return decoded(self.bundle.networks.latents, self.bundle.vae, denoised, base)
 
     def _pictures(
         self, seen: Seen, heard: list[Heard], told: Told, noise: Noise, stages: Stages

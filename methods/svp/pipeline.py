@@ -23,7 +23,7 @@ from thbench_methods.dreamtalk.motion import there_and_back
 from thbench_methods.hallo.networks import Masks
 from thbench_methods.hallo.pipeline import at_times
 from thbench_methods.hallo.portrait import masks_of, region_of
-from thbench_methods.nets.unet3d.layout import images
+from thbench_methods.nets.unet3d.latents import Base, decoded
 from thbench_methods.nets.unet3d.schedule import Diffusion, sampler
 from thbench_methods.svp import bundle as files
 from thbench_methods.svp.bundle import NAME
@@ -51,9 +51,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from thbench.types import OnStep, Request
-
-DECODED = 8
-"""Frames that are decoded at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,18 +227,15 @@ class SVP:
         return there_and_back(track, frames)
 
     @torch.inference_mode()
-    def base(self, seen: Seen, acted: Acted) -> Tensor:
-        """Return the latents that changes in a window are of, (1, latent, F, h, w), or with 1 in the place of F.
-
-        They are the portrait's; where the head is led, of the portrait whose head is moved along.
-        """
+    def base(self, seen: Seen, acted: Acted) -> Base:
+        """Return what changes in a window are of: the portrait; where the head is led, its head is moved along."""
         if acted.key_points is None:
-            return seen.latent[:, :, None]
-        heads = based(seen.rgb, seen.points, seen.key_points, acted.key_points)
-        return self.encode(heads.to(self._device)).transpose(0, 1)[None]
+            return Base(seen.picture, seen.latent[:, :, None])
+        heads = based(seen.rgb, seen.points, seen.key_points, acted.key_points).to(self._device)
+        return Base(heads, self.encode(heads).transpose(0, 1)[None])
 
     @torch.inference_mode()
-    def sampling(self, seen: Seen, acted: Acted, base: Tensor, past: Tensor, how: How, noise: Tensor) -> Sampling:
+    def sampling(self, seen: Seen, acted: Acted, base: Base, past: Tensor, how: How, noise: Tensor) -> Sampling:
         """Return the sampler loop of one window.
 
         Args:
@@ -263,7 +257,7 @@ class SVP:
             face=seen.face,
             region=seen.region,
             masks=[Masks(*(mask.expand(frames, -1) for mask in level)) for level in seen.masks],
-            base=base,
+            base=base.latents,
         )
         return Sampling(
             with_weights(networks.denoising_unet, how.weights),
@@ -278,16 +272,14 @@ class SVP:
         return self.bundle.networks.latents.known(self.bundle.vae.encode(pictures))
 
     @torch.inference_mode()
-    def decode(self, denoised: Tensor, base: Tensor) -> Tensor:
+    def decode(self, denoised: Tensor, base: Base) -> Tensor:
         """Return pictures (frames, 3, size, size), range [-1, 1].
 
         Args:
             denoised: Shape (1, latent, frames, side, side).
             base: As `base` gives it.
         """
-        form = self.bundle.networks.latents
-        parts = torch.split(form.restored(images(form.changed(denoised, base))), DECODED)
-        return torch.cat([self.bundle.vae.decode(part) for part in parts]).clamp(-1, 1)
+        return decoded(self.bundle.networks.latents, self.bundle.vae, denoised, base)
 
     def _style(self, controls: Mapping[str, Any], name: str, noise: Noise) -> Gaussian | None:
         """Return the style that a control names; a sampled one has no deviation any more."""

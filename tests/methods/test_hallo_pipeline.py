@@ -24,9 +24,10 @@ from thbench_methods.hallo.portrait import Outlines, drawn, masks_of, moved, reg
 from thbench_methods.hallo.train import STAGES, AudioTask, DiffusionTask, fresh
 from thbench_methods.lightningcp.pipeline import LightningCP
 from thbench_methods.nets.speech.train import Told, mouths
-from thbench_methods.nets.unet3d.latents import Latents
+from thbench_methods.nets.unet3d.latents import Base, Latents, decoded
 from thbench_methods.nets.unet3d.layout import packed, unpacked
 from thbench_methods.nets.unet3d.train import LatentClips, Velocity
+from thbench_methods.nets.vae.autoencoder import load_mini_vae
 
 from thbench.data.synth_heads.dataset import clips_of
 from thbench.data.synth_heads.expression import EXPRESSIONS
@@ -253,6 +254,37 @@ def test_components_come_in_falling_order() -> None:
     form.keep(scale * torch.randn(64, 32, 8, 8))
     assert form.basis is not None
     assert form.basis.abs().argmax(dim=0).tolist() == list(range(31, 11, -1))
+
+
+def test_what_stays_as_in_the_portrait_is_shown_as_it_is_there(form: Latents) -> None:
+    vae = load_mini_vae()
+    torch.manual_seed(3)
+    picture = torch.rand(1, 3, 128, 128) * 2 - 1
+    with torch.inference_mode():
+        base = Base(picture, form.known(vae.encode(picture))[:, :, None])
+        changes = torch.zeros(1, 20, 3, 8, 8)
+        changes[:, :, 1, 5, 4] = 2.0
+        frames = decoded(form, vae, changes, base)
+        assert frames.shape == (3, 3, 128, 128)
+        torch.testing.assert_close(frames[[0, 2]], picture.expand(2, -1, -1, -1), atol=1e-5, rtol=0)
+        away = (frames[1] - picture[0]).abs().amax(dim=0)
+        assert away[80:96, 64:80].max() > 0.1
+        # Normalisation in the decoder lets all cells know of one, but by less than a step of brightness.
+        assert away[:32].max() < 1 / 127.5
+        # Whole latents owe the base nothing.
+        whole = Latents(PAPER)
+        latents = torch.randn(1, 4, 2, 2, 2)
+        torch.testing.assert_close(
+            decoded(whole, Doubled(), latents, base),  # type: ignore[arg-type]
+            (2 * latents[0].transpose(0, 1)).clamp(-1, 1),
+        )
+
+
+class Doubled:
+    """An autoencoder."""
+
+    def decode(self, latents: torch.Tensor) -> torch.Tensor:
+        return 2 * latents
 
 
 def test_what_stays_as_in_the_portrait_is_nothing_to_denoise(form: Latents) -> None:

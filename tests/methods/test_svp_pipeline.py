@@ -201,10 +201,10 @@ def test_a_window_starts_from_what_is_asked(method: SVP, seen: Seen, asked: Requ
     assert not three.condition.located[0].any() and three.condition.located[1].any()
     free = run(head="generated")
     assert free.condition.located.shape[2] == 1
-    assert method.base(seen, Acted(heard, heard[:, 0, 0], None)).shape[2] == 1
+    assert method.base(seen, Acted(heard, heard[:, 0, 0], None)).latents.shape[2] == 1
     still = method.base(seen, Acted(heard, heard[:, 0, 0], method.key_points("still", seen, frames)))
     # A head that is moved nowhere is the portrait's but for rounding.
-    torch.testing.assert_close(still, seen.latent[:, :, None].expand(-1, -1, frames, -1, -1), atol=0.05, rtol=0)
+    torch.testing.assert_close(still.latents, seen.latent[:, :, None].expand(-1, -1, frames, -1, -1), atol=0.05, rtol=0)
     assert len(three.schedule.times) == 2
 
 

@@ -2,19 +2,27 @@
 
 The small preset's own: squares of cells are one cell with their channels, of which the principal components are kept,
 and the portrait's are subtracted, so that what stays as it is in the portrait is zero. Where a head moves, as in
-training, the portrait's head is moved along first, so that speech is most of what remains.
+training, the portrait's head is moved along first, so that speech is most of what remains. The same holds for the way
+back: what decoded latents change is added to the portrait, so that what stays as it is in it stays as sharp as it is.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import torch
-from thbench_methods.nets.unet3d.layout import packed, unpacked
+from thbench_methods.nets.unet3d.layout import images, packed, unpacked
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from thbench_methods.nets.vae.autoencoder import AutoencoderKL
     from thbench_methods.nets.vae.config import VAEConfig
+
+
+DECODED = 8
+"""Frames that are decoded at once."""
 
 
 class Form(Protocol):
@@ -87,3 +95,32 @@ class Latents(nn.Module):
     def changed(self, changes: Tensor, base: Tensor) -> Tensor:
         """Return the frames' latents of what was denoised; shapes as in `changes`."""
         return base + changes / self.change if self.change else changes
+
+
+class Base(NamedTuple):
+    """What changes are of: the portrait, or the portrait with its head moved along in each frame."""
+
+    pictures: Tensor
+    """Shape (F, 3, size, size), or 1 in the place of F; range [-1, 1]."""
+    latents: Tensor
+    """Of the pictures, shape (1, latent, F, side, side), or 1 in the place of F."""
+
+
+def decoded(form: Latents, vae: AutoencoderKL, denoised: Tensor, base: Base) -> Tensor:
+    """Return the pictures (F, 3, size, size), range [-1, 1], of what was denoised.
+
+    Args:
+        form: In which it was.
+        vae: The autoencoder. Of changes, only what it shows differently is taken from it, for what it blurs in hair
+            and backdrop is in the base's pictures.
+        denoised: Shape (1, latent, F, side, side).
+        base: What changes are of; of whole latents it is not looked at.
+    """
+    pictures = _in_parts(vae.decode, form.restored(images(form.changed(denoised, base.latents))))
+    if form.change:
+        pictures = base.pictures + pictures - _in_parts(vae.decode, form.restored(images(base.latents)))
+    return pictures.clamp(-1, 1)
+
+
+def _in_parts(decode: Callable[[Tensor], Tensor], latents: Tensor) -> Tensor:
+    return torch.cat([decode(part) for part in torch.split(latents, DECODED)])
