@@ -157,6 +157,8 @@ class MotionSpace:
     """Of the flow's two numbers."""
     centred: bool = False
     """As `LFGSizes.centred`."""
+    beyond_head: bool = False
+    """Whether only what the flow is beyond `head.moved_head` is denoised; the rest follows from the pose."""
 
 
 PUBLISHED_SPACE = MotionSpace()
@@ -240,7 +242,7 @@ MINI = Config(
         state=2, audio=96, state_latent=32, audio_latent=64, feed_forward=96, heads=2, head_width=16, max_frames=200
     ),
     diffusion=Diffusion(steps=10, quantile=None, predicts="motion"),
-    motion=MotionSpace(residual=True, gain=24.0, centred=True),
+    motion=MotionSpace(residual=True, gain=24.0, centred=True, beyond_head=True),
     pose_range=PoseRange((-20.0, -12.0, -10.0, 0.09, 0.38, 0.4), (20.0, 12.0, 10.0, 0.12, 0.62, 0.53)),
     pose_units=(15.0, 15.0, 15.0, 0.02, 0.1, 0.1),
 )

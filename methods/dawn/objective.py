@@ -31,6 +31,8 @@ class Stage:
     """Clips per step."""
     iterations: int
     """Steps."""
+    resting: float = 0.0
+    """Share of clips in which heads rest, where such are there; the published stages have none."""
 
 
 CURRICULUM = (

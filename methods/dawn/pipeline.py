@@ -22,6 +22,7 @@ from thbench_methods.dawn import bundle
 from thbench_methods.dawn.config import MINI, PAPER, PAPER_256
 from thbench_methods.dawn.diffusion import flow_of
 from thbench_methods.dawn.face_mask import FaceMaskEncoder, face_mask, published_encoder
+from thbench_methods.dawn.head import head_motion
 from thbench_methods.dawn.lfg import Flow
 from thbench_methods.dawn.pbnet import normalised_pose, pose_of
 from thbench_methods.dawn.schedule import stochastic_ddim
@@ -197,7 +198,12 @@ class Dawn:
                 lambda step: stages.told("denoise", step.index, step.count),
             )
             parts.append(part)
-        return joined(parts, covers)[0]
+        motion = joined(parts, covers)[0]
+        if self.config.motion.beyond_head:
+            state = sitter.state
+            poses = state.pose.to(motion), told.pose.to(motion)
+            motion[:2] += head_motion(*poses, state.box.to(motion), side, self.config.motion)
+        return motion
 
     @torch.inference_mode()
     def condition(self, sitter: Sitter, told: Told, noise: Noise, mask_feature: str = "own") -> Condition:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -52,8 +53,10 @@ def train_flow_generator(order: Order, pictures: Pictures) -> None:
     network = flow_generator(MINI.lfg)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     task = train_lfg.FlowTask(network, pictures, still(order.data, pictures))
-    training = fitted(task, train_lfg.RECIPE, order, "dawn-lfg")
-    ship(destination(order, LFG_FILE), network, train_lfg.ABOUT, order, training, pictures)
+    _, first = fitted(task, train_lfg.RECIPE, order, "dawn-lfg")
+    recipe, second = fitted(train_lfg.PaintTask(network, task), train_lfg.PAINTER, order, "dawn-lfg-painter")
+    both = replace(second, seconds=first.seconds + second.seconds)
+    ship(destination(order, LFG_FILE), network, train_lfg.ABOUT, order, (recipe, both), pictures)
 
 
 def train_pose_and_blink(order: Order, pictures: Pictures) -> None:

@@ -13,6 +13,7 @@ from thbench_methods.dawn.examples import anchors_of, as_images, places_of, true
 from thbench_methods.dawn.lfg.equivariance import equivariance, random_transform
 from thbench_methods.dawn.true_flow import true_flow
 from thbench_methods.nets.liveportrait.train_renderer import edge_l1, pixel_weight, pyramid_l1
+from torch import nn
 
 from thbench.training import Recipe
 
@@ -25,13 +26,19 @@ if TYPE_CHECKING:
 RECIPE = Recipe(
     steps=350, learning_rate=2e-3, warm_up=30, last_rate=0.01, average=0.99, weight_decay=1e-3, bfloat16=False
 )
+PAINTER = Recipe(
+    steps=300, learning_rate=2e-3, warm_up=20, last_rate=0.02, average=0.99, weight_decay=1e-3, bfloat16=False, seed=1
+)
+"""Of what comes behind the encoder, once flows are known; features that A2V-FDM is told stay as they are."""
 ABOUT = About(
     "DAWN mini: latent flow generator",
     "Siarohin et al., CVPR 2021; Ni et al., CVPR 2023; Cheng et al., arXiv 2410.13726; sizes are the project's own",
     "Generator: frames of a clip made from another frame of it, through the flow that landmarks tell, by L1 at three"
     " sizes and L1 of neighbour differences, weighted towards mouth and eyes. Flow predictor: that flow (L1) and"
     " occlusion (cross-entropy). Region predictor: centres on landmarks, and their equivariance. Half of the clips are"
-    " drawn once more with heads at rest, so that lips and lids are all that moves.",
+    " drawn once more with heads at rest, so that lips and lids are all that moves."
+    f" {RECIPE.steps} steps of all networks, then {PAINTER.steps} of what paints behind the encoder; this card's steps"
+    " and curve are the last ones, its minutes are those of both.",
     (
         "No VGG: pictures are compared by their pixels and edges.",
         "The published regions and flows are found without labels, over 1000 epochs. Here regions are lips, lids, nose"
@@ -109,6 +116,34 @@ class FlowTask:
         total = picture + EDGES * edges + FLOW * flow + OCCLUSION * occlusion + PLACES * places + SHIFT * shift
         told = {"picture": picture, "edges": edges, "flow": flow, "occlusion": occlusion}
         return {"loss": total, **told, "places": places, "shift": shift}
+
+
+@dataclass
+class PaintTask:
+    """Pictures of frames, through their flow, by what comes behind the encoder alone."""
+
+    whole: LatentFlowGenerator
+    """In evaluation mode."""
+    drawing: FlowTask
+    """Whose batches are drawn."""
+
+    def __post_init__(self) -> None:
+        generator = self.whole.generator
+        self.network = nn.ModuleList([generator.bottleneck, generator.up_blocks, generator.final])
+
+    def batch(self, rng: np.random.Generator) -> Batch:
+        """Draw portraits and frames of the same clips."""
+        return self.drawing.batch(rng)
+
+    def losses(self, batch: Batch) -> dict[str, Tensor]:
+        """Of pictures and edges."""
+        generator = self.whole.generator
+        with torch.no_grad():
+            encoded = generator.encode(batch.portrait).repeated(DRIVERS)
+        made = generator.decode(encoded, batch.flow).prediction
+        picture = pyramid_l1(made, batch.frames, batch.weight)
+        edges = edge_l1(made, batch.frames, batch.weight)
+        return {"loss": picture + EDGES * edges, "picture": picture, "edges": edges}
 
 
 def reconstructed(network: LatentFlowGenerator, portrait: Tensor, flow: Flow) -> Tensor:

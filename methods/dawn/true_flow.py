@@ -61,7 +61,9 @@ def moved_places(of_source: Tensor, of_frames: Tensor, side: int) -> Tensor:
     """
     grid = coordinate_grid(of_frames.new_zeros(1, 1, side, side), centred=True)
     rigid = list(RIGID)
-    head = torch.linalg.lstsq(_with_one(of_frames[:, rigid]), of_source[:, rigid]).solution
+    known, wanted = _with_one(of_frames[:, rigid]).double(), of_source[:, rigid].double()
+    # In double precision, for results are to be the same bytes wherever arrays lie in memory.
+    head = torch.linalg.solve(known.mT @ known, known.mT @ wanted).float()
     beyond = of_source - _with_one(of_frames) @ head
     cells = grid.flatten(0, 1).expand(len(of_frames), -1, -1)
     near = (-torch.cdist(cells, of_frames).square() / (2 * REACH**2)).exp()

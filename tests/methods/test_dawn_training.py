@@ -17,13 +17,16 @@ from thbench_methods.dawn.config import MINI, HourglassSizes, LFGSizes
 from thbench_methods.dawn.diffusion import flow_of, motion_of
 from thbench_methods.dawn.examples import ANCHORS, Motions, States, anchors_of, as_images, places_of, true_regions
 from thbench_methods.dawn.face_mask import published_encoder
+from thbench_methods.dawn.head import moved_head
 from thbench_methods.dawn.lfg import flow_generator
 from thbench_methods.dawn.lfg.blocks import coordinate_grid, warp
 from thbench_methods.dawn.lfg.equivariance import Transform, equivariance, random_transform
 from thbench_methods.dawn.lfg.flow import Flow, candidate_motions
 from thbench_methods.dawn.lfg.regions import Regions, principal_axes, regions_of, round_regions
+from thbench_methods.dawn.objective import mouth_mask
 from thbench_methods.dawn.pbnet import PBNet
 from thbench_methods.dawn.pipeline import Dawn
+from thbench_methods.dawn.state import mini_pose
 from thbench_methods.dawn.train import train
 from thbench_methods.dawn.train_a2v import STAGES, MotionTask, Told
 from thbench_methods.dawn.train_lfg import CLIPS, DRIVERS, FlowTask, found_flow, reconstructed
@@ -215,6 +218,39 @@ def test_the_true_flow_follows_heads_and_lips(pictures: Pictures) -> None:
     assert between_lips(fallen, 128).sum() > inner.sum() + 2
 
 
+def test_a_head_moves_turns_and_grows_as_its_pose_says() -> None:
+    grid = coordinate_grid(torch.zeros(1, 1, 32, 32), centred=True)
+    source, box = torch.tensor([0, 0, 0, 0.1, 0.5, 0.5]), torch.tensor([40.0, 88, 36, 92, 128, 128])
+
+    def read(right: int, **changes: float) -> torch.Tensor:
+        pose = source.clone()
+        for name, value in changes.items():
+            pose[{"roll": 2, "scale": 3, "x": 4, "y": 5}[name]] += value
+        return moved_head(source, pose[None], box, 32)[0, 16, 16 + right]
+
+    assert torch.equal(moved_head(source, source[None], box, 32)[0], grid)
+    torch.testing.assert_close(read(0, x=0.05), grid[16, 16] - torch.tensor([0.1, 0.0]), atol=1e-3, rtol=0)
+    torch.testing.assert_close(read(3, scale=0.1), grid[16, 19] / 2, atol=1e-3, rtol=0)
+    turned = read(3, roll=90.0)
+    assert turned.norm() == pytest.approx(float(grid[16, 19].norm()), abs=0.01) and abs(turned[0]) < 0.05
+    assert torch.equal(read(-16, x=0.05), grid[16, 0]) or (read(-16, x=0.05) - grid[16, 0]).abs().max() < 1e-3
+
+
+def test_rolls_are_those_of_the_truth(pictures: Pictures) -> None:
+    # What the head's own motion leaves of the true flow around the mouth is a fraction of it, and only so.
+    left, whole = [], []
+    for clip in range(len(pictures)):
+        motions = Motions(pictures, flow_generator(MINI.lfg).eval())
+        pose = mini_pose(pictures.pose[clip], pictures.landmarks68[clip], 128)
+        flow = motions.flow(clip, 0, slice(0, FRAMES)).optical_flow
+        grid = coordinate_grid(torch.zeros(1, 1, 32, 32), centred=True)
+        head = moved_head(pose[0], pose[:FRAMES], motions.box(clip, 0), 32)
+        near = mouth_mask(torch.from_numpy(pictures.landmarks68[clip][None, :, 48:68].copy()), (128, 128), 32)[0]
+        left.append(float(((flow - head).square().sum(-1) * near).sum()))
+        whole.append(float(((flow - grid).square().sum(-1) * near).sum()))
+    assert sum(left) < 0.1 * sum(whole)
+
+
 def test_what_lies_between_lips_is_told_by_area() -> None:
     marks = np.zeros((1, 68, 2), np.float32)
     left, right, top, bottom = 40.0, 52.0, 61.0, 62.5
@@ -264,7 +300,9 @@ def test_clips_are_drawn_as_the_stage_says(pictures: Pictures, states: States, n
     torch.manual_seed(0)
     stage = STAGES[number]
     told = Told(Motions(pictures, flow_generator(MINI.lfg).eval()), states)
-    task = MotionTask(MaskedDiffusion(MINI), told, told, stage)
+    # The poses of these states are numbers of frames, which no head could have.
+    config = replace(MINI, motion=replace(MINI.motion, beyond_head=False))
+    task = MotionTask(MaskedDiffusion(MINI), told, told, stage, config)
     lengths = set()
     for seed in range(3):
         batch = task.batch(np.random.default_rng(seed))
@@ -280,7 +318,7 @@ def test_clips_are_drawn_as_the_stage_says(pictures: Pictures, states: States, n
         assert (first == 0).all() if stage.reference == "first" else (first != 0).any()
         torch.testing.assert_close(condition.pose[..., 0] * 15, condition.blink[..., 0])
         # The first frame of a first-stage clip is the portrait: nothing moves, up to the regions' own symmetry.
-        assert sorted(batch.draws.time.tolist()) == batch.draws.time.tolist()
+        assert len(set((batch.draws.time / 1000).square().mul(clips).long().tolist())) == clips  # one of each stretch
         assert batch.mouth.sum() > 0
     again = task.batch(np.random.default_rng(2))
     assert torch.equal(again.motion, batch.motion) and torch.equal(again.draws.noise, batch.draws.noise)
@@ -291,7 +329,8 @@ def test_diffusion_losses_reach_every_weight_that_is_used(pictures: Pictures, st
     network = MaskedDiffusion(MINI)
     small = replace(STAGES[0], frames=(3, 3), batch=2)
     told = Told(Motions(pictures, flow_generator(MINI.lfg).eval()), states)
-    task = MotionTask(network, told, told, small)
+    config = replace(MINI, motion=replace(MINI.motion, beyond_head=False))
+    task = MotionTask(network, told, told, small, config)
     task.losses(task.batch(np.random.default_rng(0)))["loss"].backward()
     idle = {name for name, p in network.named_parameters() if p.grad is None}
     # The mask encoder is a fixed projection; the output heads own attention that they never use, as published.
