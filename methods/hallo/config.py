@@ -77,7 +77,7 @@ MINI = Config(
     ),
     audio=AudioProjection(window=5, layers=4, channels=96, hidden=64, tokens=8),
     face=FaceProjection(embedding=128, tokens=2),
-    sampling=Sampling(steps=40, guidance=1.5),
+    sampling=Sampling(steps=40, guidance=2.0),
     size=128,
     vae=MINI_VAE,
     packing=2,
