@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 VAE = Recipe(steps=3000, learning_rate=1e-3, warm_up=100, last_rate=0.02, average=0.998, bfloat16=False)
 COMPACT = VAE.model_copy(update={"steps": 1000})
 DENOISER = VAE.model_copy(update={"steps": 2500})
-AGAIN = tuple(DENOISER.model_copy(update={"seed": seed}) for seed in (1, 2))
+AGAIN = tuple(DENOISER.model_copy(update={"seed": seed}) for seed in (1, 2, 3))
 """Further cycles of the rate (Loshchilov and Hutter, SGDR, ICLR 2017): the first leaves shakes unlearned."""
 ABOUT = About(
     "PoseTalk mini: Pose Latent Diffusion and its text encoder",
