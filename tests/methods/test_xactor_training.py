@@ -345,7 +345,8 @@ def test_both_stages_leave_files_that_the_method_loads(
     save_weights(tmp_path / "hallo.safetensors", Hallo(HALLO_MINI).state_dict(), torch.float16)
     monkeypatch.setattr(train, "HALLO_FILE", tmp_path / "hallo.safetensors")
     packed = replace(clips, latents=torch.randn(CLIPS, FRAMES, 32, MINI.side, MINI.side).half())
-    monkeypatch.setattr(train, "prepared", lambda order, config: packed)
+    monkeypatch.setattr(train, "open_pictures", lambda folder, count: packed.pictures)
+    monkeypatch.setattr(train, "prepared", lambda order, config, pictures: packed)
     monkeypatch.setattr(train, "encoded", lambda faces, encoder: torch.randn(CLIPS, FRAMES, MINI.encoder.motion))
     train.train(order)
     out = tmp_path / "out"
