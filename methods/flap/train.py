@@ -34,7 +34,7 @@ from thbench_methods.nets.unet3d.motion import MotionModule
 from thbench_methods.nets.unet3d.schedule import TRAIN_STEPS
 from thbench_methods.nets.unet3d.train import PORTRAITS, LatentClips, Velocity, known_clips, latent_clips
 from thbench_methods.nets.vae.autoencoder import load_mini_vae
-from thbench_methods.svp.examples import Portraits, portraits_of
+from thbench_methods.svp.examples import Portraits, Shown, draw_portrait, portraits_of
 
 from thbench.data.synth_heads import topology
 from thbench.data.synth_heads.expression import EXPRESSIONS, expression_deltas
@@ -77,8 +77,6 @@ ABOUT = About(
 )
 UNTOLD = 0.1
 """Share of clips that are told nothing: reference and coefficients are dropped together."""
-ACTED = 0.5
-"""Share of clips whose portrait shows another emotion, where there are such pictures."""
 RESTING = 0.5
 """Share of clips whose heads rest, after the first stage."""
 FIRST = 0.3
@@ -148,19 +146,6 @@ class Batch(NamedTuple):
     """Shape (B, 1, F, h, w)."""
 
 
-class Shown(NamedTuple):
-    """A portrait."""
-
-    picture: NDArray[np.uint8]
-    landmarks: NDArray[np.float32]
-    frame: int
-    """Of the clip in which the head is there."""
-    latent: Tensor
-    identity: Tensor
-    own: Tensor
-    """Head coefficients, (total,)."""
-
-
 @dataclass(frozen=True)
 class Acted:
     """Pictures of the first clips with expressions of others, and their coefficients."""
@@ -179,6 +164,10 @@ class Corpus:
     values: Tensor
     """Head coefficients, (clips, frames, total)."""
     acted: Acted
+
+    def own(self, clip: int, shown: Shown) -> Tensor:
+        """Return the head coefficients (total,) of a portrait of a clip."""
+        return self.values[clip, shown.frame] if shown.acted is None else self.acted.own[clip, shown.acted]
 
 
 @dataclass
@@ -209,13 +198,18 @@ class DiffusionTask:
         chosen = rng.choice(self.shown, count, replace=False)
         rest = [not self.part.moving and draw < RESTING for draw in rng.random(count)]
         sources = [self.resting if on else self.moving for on in rest]
-        shown = [_portrait(source, int(clip), rng) for source, clip in zip(sources, chosen, strict=True)]
+        shown = [
+            draw_portrait(source.clips, source.acted.portraits, int(clip), rng)
+            for source, clip in zip(sources, chosen, strict=True)
+        ]
         rows = [
             self._row(source, int(clip), one, rng) for source, clip, one in zip(sources, chosen, shown, strict=True)
         ]
         known, before, values, weight = (torch.stack(column) for column in zip(*rows, strict=True))
         portraits = torch.stack([one.latent.float() for one in shown])
-        own = torch.stack([one.own for one in shown])
+        own = torch.stack(
+            [source.own(int(clip), one) for source, clip, one in zip(sources, chosen, shown, strict=True)]
+        )
         own = own + torch.randn_like(own) * own_noise(self.config.layout)
         base = None if self.network.base is None else self._base(shown, values, own)
         given = Given(
@@ -279,31 +273,6 @@ class DiffusionTask:
         """What the locator sees of a portrait, by its true landmarks."""
         picture = torch.from_numpy(np.array(shown.picture)).permute(2, 0, 1)[None].float() / 255
         return region_of(outlines68(shown.landmarks / self.config.base.size), picture, self.config.base)
-
-
-def _portrait(source: Corpus, clip: int, rng: np.random.Generator) -> Shown:
-    """Draw a portrait of a clip."""
-    other = source.acted.portraits
-    if clip < len(other) and rng.random() < ACTED:
-        number = int(rng.integers(other.frames.shape[1]))
-        return Shown(
-            other.frames[clip, number],
-            other.landmarks[clip, number],
-            int(other.frame[clip, number]),
-            other.latents[clip, number],
-            other.identity[clip, number],
-            source.acted.own[clip, number],
-        )
-    number, clips = int(rng.integers(len(PORTRAITS))), source.clips
-    frame = PORTRAITS[number]
-    return Shown(
-        np.asarray(clips.pictures.frames[clip, frame]),
-        np.asarray(clips.pictures.landmarks68[clip, frame]),
-        frame,
-        clips.latents[clip, frame],
-        clips.identity[clip, number],
-        source.values[clip, frame],
-    )
 
 
 class Heard(NamedTuple):

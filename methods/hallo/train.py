@@ -25,14 +25,23 @@ from thbench_methods.nets.speech.encoder import FILE as SPEECH_FILE
 from thbench_methods.nets.speech.encoder import load_speech_encoder
 from thbench_methods.nets.speech.train import Told, mouths
 from thbench_methods.nets.speech.train import train_mini as train_speech
+from thbench_methods.nets.unet3d.begun import silence
+from thbench_methods.nets.unet3d.drawing import (
+    identities_of,
+    latents_of,
+    lips_of,
+    single_frames,
+    told,
+    weights_of,
+    windows,
+)
 from thbench_methods.nets.unet3d.layout import frames_apart
 from thbench_methods.nets.unet3d.motion import MotionModule
 from thbench_methods.nets.unet3d.reference import split
-from thbench_methods.nets.unet3d.train import PORTRAITS, LatentClips, Velocity, known_clips, latent_clips
+from thbench_methods.nets.unet3d.train import LatentClips, Velocity, known_clips, latent_clips
 from thbench_methods.nets.vae.autoencoder import FILE as VAE_FILE
 from thbench_methods.nets.vae.autoencoder import load_mini_vae
 from thbench_methods.nets.vae.train import train_mini as train_vae
-from torch import nn
 
 from thbench.data.synth_heads.pictures import open_pictures
 from thbench.training import Recipe
@@ -72,8 +81,6 @@ EVERY = 10
 """Frames of a clip of which one is looked at for principal components."""
 DROPPED = 0.1
 """Share of clips without any condition, for guidance."""
-FIRST = 0.3
-"""Share of windows that begin at their portrait, as the first one of a video does."""
 PAST_NOISE = 0.1
 """Deviation of what is added to latents of frames before a window, which are generated ones later on."""
 
@@ -133,39 +140,33 @@ class DiffusionTask:
 
     def batch(self, rng: np.random.Generator) -> Batch:
         """Draw clips, in each a portrait and frames."""
-        count, length, past = self.stage.clips, self.stage.frames, self.config.sampling.motion_frames
-        chosen = rng.choice(len(self.clips), count, replace=False)
-        references = rng.choice(PORTRAITS, count)
-        if self.stage.windows:
-            begins = rng.random(count) < FIRST
-            first = np.where(begins, references, rng.integers(past, self.clips.frames - length + 1, count))
-            frames = first[:, None] + np.arange(length)
-            before = np.where(begins[:, None], references[:, None], first[:, None] + np.arange(-past, 0))
+        stage, clips = self.stage, self.clips
+        if stage.windows:
+            drawn = windows(rng, clips, stage.clips, stage.frames, self.config.sampling.motion_frames)
         else:
-            frames = rng.integers(self.clips.frames, size=(count, length))
-            before = np.empty((count, 0), np.int64)
-        known = self.clips.latents[chosen[:, None], frames].float().transpose(1, 2)
-        latents = self.clips.latents[chosen[:, None], np.concatenate((references[:, None], before), axis=1)].float()
-        base = latents[:, 0, :, None].clone()
-        latents[:, 1:] += PAST_NOISE * torch.randn_like(latents[:, 1:])
-        looked = [self._looked(int(clip), int(frame)) for clip, frame in zip(chosen, references, strict=True)]
+            drawn = single_frames(rng, clips, stage.clips, stage.frames)
+        shown = latents_of(clips, drawn.clips, np.concatenate((drawn.portraits[:, None], drawn.before), axis=1))
+        base, past = shown[:, :, :1], shown[:, :, 1:].transpose(1, 2)
+        past = past + PAST_NOISE * torch.randn(past.shape)
+        looked = [self._looked(int(clip), int(frame)) for clip, frame in zip(drawn.clips, drawn.portraits, strict=True)]
         # Of frames by themselves, those of a clip are repeated from one row.
-        rows = length if self.stage.windows else 1
+        rows = stage.frames if stage.windows else 1
         masks = [
             Masks(*(torch.cat([m.expand(rows, -1) for m in region]) for region in zip(*level, strict=True)))
             for level in zip(*(masks for _, masks in looked), strict=True)
         ]
         given = Given(
-            latents.flatten(0, 1),
-            self.clips.identity[chosen, np.searchsorted(PORTRAITS, references)],
-            self.clips.heard(chosen, frames, self.config.audio.window // 2),
+            torch.cat((base.transpose(1, 2), past), dim=1).flatten(0, 1),
+            identities_of(clips, drawn),
+            clips.heard(drawn.clips, drawn.frames, self.config.audio.window // 2),
             torch.cat([region for region, _ in looked]),
             masks,
             torch.ones(3),
             base,
         )
-        weight = self.clips.weight[chosen[:, None], frames].float().transpose(1, 2)
-        return Batch(self.network.latents.changes(known, base), given, int((rng.random(count) < DROPPED).sum()), weight)
+        clean = self.network.latents.changes(latents_of(clips, drawn.clips, drawn.frames), base)
+        plain = int((rng.random(len(clean)) < DROPPED).sum())
+        return Batch(clean, given, plain, weights_of(clips, drawn))
 
     def losses(self, batch: Batch) -> Mapping[str, Tensor]:
         """Return the squared errors of the velocity."""
@@ -178,21 +179,20 @@ class DiffusionTask:
             clean, weight = frames_apart(clean), frames_apart(weight)
         noisy, velocity, times = self.velocity.noisy(clean)
         predicted, _ = self.network.denoising_unet.full(noisy, times, condition)
-        return self.velocity.losses(predicted, velocity, weight, (weight > weight.amax() / 2).float())
+        return self.velocity.losses(predicted, velocity, weight, lips_of(weight))
 
     def condition(self, batch: Batch) -> Condition:
         """Return what the denoiser is told; the leading clips are told nothing."""
         net, given, count = self.network, batch.given, len(batch.clean)
-        kept = (torch.arange(count) >= batch.plain).float()
         images = len(given.latents) // count
-        face = net.imageproj(given.face * kept[:, None])
+        face = net.imageproj(told(given.face, batch.plain))
         # Under guidance, features are read that were made with and without the face; either may come.
         shown = given.face * (torch.rand(len(given.face)) < 0.5)[:, None]
         features = net.reference_unet(given.latents, net.imageproj(shown).repeat_interleave(images, dim=0))
         return Condition(
             face=face,
-            audio=net.audioproj(given.audio) * kept[:, None, None, None],
-            locator=net.located(given) * kept[:, None, None, None, None],
+            audio=told(net.audioproj(given.audio), batch.plain),
+            locator=told(net.located(given), batch.plain),
             masks=given.masks,
             scale=given.scale,
             reference=split(features, images - 1),
@@ -236,18 +236,12 @@ def fresh(config: Config) -> Hallo:
     network = Hallo(config)
     for module in network.denoising_unet.modules():
         if isinstance(module, AudioTransformer):
-            _silence(module.proj_out)
+            silence(module.proj_out)
         if isinstance(module, MotionModule):
-            _silence(module.temporal_transformer.proj_out)
+            silence(module.temporal_transformer.proj_out)
     # Tokens of an image then lie in memory as convolutions leave them.
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return network
-
-
-def _silence(layer: nn.Linear | nn.Conv2d) -> None:
-    nn.init.zeros_(layer.weight)
-    if layer.bias is not None:
-        nn.init.zeros_(layer.bias)
 
 
 def prepared(order: Order, config: Config, pictures: Pictures) -> LatentClips:

@@ -8,11 +8,12 @@ For some clips the portrait is therefore a picture of the same person in the sam
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
 from thbench_methods.dreamtalk.faces import UNIT
+from thbench_methods.nets.unet3d.train import PORTRAITS
 
 from thbench.backbones.mini import loaded
 from thbench.backbones.mini.digests import digest
@@ -25,10 +26,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
     from thbench_methods.nets.unet3d.latents import Latents
+    from thbench_methods.nets.unet3d.train import LatentClips
     from thbench_methods.nets.vae.autoencoder import AutoencoderKL
     from torch import Tensor
 
     from thbench.data.synth_heads.pictures import Pictures
+
+ACTED = 0.5
+"""Share of portraits that show another emotion than the clip, where there are such pictures."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +101,47 @@ class Portraits:
 
     def __len__(self) -> int:
         return len(self.frames)
+
+
+class Shown(NamedTuple):
+    """A portrait of a clip."""
+
+    picture: NDArray[np.uint8]
+    """Shape (size, size, 3)."""
+    landmarks: NDArray[np.float32]
+    """Shape (68, 2); pixels."""
+    frame: int
+    """Of the clip in which the head is there."""
+    latent: Tensor
+    """Shape (C, h, w), as the networks know it."""
+    identity: Tensor
+    """Shape (E,)."""
+    acted: int | None
+    """Number among the clip's `Portraits`; None for a frame of the clip itself."""
+
+
+def draw_portrait(clips: LatentClips, acted: Portraits, clip: int, rng: np.random.Generator) -> Shown:
+    """Draw a portrait of a clip: one that shows another emotion, where there are such, or a frame of the clip."""
+    if clip < len(acted) and rng.random() < ACTED:
+        number = int(rng.integers(acted.frames.shape[1]))
+        return Shown(
+            acted.frames[clip, number],
+            acted.landmarks[clip, number],
+            int(acted.frame[clip, number]),
+            acted.latents[clip, number],
+            acted.identity[clip, number],
+            number,
+        )
+    number = int(rng.integers(len(PORTRAITS)))
+    frame, pictures = PORTRAITS[number], clips.pictures
+    return Shown(
+        np.asarray(pictures.frames[clip, frame]),
+        np.asarray(pictures.landmarks68[clip, frame]),
+        frame,
+        clips.latents[clip, frame],
+        clips.identity[clip, number],
+        None,
+    )
 
 
 @torch.inference_mode()

@@ -24,11 +24,11 @@ from thbench_methods.hallo.networks import Hallo, Masks
 from thbench_methods.hallo.portrait import masks_of, region_of
 from thbench_methods.nets.speech.encoder import load_speech_encoder
 from thbench_methods.nets.unet3d.layout import by_clip
-from thbench_methods.nets.unet3d.train import PORTRAITS, LatentClips, Velocity, known_clips, latent_clips
+from thbench_methods.nets.unet3d.train import LatentClips, Velocity, known_clips, latent_clips
 from thbench_methods.nets.vae.autoencoder import load_mini_vae
 from thbench_methods.svp.bundle import FILE
 from thbench_methods.svp.config import MINI, Config, StyleSizes
-from thbench_methods.svp.examples import Portraits, Styles, portraits_of, styles_of
+from thbench_methods.svp.examples import Portraits, Shown, Styles, draw_portrait, portraits_of, styles_of
 from thbench_methods.svp.guidance import Told
 from thbench_methods.svp.key_points import based, drawn, key_points_of
 from thbench_methods.svp.networks import SVP, Given, silence
@@ -81,8 +81,6 @@ UNTOLD, UNSTYLED = 0.1, 0.1
 """Shares of clips that are told nothing, and everything but the style."""
 LED = 0.5
 """Share of clips that are told the key points."""
-ACTED = 0.5
-"""Share of windows whose portrait shows another emotion, where there are such pictures."""
 FIRST = 0.3
 """Share of windows that begin at their portrait, as the first one of a video does."""
 PAST_NOISE = 0.1
@@ -166,19 +164,6 @@ class Batch(NamedTuple):
     """Shape (B, 1, F, h, w)."""
 
 
-class Shown(NamedTuple):
-    """A portrait."""
-
-    picture: NDArray[np.uint8]
-    """Shape (size, size, 3)."""
-    landmarks: NDArray[np.float32]
-    """Shape (68, 2)."""
-    frame: int
-    """Of the clip in which the head is there."""
-    latent: Tensor
-    identity: Tensor
-
-
 @dataclass(frozen=True)
 class Corpus:
     """A split in one kind of pictures."""
@@ -215,7 +200,10 @@ class DiffusionTask:
         led = tuple((rng.random(CLIPS) < LED).tolist())
         chosen = rng.choice(len(self.moving.clips), CLIPS, replace=False)
         sources = [self.moving if on else self.resting for on in led]
-        shown = [_shown(source, int(clip), rng) for source, clip in zip(sources, chosen, strict=True)]
+        shown = [
+            draw_portrait(source.clips, source.acted, int(clip), rng)
+            for source, clip in zip(sources, chosen, strict=True)
+        ]
         begun = [self._begun(one, rng) for one in shown]
         rows = [
             self._row(source.clips, int(clip), one, *at)
@@ -306,28 +294,6 @@ class DiffusionTask:
         outlines = outlines68(shown.landmarks / base.size)
         sides = [base.side >> level for level in range(len(base.unet.channels))]
         return region_of(outlines, picture, base), masks_of(outlines, base.size, sides)
-
-
-def _shown(source: Corpus, clip: int, rng: np.random.Generator) -> Shown:
-    """Draw a portrait of a clip."""
-    if clip < len(source.acted) and rng.random() < ACTED:
-        own, number = source.acted, int(rng.integers(source.acted.frames.shape[1]))
-        return Shown(
-            own.frames[clip, number],
-            own.landmarks[clip, number],
-            int(own.frame[clip, number]),
-            own.latents[clip, number],
-            own.identity[clip, number],
-        )
-    number = int(rng.integers(len(PORTRAITS)))
-    frame, clips = PORTRAITS[number], source.clips
-    return Shown(
-        np.asarray(clips.pictures.frames[clip, frame]),
-        np.asarray(clips.pictures.landmarks68[clip, frame]),
-        frame,
-        clips.latents[clip, frame],
-        clips.identity[clip, number],
-    )
 
 
 def draws_frames(name: str) -> bool:

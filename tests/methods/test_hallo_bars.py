@@ -22,8 +22,7 @@ from thbench.training import Card
 
 PLANS = {"base": (), "lightningcp": ("lightningcp",), "fewer-steps": ("fewer-steps",)}
 """Of equal cost but for the first."""
-STATED = {"lse_c": 0.0, "similarity": 0.001}
-"""Losses of LightningCP that are stated: identity similarity falls by 0.0005 [0.0001, 0.0008] of 0.966."""
+LOST = pytest.mark.xfail(strict=True, reason="identity falls by 0.0005 [0.0001, 0.0008] of 0.966")
 
 
 @pytest.fixture(scope="module")
@@ -101,14 +100,14 @@ def test_clips_are_nearer_to_real_ones_than_stills(
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("name", ["lse_c", "similarity"])
+@pytest.mark.parametrize("name", ["lse_c", pytest.param("similarity", marks=LOST)])
 def test_lightningcp_keeps_what_the_base_reaches(generated: dict[str, list[Judged]], name: str) -> None:
     losses = [
         getattr(before, name) - getattr(after, name)
         for before, after in zip(generated["base"], generated["lightningcp"], strict=True)
     ]
     found = ends(mean_estimate(losses, [row.person for row in generated["base"]]))
-    assert found.low <= 0 or found.high <= STATED[name], f"{name} falls by {found.low:.3g} to {found.high:.3g}"
+    assert found.low <= 0, f"{name} falls by {found.low:.3g} to {found.high:.3g}"
 
 
 @pytest.mark.full
