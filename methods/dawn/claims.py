@@ -185,7 +185,7 @@ def blink_claim(method: Dawn, clips: Sequence[Held]) -> Claim:
 
 def seconds_per_frame(method: Dawn, request: Request, rounds: int = 3) -> dict[str, float]:
     """Return processor seconds per frame of all frames at once and of blocks, interleaved; medians of the rounds."""
-    ways: dict[str, Callable[[], Any]] = {"at once": lambda: list(method.generate(request).frames)}  # type: ignore[arg-type]
+    ways: dict[str, Callable[[], Any]] = {"at once": lambda: made(method, request)}
     for block in (TRAINED, 1):
         ways[f"in blocks of {block}"] = partial(lambda size: list(autoregressive(method, request, size)), block)
     found: dict[str, list[float]] = {name: [] for name in ways}
@@ -214,9 +214,9 @@ def speed_claim(method: Dawn, request: Request) -> Claim:
 
 def pace_claim(method: Dawn, request: Request) -> Claim:
     """Measure processor seconds of a clip, end to end, the networks loaded."""
-    list(method.generate(request).frames)
+    made(method, request)
     start = time.process_time()
-    frames = len(list(method.generate(request).frames))
+    frames = len(made(method, request))
     spent = time.process_time() - start
     rate = CORES * frames / spent
     return _claim(

@@ -162,6 +162,6 @@ def found_flow(network: LatentFlowGenerator, portrait: Tensor, frames: Tensor, a
         anchors: Shape (N + N M, K, 2), of the portraits, then of the frames.
     """
     many = len(frames) // len(portrait)
-    of_portrait, of_frames = anchors.split((len(portrait), len(frames)))
+    of_portrait, of_frames = anchors[: len(portrait)], anchors[len(portrait) :]
     source = true_regions(of_portrait.repeat_interleave(many, dim=0), network)
     return network.flow(portrait.repeat_interleave(many, dim=0), frames, (source, true_regions(of_frames, network)))

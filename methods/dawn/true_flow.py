@@ -83,7 +83,8 @@ def head_mask(marks: Tensor, grid: Tensor) -> Tensor:
     offset = grid[None] - middle[:, None, None]
     along = torch.einsum("nhwi,ni->nhw", offset, axis) / height[:, None, None]
     across = torch.einsum("nhwi,ni->nhw", offset, axis.flip(1) * axis.new_tensor([1, -1])) / width[:, None, None]
-    return ((1.1 - (along.square() + across.square()).sqrt()) / SOFT).sigmoid()
+    inside: Tensor = ((1.1 - (along.square() + across.square()).sqrt()) / SOFT).sigmoid()
+    return inside
 
 
 def between_lips(marks: Tensor, size: int) -> Tensor:
