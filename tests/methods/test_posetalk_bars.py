@@ -105,7 +105,6 @@ def test_prompts_are_followed(method: PoseTalk, clips: list[Held]) -> None:
 
 
 @pytest.mark.full
-@pytest.mark.xfail(strict=True, reason="gain 0.8 of 140 (-24 to 6), one cycle before: sound says little beside text")
 def test_pose_of_text_and_sound_is_more_real_than_of_either(method: PoseTalk, clips: list[Held]) -> None:
     assert realness_claim(method, clips).verdict == "pass"
 
