@@ -1,7 +1,8 @@
 """Program that speaks one text with espeak-ng: request on stdin, sound and phoneme times on stdout.
 
 It runs as a process of its own for each text, for two reasons: espeak-ng carries state from one text to the next, so
-only a fresh process gives equal sound for equal requests; and its GPL library never enters the process of thbench.
+only a fresh process, with a noise seeded here, gives equal sound for equal requests; and its GPL library never enters
+the process of thbench.
 
 Request: one JSON object with `text`, `voice`, `rate`, `pitch`, `range`. Answer: one line of JSON with `rate` (samples
 per second), `samples` and `phonemes` (list of [IPA, first sample]), then the samples as 16-bit integers in machine
@@ -20,6 +21,8 @@ _RATE, _PITCH, _RANGE = 1, 3, 4
 _UTF8 = 1
 _LIST_END, _PHONEME = 0, 7
 # Names and values as in espeak-ng's speak_lib.h.
+_NOISE = 1
+"""Seed of the noise of breath and fricatives; without one espeak-ng takes the second of the clock."""
 
 
 class _Id(ctypes.Union):
@@ -51,6 +54,7 @@ def speak(request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
     rate = library.espeak_Initialize(_SYNCHRONOUS, 0, data, _PHONEME_EVENTS | _IPA | _DO_NOT_EXIT)
     if rate <= 0:
         return {"error": f"espeak-ng does not start (code {rate}) with the data in {data.decode()}"}, b""
+    library.espeak_ng_SetRandSeed(ctypes.c_long(_NOISE))
     sound = bytearray()
     phonemes: list[tuple[str, int]] = []
 
