@@ -10,7 +10,7 @@ weights were published.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from thbench_methods.hallo.config import MINI as HALLO
@@ -136,7 +136,7 @@ class Config:
 PAPER = Config()
 """The published preset as far as it is known; see this module. Its authors published no weights."""
 MINI = Config(
-    base=HALLO,
+    base=replace(HALLO, sampling=replace(HALLO.sampling, steps=20)),
     told=True,
     lowest_motion=HALLO.unet.idle,
     layout=Layout(rotation=3, eyes=8, jaw=4, lids=2, expression=39),

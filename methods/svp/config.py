@@ -9,7 +9,7 @@ tokens of the style follow DICE-Talk (arXiv 2504.18087), the authors' next work,
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from thbench_methods.hallo.config import MINI as HALLO
 from thbench_methods.hallo.config import Config as Base
@@ -94,7 +94,7 @@ class Config:
 PAPER = Config()
 """The published preset as far as it is known; see this module. Its authors published no weights."""
 MINI = Config(
-    base=HALLO,
+    base=replace(HALLO, sampling=replace(HALLO.sampling, steps=20)),
     hierarchical=True,
     lowest_motion=HALLO.unet.idle,
     style=StyleSizes(
