@@ -14,6 +14,8 @@ from thbench.faces.alignment import smooth_track, syncnet_crop
 from thbench.metrics.sync_tracks import TrackSettings, intersection_over_union
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from thbench.backbones.syncnet import SyncNet
@@ -35,7 +37,7 @@ class LipStream:
         self._network = network
         self._chunk = chunk
         self._waiting: list[NDArray[np.uint8]] = []
-        self._embeddings: list[torch.Tensor] = []
+        self._embeddings: deque[torch.Tensor] = deque()
         self.frames = 0
         """Frames so far."""
 
@@ -46,11 +48,21 @@ class LipStream:
         if len(self._waiting) == self._chunk + WINDOW - 1:
             self._embed()
 
-    def finish(self) -> torch.Tensor:
-        """Return the embeddings, shape (frames - 4, 1024), on the CPU; at least five frames must have come."""
+    def pieces(self, count: int) -> Iterator[torch.Tensor]:
+        """Yield the embeddings of the first `count` windows, (n, 1024) on the CPU, and forget them.
+
+        A long video's embeddings take as much memory as all else, and nothing needs them twice.
+
+        Args:
+            count: At most four fewer than there are frames.
+        """
         if len(self._waiting) >= WINDOW:
             self._embed()
-        return torch.cat(self._embeddings)
+        while self._embeddings and count > 0:
+            piece = self._embeddings.popleft()[:count]
+            count -= len(piece)
+            yield piece
+        self._embeddings.clear()
 
     @torch.inference_mode()
     def _embed(self) -> None:

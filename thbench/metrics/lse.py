@@ -20,7 +20,7 @@ from thbench.backbones.syncnet import MFCC_WINDOW, WINDOW, LipTower
 from thbench.errors import MediaError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from numpy.typing import NDArray
 
@@ -108,29 +108,31 @@ def audio_windows(audio: NDArray[np.int16], count: int) -> torch.Tensor:
     return columns.unfold(0, MFCC_WINDOW, MFCC_PER_FRAME)[:count, None]
 
 
-def distances(video: torch.Tensor, audio: torch.Tensor, shifts: int = MAX_SHIFT) -> torch.Tensor:
+def distances(video: Iterable[torch.Tensor], audio: Iterable[torch.Tensor], shifts: int = MAX_SHIFT) -> torch.Tensor:
     """Return the distances of each video window to the sound at each shift.
 
-    Beyond the ends the sound's embedding is zero. The distance is Euclidean, with 1e-6 added to each difference, as
-    torch's pairwise distance does.
+    Both come as pieces of any length, in order, of which only those in reach are held. Beyond the ends the sound's
+    embedding is zero. The distance is Euclidean, with 1e-6 added to each difference, as torch's pairwise distance does.
 
     Args:
-        video: Shape (windows, features).
-        audio: The same shape.
+        video: At least one piece of shape (n, features), n > 0.
+        audio: The same, of as many windows in total.
         shifts: Largest shift.
 
     Returns:
         Shape (windows, 2 shifts + 1).
     """
-    between = video.new_empty(len(video), 2 * shifts + 1)
-    for first in range(0, len(video), DISTANCES):
-        rows = slice(first, min(first + DISTANCES, len(video)))
-        before, after = max(shifts - rows.start, 0), max(rows.stop + shifts - len(audio), 0)
-        near = F.pad(audio[max(rows.start - shifts, 0) : rows.stop + shifts], (0, 0, before, after))
+    heard, rows = iter(audio), []
+    near: torch.Tensor | None = None
+    for piece in video:
+        near = piece.new_zeros(shifts, piece.shape[1]) if near is None else near
+        while (missing := len(piece) + 2 * shifts - len(near)) > 0:
+            near = torch.cat((near, next(heard, piece.new_zeros(missing, piece.shape[1]))))
         # One shift at a time: all at once would take memory for windows x shifts x features.
-        for shift in range(2 * shifts + 1):
-            between[rows, shift] = F.pairwise_distance(video[rows], near[shift : shift + rows.stop - rows.start])
-    return between
+        columns = [F.pairwise_distance(piece, near[shift : shift + len(piece)]) for shift in range(2 * shifts + 1)]
+        rows.append(torch.stack(columns, dim=1))
+        near = near[len(piece) :]
+    return torch.cat(rows)
 
 
 def score(video: torch.Tensor, audio: torch.Tensor, shifts: int = MAX_SHIFT) -> SyncScore:
@@ -141,7 +143,12 @@ def score(video: torch.Tensor, audio: torch.Tensor, shifts: int = MAX_SHIFT) -> 
         audio: The same shape: the sound of the same windows.
         shifts: Largest shift, frames.
     """
-    between = distances(video, audio, shifts)
+    return summed_up(distances(video.split(DISTANCES), audio.split(DISTANCES), shifts))
+
+
+def summed_up(between: torch.Tensor) -> SyncScore:
+    """Score distances (windows, 2 shifts + 1)."""
+    shifts = between.shape[1] // 2
     curve = between.mean(dim=0)
     best = int(curve.argmin())
     median = curve.median()
@@ -184,12 +191,13 @@ def clip_embeddings(
     count = window_count(len(frames), len(audio))
     chunk = -(-chunk // LipTower.WINDOWS) * LipTower.WINDOWS
     pieces = [network.lips_of_clip(piece).cpu() for piece in _pieces(frames, count, chunk)]
-    return torch.cat(pieces), _heard(network, audio, count)
+    return torch.cat(pieces), torch.cat(list(_heard(network, audio, count)))
 
 
-def _heard(network: SyncNet, audio: NDArray[np.int16], count: int) -> torch.Tensor:
+def _heard(network: SyncNet, audio: NDArray[np.int16], count: int) -> Iterator[torch.Tensor]:
     """Embed the windows of the sound, a fixed number at a time: memory does not grow with the clip."""
-    return in_fixed_batches(network.audio, audio_windows(audio, count), AUDIO_WINDOWS)
+    for windows in audio_windows(audio, count).split(AUDIO_WINDOWS):
+        yield in_fixed_batches(network.audio, windows, AUDIO_WINDOWS)
 
 
 def _pieces(frames: NDArray[np.uint8], count: int, chunk: int) -> Iterator[torch.Tensor]:
@@ -200,14 +208,14 @@ def _pieces(frames: NDArray[np.uint8], count: int, chunk: int) -> Iterator[torch
 
 
 def scored(network: SyncNet, lips: LipStream, audio: NDArray[np.int16]) -> SyncValues:
-    """Score embedded lips against the sound that begins with their first frame.
+    """Score embedded lips, which are used up, against the sound that begins with their first frame.
 
     Raises:
         MediaError: Picture or sound is too short for a window, or the embeddings are not numbers.
     """
     count = window_count(lips.frames, len(audio))
     with torch.inference_mode():
-        result = score(lips.finish()[:count], _heard(network, audio, count))
+        result = summed_up(distances(lips.pieces(count), _heard(network, audio, count)))
     if not math.isfinite(result.lse_d) or not math.isfinite(result.lse_c):
         raise MediaError("the network's embeddings are not numbers")
     return SyncValues(result.lse_c, result.lse_d, float(result.offset), tuple(result.curve.tolist()))
