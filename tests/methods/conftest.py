@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from held_out import HeldOut
 from thbench_methods.parity import TARGETS
 
 from thbench.parity import Outcome, check
@@ -22,3 +23,9 @@ def parity(shared: Path) -> Callable[[str], Outcome]:
         return check(folder, TARGETS)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def held_out() -> HeldOut:
+    """People of the test split, and what methods make of them."""
+    return HeldOut()
