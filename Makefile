@@ -33,7 +33,7 @@ $(STAMP): pyproject.toml constraints.txt
 bench: $(STAMP) ## run the main job on the embedded dataset, report under reports/ (DATA=DIR: your clips)
 	$(BIN)/python run_bench.py $(if $(DATA),--data "$(DATA)")
 
-reports: $(STAMP) ## refresh reports/mini and the README (RUN=DIR: from that run; else from the data that is there)
+reports: $(STAMP) ## refresh the committed reports and the README (RUN=DIR: that of this run's suite, from it; else from their data)
 	$(BIN)/python reports/refresh.py $(if $(RUN),"$(RUN)")
 
 paper: $(STAMP) ## write the published tables beside what was computed anew, under reports/paper/

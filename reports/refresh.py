@@ -1,7 +1,7 @@
-"""Refreshes the committed report of the mini suite, and its table and figures in the README between two marks.
+"""Refreshes the committed reports of suites, and the mini suite's table and figures in the README between two marks.
 
-Given a run folder, the report is made from that run; without one, its files are made again from the data beside them,
-which is what a change of their look needs.
+Given a run folder, the report of its suite is made from that run; without one, the files of all are made again from the
+data beside them, which is what a change of their look needs.
 """
 
 from __future__ import annotations
@@ -20,7 +20,10 @@ from thbench.report.write import write_files
 from thbench.validate.document import read_validation
 
 ROOT = Path(__file__).resolve().parent.parent
+REPORTS = {"mini": 2, "acceleration": 0}
+"""Suites whose reports are committed, each in a folder of its name, and clips whose videos are shown."""
 REPORT = ROOT / "reports" / "mini"
+"""Of the README."""
 VALIDATION = ROOT / "reports" / "validate-metrics.json"
 README = ROOT / "README.md"
 BEGIN, END = "<!-- result of the mini suite: made by make reports -->", "<!-- end of the result -->"
@@ -72,22 +75,32 @@ def readme() -> str:
 
 
 def refresh(run: str | None) -> None:
-    """Make the report, then the README."""
-    if run is not None:
+    """Make the reports, then the README."""
+    if run is None:
+        for suite in REPORTS:
+            remake(ROOT / "reports" / suite)
+    else:
+        suite = read_leaderboard(Path(run) / "leaderboard.json").name
+        if suite not in REPORTS:
+            raise SystemExit(f"{run} is a run of {suite!r}; reports are committed of {', '.join(REPORTS)}")
         options = ["--validation", str(VALIDATION)] if VALIDATION.is_file() else []
-        code = thbench(["report", run, "--out", str(REPORT), "--clips", "2", *options])
+        out, clips = str(ROOT / "reports" / suite), str(REPORTS[suite])
+        code = thbench(["report", run, "--out", out, "--clips", clips, *options])
         if code:
             raise SystemExit(code)
-    else:
-        data = read_data(REPORT)
-        inputs = (data.figures or FigureIndex()).inputs
-        validation = read_validation(VALIDATION) if VALIDATION.is_file() else None
-        index = draw_all(figure_data(data, inputs, REPORT, validation=validation), REPORT)
-        data = data.model_copy(update={"figures": index})
-        write_files(data.leaderboard, REPORT)
-        write_data(data, REPORT)
-        write_pages(data, REPORT)
     README.write_text(readme(), encoding="utf-8")
+
+
+def remake(report: Path) -> None:
+    """Make the files of a report again from the data beside them."""
+    data = read_data(report)
+    inputs = (data.figures or FigureIndex()).inputs
+    validation = read_validation(VALIDATION) if VALIDATION.is_file() else None
+    index = draw_all(figure_data(data, inputs, report, validation=validation), report)
+    data = data.model_copy(update={"figures": index})
+    write_files(data.leaderboard, report)
+    write_data(data, report)
+    write_pages(data, report)
 
 
 if __name__ == "__main__":

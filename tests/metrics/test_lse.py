@@ -11,6 +11,7 @@ from thbench.backbones.checkpoint import build
 from thbench.backbones.mfcc import mfcc
 from thbench.backbones.syncnet import SyncNet
 from thbench.errors import MediaError
+from thbench.metrics.lip_stream import LipStream
 from thbench.metrics.lse import (
     DISTANCES,
     audio_windows,
@@ -18,6 +19,7 @@ from thbench.metrics.lse import (
     distances,
     median_filter,
     score,
+    scored,
     whole_frame,
     window_count,
 )
@@ -115,6 +117,18 @@ def test_the_chunk_changes_memory_not_the_curve(network: SyncNet) -> None:
         np.testing.assert_allclose(curve, curves[0], rtol=1e-4)
     with pytest.raises(MediaError, match="3 frames and"):
         clip_embeddings(network, frames[:3], audio)
+
+
+def test_streamed_lips_are_scored_as_the_whole_clip_and_used_up(network: SyncNet) -> None:
+    random = np.random.default_rng(3)
+    frames = random.integers(0, 256, (14, 224, 224, 3)).astype(np.uint8)
+    audio = random.integers(-9000, 9000, 14 * 640).astype(np.int16)
+    lips = LipStream(network, chunk=4)
+    for frame in frames:
+        lips.add(frame)
+    whole, found = score(*clip_embeddings(network, frames, audio, chunk=4)), scored(network, lips, audio)
+    assert (found.lse_c, found.lse_d, found.offset) == (whole.lse_c, whole.lse_d, whole.offset)
+    assert list(lips.pieces(9)) == []
 
 
 def test_the_whole_frame_is_squeezed_and_turned_to_bgr() -> None:
