@@ -23,6 +23,9 @@ LIDS = ("eyeBlinkLeft", "eyeBlinkRight")
 REST: tuple[str, ...] = tuple(name for name in EXPRESSIONS if name not in {*EYES, *JAW, *LIDS})
 ORDER: tuple[int, ...] = tuple(EXPRESSIONS.index(name) for name in (*EYES, *JAW, *LIDS, *REST))
 """Places of the expressions in the face's group."""
+FLOOR = 0.05
+"""Least deviation, radians or strength: some expressions never move in the training data, and what is read of a
+portrait is off by about as much."""
 
 
 def coefficients(degrees: NDArray[np.floating], expression: NDArray[np.floating]) -> Tensor:
@@ -57,14 +60,17 @@ class Standard(nn.Module):
         self.register_buffer("change", torch.ones(layout.total))
 
     def keep(self, values: Tensor) -> None:
-        """Take over the statistics of clips (clips, frames, total), of which a frame may be the portrait."""
+        """Take over the statistics of clips (clips, frames, total), of which a frame may be the portrait.
+
+        Deviations and changes are at least `FLOOR`.
+        """
         rows = values.flatten(0, 1)
         self.mean.copy_(rows.mean(dim=0))
-        self.deviation.copy_(rows.std(dim=0).clamp(min=1e-3))
-        self.change.copy_((values - values[:, :1]).flatten(0, 1).square().mean(dim=0).sqrt().clamp(min=1e-3))
+        self.deviation.copy_(rows.std(dim=0).clamp(min=FLOOR))
+        self.change.copy_((values - values[:, :1]).flatten(0, 1).square().mean(dim=0).sqrt().clamp(min=FLOOR))
 
     def normal(self, values: Tensor) -> Tensor:
-        """Return values (..., total) with mean 0 and deviation 1 over the training data."""
+        """Return values (..., total) with mean 0 and deviation 1 over the training data, less where they rest."""
         return (values - self.mean) / self.deviation
 
     def restored(self, normal: Tensor) -> Tensor:

@@ -3,13 +3,14 @@
 Stage 1, single frames of the clips whose heads move most: head coefficients, all layers. Stage 2, single frames of all
 clips: the face's coefficients join, and what read the head is frozen, so that the head is not told by the face. Stage
 3, windows of frames: motion modules. Source: arXiv 2502.19455, section on progressively focused training; that the
-frozen head path still reads the head in stage 2, and the joint tuning at the end, are the project's choice. The front
-end is trained by itself.
+frozen head path still reads the head in stage 2, and the joint tuning at the end, are the project's choice. Stage 2 is
+the longest: many clips and times of the schedule in one batch teach lips most, and Hallo's motion modules are trained
+already. The front end is trained by itself.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -23,13 +24,16 @@ from thbench_methods.flap.bundle import FILE
 from thbench_methods.flap.coefficients import Standard, coefficients, expressions
 from thbench_methods.flap.config import MINI, Config, Layout
 from thbench_methods.flap.front_end import AudioToHead, Speech, alpha_bars
-from thbench_methods.flap.networks import FLAP, Given, silence
+from thbench_methods.flap.networks import FLAP, Condition, Given, silence
 from thbench_methods.flap.schedule import signal, target
+from thbench_methods.flap.turning import placed
 from thbench_methods.hallo.bundle import FILE as HALLO_FILE
 from thbench_methods.hallo.bundle import outlines68
 from thbench_methods.hallo.networks import Hallo
 from thbench_methods.hallo.portrait import region_of
 from thbench_methods.nets.speech.encoder import load_speech_encoder
+from thbench_methods.nets.unet3d.drawing import lips_of
+from thbench_methods.nets.unet3d.layout import frames_apart
 from thbench_methods.nets.unet3d.motion import MotionModule
 from thbench_methods.nets.unet3d.schedule import TRAIN_STEPS
 from thbench_methods.nets.unet3d.train import PORTRAITS, LatentClips, Velocity, known_clips, latent_clips
@@ -54,11 +58,12 @@ if TYPE_CHECKING:
     from thbench.training.order import Order
 
 FRONT_END = Recipe(steps=1200, learning_rate=1e-3, warm_up=100, last_rate=0.02, average=0.998, bfloat16=False)
-HEAD = Recipe(steps=350, learning_rate=1e-3, warm_up=50, last_rate=0.2, average=0.99, bfloat16=False)
-EXPRESSION = Recipe(steps=600, learning_rate=1e-3, warm_up=50, last_rate=0.2, average=0.99, bfloat16=False)
-VIDEO = Recipe(steps=500, learning_rate=1e-3, warm_up=50, last_rate=0.1, average=0.99, bfloat16=False)
-JOINT = Recipe(steps=600, learning_rate=4e-4, warm_up=50, last_rate=0.02, average=0.998, bfloat16=False)
-"""Without AMX, float32 is the faster format on processors."""
+HEAD = Recipe(steps=250, learning_rate=1e-3, warm_up=50, last_rate=0.2, average=0.99, bfloat16=False)
+EXPRESSION = Recipe(steps=1000, learning_rate=1e-3, warm_up=50, last_rate=0.2, average=0.99, bfloat16=False)
+VIDEO = Recipe(steps=200, learning_rate=1e-3, warm_up=50, last_rate=0.1, average=0.99, bfloat16=False)
+JOINT = Recipe(steps=600, learning_rate=4e-4, warm_up=50, last_rate=0.02, average=0.998, bfloat16=False, seed=1)
+"""Without AMX, float32 is the faster format on processors. The joint tuning has a seed of its own, so that it does not
+see the windows and the noise of stage 3 once more."""
 ABOUT = About(
     "FLAP mini",
     "Mu et al., arXiv 2502.19455; base, sizes and the front end are the project's own",
@@ -71,8 +76,9 @@ ABOUT = About(
         "Coefficients are three angles and 53 named expressions in the paper's groups; in training they are the truth"
         " of synth-heads, those of portraits with noise, in use they are read by the mini face regressor.",
         "For some clips the portrait shows another emotion than the frames: the emotion of a clip does not change.",
-        "What is denoised are changes of the portrait, whose head is moved to where a linear map of the rotation says;"
-        " after the first stage half of the clips are drawn with heads at rest.",
+        "What is denoised are changes of the portrait, whose head is moved: in training to where it is in the frame, in"
+        " use to where a linear map of the rotation says. After the first stage half of the clips are drawn with heads"
+        " at rest.",
     ),
 )
 UNTOLD = 0.1
@@ -81,13 +87,18 @@ RESTING = 0.5
 """Share of clips whose heads rest, after the first stage."""
 FIRST = 0.3
 """Share of windows that begin at their portrait, as the first one of a video does."""
+JUMPING = 0.15
+"""Share of windows whose past is the portrait and that begin anywhere: asked poses jump in the first frame."""
 PAST_NOISE = 0.1
 """Deviation of what is added to latents of frames before a window, which are generated ones later on."""
-ANGLE_NOISE, FACE_NOISE = 1.5, 0.03
+ANGLE_NOISE, FACE_NOISE = 1.5, 0.07
 """Deviations of what is added to portraits' coefficients, degrees and strengths: about the face regressor's errors."""
+CLOSED, CLOSING = 0.3, 1 / 3
+"""Strength beyond which lids count as closing, and the share of single frames that are drawn among such, where the face
+is told and the clip has any: of all frames they are few."""
 HEARD, BEGINS = 32, 0.5
 """Clips of a batch of the front end, and share of batches whose window begins the clip."""
-LIPS = 2.0
+LIPS = 20.0
 """Weight of the lips' squared error, centimetres, over that of normal coefficients."""
 
 
@@ -110,7 +121,7 @@ class Part(NamedTuple):
 
 PARTS = (
     Part("flap-head", HEAD, clips=6, frames=4, windows=False, faces=False, moving=True),
-    Part("flap-expression", EXPRESSION, clips=6, frames=4, windows=False, faces=True, moving=False),
+    Part("flap-expression", EXPRESSION, clips=8, frames=4, windows=False, faces=True, moving=False),
     Part("flap-video", VIDEO, clips=2, frames=16, windows=True, faces=True, moving=False),
     Part("flap-joint", JOINT, clips=2, frames=16, windows=True, faces=True, moving=False),
 )
@@ -205,13 +216,13 @@ class DiffusionTask:
         rows = [
             self._row(source, int(clip), one, rng) for source, clip, one in zip(sources, chosen, shown, strict=True)
         ]
-        known, before, values, weight = (torch.stack(column) for column in zip(*rows, strict=True))
+        known, before, values, weight, landmarks = (torch.stack(column) for column in zip(*rows, strict=True))
         portraits = torch.stack([one.latent.float() for one in shown])
         own = torch.stack(
             [source.own(int(clip), one) for source, clip, one in zip(sources, chosen, shown, strict=True)]
         )
         own = own + torch.randn_like(own) * own_noise(self.config.layout)
-        base = None if self.network.base is None else self._base(shown, values, own)
+        base = None if self.network.base is None else self._base(shown, landmarks)
         given = Given(
             torch.cat((portraits[:, None], before), dim=1).flatten(0, 1),
             values,
@@ -226,16 +237,27 @@ class DiffusionTask:
     def losses(self, batch: Batch) -> Mapping[str, Tensor]:
         """Return the squared errors of what is predicted."""
         condition = self.network.condition(batch.given, guided=False, plain=batch.plain, faces=self.part.faces)
-        times = torch.randint(TRAIN_STEPS, (len(batch.clean),))
-        kept, noise = self.signal[times].view(-1, 1, 1, 1, 1), torch.randn_like(batch.clean)
-        noisy = kept.sqrt() * batch.clean + (1 - kept).sqrt() * noise
+        clean, weight = batch.clean, batch.weight
+        if not self.part.windows:
+            condition = apart(condition, clean.shape[2])
+            clean, weight = frames_apart(clean), frames_apart(weight)
+        times = torch.randint(TRAIN_STEPS, (len(clean),))
+        kept, noise = self.signal[times].view(-1, 1, 1, 1, 1), torch.randn_like(clean)
+        noisy = kept.sqrt() * clean + (1 - kept).sqrt() * noise
         predicted, _ = self.network.denoising_unet.full(noisy, times, condition)
-        lips = (batch.weight > batch.weight.amax() / 2).float()
-        return self.velocity.losses(predicted, target(self.config, batch.clean, noise, kept), batch.weight, lips)
+        return self.velocity.losses(predicted, target(self.config, clean, noise, kept), weight, lips_of(weight))
 
     def _row(self, source: Corpus, clip: int, shown: Shown, rng: np.random.Generator) -> tuple[Tensor, ...]:
-        """Draw frames: latents (C, F, h, w) of them and (n, C, h, w) of those before them, coefficients, weights."""
-        frames, before = self._frames(source.clips, clip, shown, rng)
+        """Draw frames of a clip.
+
+        Returns:
+            Latents (C, F, h, w) of them and (n, C, h, w) of those before them, coefficients, weights, landmarks.
+        """
+        frames, before = (
+            self._window(source.clips, clip, shown, rng)
+            if self.part.windows
+            else self._single(source, clip, shown, rng)
+        )
         at = (clip, torch.from_numpy(frames))
         clips = source.clips
         return (
@@ -243,29 +265,38 @@ class DiffusionTask:
             before,
             source.values[at],
             clips.weight[at].float().transpose(0, 1),
+            torch.from_numpy(np.array(clips.pictures.landmarks68[clip, frames])),
         )
 
-    def _frames(
+    def _single(
+        self, source: Corpus, clip: int, shown: Shown, rng: np.random.Generator
+    ) -> tuple[NDArray[np.int64], Tensor]:
+        """Draw single frames, with none before them: more than there are with lids that close."""
+        frames = rng.integers(source.clips.frames, size=self.part.frames)
+        lids = source.values[clip, :, self.config.layout.lid_places]
+        closing = np.flatnonzero((lids > CLOSED).any(dim=1).numpy())
+        if self.part.faces and len(closing):
+            frames = np.where(rng.random(len(frames)) < CLOSING, rng.choice(closing, len(frames)), frames)
+        return frames, shown.latent.new_empty(0, *shown.latent.shape).float()
+
+    def _window(
         self, clips: LatentClips, clip: int, shown: Shown, rng: np.random.Generator
     ) -> tuple[NDArray[np.int64], Tensor]:
-        """Draw frames, and return them with the latents of those before them, (n, C, h, w)."""
-        total, length = clips.frames, self.part.frames
-        if not self.part.windows:
-            return rng.integers(total, size=length), shown.latent.new_empty(0, *shown.latent.shape).float()
-        past = self.config.base.sampling.motion_frames
-        begins = rng.random() < FIRST and shown.frame <= total - length
-        first = shown.frame if begins else int(rng.integers(past, total - length + 1))
-        own = shown.latent.expand(past, -1, -1, -1) if begins else clips.latents[clip, first - past : first]
-        return first + np.arange(length), own.float() + PAST_NOISE * torch.randn(own.shape)
+        """Draw a window, and return its frames with the latents of those before them, (n, C, h, w)."""
+        past, last = self.config.base.sampling.motion_frames, clips.frames - self.part.frames
+        draw, first = rng.random(), int(rng.integers(past, last + 1))
+        begins, jumps = draw < FIRST and shown.frame <= last, FIRST <= draw < FIRST + JUMPING
+        if begins:
+            first = shown.frame
+        before = shown.latent.expand(past, -1, -1, -1) if begins or jumps else clips.latents[clip, first - past : first]
+        return first + np.arange(self.part.frames), before.float() + PAST_NOISE * torch.randn(before.shape)
 
     @torch.no_grad()
-    def _base(self, shown: Sequence[Shown], values: Tensor, own: Tensor) -> Tensor:
-        """Latents of portraits whose heads are where they go, (B, C, F, h, w)."""
-        rotation, rows = slice(0, self.config.layout.rotation), []
-        for one, track, at in zip(shown, values, own, strict=True):
-            points = one.landmarks.astype(np.float64) / self.config.base.size
-            turned = track[:, rotation] - at[rotation]
-            heads = self.network.turning.based(np.array(one.picture), points, turned)
+    def _base(self, shown: Sequence[Shown], landmarks: Tensor) -> Tensor:
+        """Latents of portraits whose heads are where they are in the frames, (B, C, F, h, w)."""
+        size, rows = self.config.base.size, []
+        for one, frames in zip(shown, landmarks, strict=True):
+            heads = placed(np.array(one.picture), one.landmarks / size, frames.numpy() / size)
             rows.append(self.network.latents.known(self.vae.encode(heads)).transpose(0, 1))
         return torch.stack(rows)
 
@@ -273,6 +304,25 @@ class DiffusionTask:
         """What the locator sees of a portrait, by its true landmarks."""
         picture = torch.from_numpy(np.array(shown.picture)).permute(2, 0, 1)[None].float() / 255
         return region_of(outlines68(shown.landmarks / self.config.base.size), picture, self.config.base)
+
+
+def apart(condition: Condition, frames: int) -> Condition:
+    """Return the condition of the frames of clips as clips of one frame, so that each has a time of its own.
+
+    Args:
+        condition: Of B clips, without frames before them.
+        frames: Of each, F.
+
+    Returns:
+        Of B F rows, the frames of a clip together.
+    """
+    located = condition.located.expand(-1, -1, frames, -1, -1)
+    return replace(
+        condition.repeated(frames),
+        head=condition.head.flatten(0, 1)[:, None],
+        face=None if condition.face is None else condition.face.flatten(0, 1)[:, None],
+        located=frames_apart(located),
+    )
 
 
 class Heard(NamedTuple):

@@ -2,7 +2,8 @@
 
 The project's own: what is denoised are changes of the portrait, and where the head turns far, most of the change would
 be that it went elsewhere. A linear map tells turn, scale and shift of the head in the picture from how its rotation
-differs from the portrait's; the portrait is moved by it before changes are told.
+differs from the portrait's; the portrait is moved by it before changes are told. In training it is moved to where the
+head is in the frame: heads are also shifted by themselves, which the rotation does not tell.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from torch import Tensor, nn
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-HEAD = slice(27, 48)
-"""Nose and eyes among the 68 points: what tells where a head is."""
+HEAD = (*range(27, 36), 36, 39, 42, 45)
+"""Nose and corners of the eyes among the 68 points: what tells where a head is; lids hardly move them."""
 RIDGE = 1e-3
 """Added to the mean squares of the rotation, radians squared."""
 
@@ -42,7 +43,7 @@ class Turning(nn.Module):
             rotation: Of all frames, (clips, frames, rotation).
             landmarks: Their 68 points, (clips, frames, 68, 2), in any unit.
         """
-        points = torch.view_as_complex(landmarks[:, :, HEAD].double().contiguous())
+        points = torch.view_as_complex(landmarks[:, :, list(HEAD)].double().contiguous())
         middle = points.mean(dim=-1)
         about = points - middle[..., None]
         spread = about.abs().square().mean(dim=-1).sqrt()
@@ -84,8 +85,25 @@ class Turning(nn.Module):
             landmarks: Its 68 points, (68, 2), in shares of the picture.
             difference: Of the rotation from the portrait's, (F, rotation).
         """
-        size = len(picture)
-        known = np.asarray(landmarks, np.float64)
-        before = size * known[HEAD]
-        heads = moved(picture, known, before, self.points(before, difference))
-        return torch.from_numpy(heads).permute(0, 3, 1, 2).float() / 127.5 - 1
+        before = len(picture) * np.asarray(landmarks, np.float64)[list(HEAD)]
+        return _led(picture, landmarks, self.points(before, difference))
+
+
+def placed(picture: NDArray[np.uint8], landmarks: NDArray[np.floating], frames: NDArray[np.floating]) -> Tensor:
+    """Return a portrait with its head where it truly is in some frames, (F, 3, size, size), range [-1, 1].
+
+    Training knows it, and no coefficient tells how a head is shifted.
+
+    Args:
+        picture: Shape (size, size, 3).
+        landmarks: Its 68 points, (68, 2); all points are in shares of the picture.
+        frames: Those of each frame, (F, 68, 2).
+    """
+    return _led(picture, landmarks, len(picture) * np.asarray(frames, np.float64)[:, list(HEAD)])
+
+
+def _led(picture: NDArray[np.uint8], landmarks: NDArray[np.floating], after: NDArray[np.float64]) -> Tensor:
+    """Return a portrait whose points `HEAD` are moved to others (F, m, 2), pixels; see `placed`."""
+    known = np.asarray(landmarks, np.float64)
+    heads = moved(picture, known, len(picture) * known[list(HEAD)], after)
+    return torch.from_numpy(heads).permute(0, 3, 1, 2).float() / 127.5 - 1

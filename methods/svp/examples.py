@@ -22,6 +22,7 @@ from thbench.backbones.mini.whole_frame import as_input, whole_frame
 from thbench.data.synth_heads.pictures import FOLDER
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -32,8 +33,9 @@ if TYPE_CHECKING:
 
     from thbench.data.synth_heads.pictures import Pictures
 
-ACTED = 0.5
-"""Share of portraits that show another emotion than the clip, where there are such pictures."""
+ACTED = 0.8
+"""Share of portraits that show another emotion than the clip, where there are such pictures: where the portrait shows
+that of the clip, no style is needed."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,11 @@ class Styles:
 
     def __len__(self) -> int:
         return len(self.expression)
+
+    def parts(self, length: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield expression and audio (clips, length, values) of parts that follow each other; a rest is left out."""
+        for first in range(0, max(self.expression.shape[1] - length, 0) + 1, length):
+            yield self.expression[:, first : first + length], self.audio[:, first : first + length]
 
     def part(self, clips: NDArray[np.int64], first: NDArray[np.int64], length: int) -> tuple[Tensor, Tensor]:
         """Return expression and audio (N, length, values) of clips (N,), begun at `first` (N,)."""

@@ -32,7 +32,6 @@ from thbench_methods.svp.guidance import weights_of, with_weights
 from thbench_methods.svp.key_points import based, drawn, followed
 from thbench_methods.svp.networks import Given
 from thbench_methods.svp.spec import CONTROLS, GENERATED, NONE, SAME, SAMPLED, STILL
-from thbench_methods.svp.style import Gaussian
 
 from thbench.accel import sample
 from thbench.accel.calibrate import Sampling, stored_key_steps
@@ -48,6 +47,7 @@ if TYPE_CHECKING:
     from thbench_methods.svp.bundle import Bundle
     from thbench_methods.svp.config import Config
     from thbench_methods.svp.guidance import Told
+    from thbench_methods.svp.style import Gaussian
     from torch import Tensor
 
     from thbench.types import OnStep, Request
@@ -204,13 +204,13 @@ class SVP:
     def codes(self, controls: Mapping[str, Any], frames: int, noise: Noise) -> Tensor:
         """Return the style of each frame, (frames, code); of a clip without style it is not read."""
         own, other = (self._style(controls, name, noise) for name in ("style", "style_to"))
+        white = noise.normal((1, self.config.style.code), "style").to(self._device)
         if own is None or other is None:
-            style = own or other or self.bundle.networks.style.prior
+            style = own or other or self.bundle.networks.style.sampled(white)
         else:
             first, last = controls["mix"], controls["mix_end"]
             shares = torch.linspace(first, first if last == SAME else last, frames, device=self._device)
             style = own.towards(other, shares[:, None])
-        white = noise.normal((1, self.config.style.code), "style").to(self._device)
         return style.drawn(white, controls["temperature"]).expand(frames, -1)
 
     @torch.inference_mode()
@@ -282,7 +282,7 @@ class SVP:
         return decoded(self.bundle.networks.latents, self.bundle.vae, denoised, base)
 
     def _style(self, controls: Mapping[str, Any], name: str, noise: Noise) -> Gaussian | None:
-        """Return the style that a control names; a sampled one has no deviation any more."""
+        """Return the style that a control names."""
         value = controls[name]
         if value == NONE:
             return None
@@ -292,9 +292,7 @@ class SVP:
             style: Gaussian = extractor(clip.expression.to(self._device), clip.audio.to(self._device))
             return style
         drawn_by = Noise(controls["style_seed"]) if controls["style_seed"] else noise
-        white = drawn_by.normal((1, self.config.style.code), "sampled", name)
-        code = extractor.prior.drawn(white.to(self._device))
-        return Gaussian(code, torch.zeros_like(code))
+        return extractor.sampled(drawn_by.normal((1, self.config.style.code), "sampled", name).to(self._device))
 
     def _pictures(
         self, seen: Seen, acted: Acted, how: How, noise: Noise, stages: Stages

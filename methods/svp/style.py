@@ -59,7 +59,8 @@ class StyleExtractor(nn.Module):
 
     positions: Tensor
     prior_mean: Tensor
-    prior_deviation: Tensor
+    prior_root: Tensor
+    """Root of the covariance, (code, code), a lower triangle."""
 
     def __init__(self, sizes: StyleSizes) -> None:
         super().__init__()
@@ -72,7 +73,7 @@ class StyleExtractor(nn.Module):
         self.mu_head = nn.Linear(sizes.width, sizes.code)
         self.logvar_head = nn.Linear(sizes.width, sizes.code)
         self.register_buffer("prior_mean", torch.zeros(sizes.code))
-        self.register_buffer("prior_deviation", torch.ones(sizes.code))
+        self.register_buffer("prior_root", torch.eye(sizes.code))
 
     def forward(self, expression: Tensor, audio: Tensor) -> Gaussian:
         """Return the style of clips.
@@ -89,21 +90,25 @@ class StyleExtractor(nn.Module):
         log_variance = self.logvar_head(pooled).clamp(*LOG_VARIANCE)
         return Gaussian(self.mu_head(pooled), (0.5 * log_variance).exp())
 
-    @property
-    def prior(self) -> Gaussian:
-        """What styles are drawn from where none is given, (1, code): standard normal until `keep_prior`."""
-        return Gaussian(self.prior_mean[None], self.prior_deviation[None])
+    def sampled(self, noise: Tensor) -> Gaussian:
+        """Return styles of standard normal noise (N, code), drawn from the prior; they have no deviation any more.
+
+        The prior is what styles are drawn from where none is given: standard normal until `keep_prior`.
+        """
+        codes = self.prior_mean + noise @ self.prior_root.T
+        return Gaussian(codes, torch.zeros_like(codes))
 
     @torch.no_grad()
     def keep_prior(self, styles: Gaussian) -> None:
-        """Take over mean and deviation of the mixture of all training styles.
+        """Take over mean and covariance of the mixture of all training styles (N, code).
 
-        The divergence draws it to the standard normal distribution, but is weighed too lightly to bring it there.
+        The divergence draws it to the standard normal distribution, but is weighed too lightly to bring it there. Codes
+        of contrast lie in few directions, so that values drawn each by itself would be no style that was ever seen.
         """
-        mean = styles.mean.mean(dim=0)
-        self.prior_mean.copy_(mean)
-        variance = styles.deviation.square() + (styles.mean - mean).square()
-        self.prior_deviation.copy_(variance.mean(dim=0).sqrt())
+        mean, deviation = (part.double() for part in styles)
+        self.prior_mean.copy_(mean.mean(dim=0))
+        away, within = mean - mean.mean(dim=0), deviation.square().mean(dim=0)
+        self.prior_root.copy_(torch.linalg.cholesky(away.T @ away / len(away) + within.diag()))
 
 
 class StyleProjection(nn.Module):

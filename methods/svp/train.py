@@ -1,14 +1,15 @@
 """Trains the mini SVP on synth-heads in the paper's three stages; it begins with the weights of the mini Hallo.
 
-Stage 1: the style extractor, by contrast. Stage 2: short clips; what draws frames, the key-point guider and the style's
-way into them. Stage 3: whole windows; motion, audio and the style's way, then everything together. Of the paper (arXiv
-2409.03270) are the three stages and that the extractor comes first; what each of them trains is the project's choice.
-Velocity prediction with zero terminal SNR, as of Hallo.
+Stage 1: the style extractor, by contrast; half of the batches hear nothing. Stage 2: single frames, without motion
+modules; what draws frames, the key-point guider and the style's way into them. Stage 3: whole windows; motion, audio
+and the style's way, then everything together. Of the paper (arXiv 2409.03270) are the three stages and that the
+extractor comes first; what each of them trains is the project's choice. Velocity prediction with zero terminal SNR, as
+of Hallo.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
@@ -23,7 +24,9 @@ from thbench_methods.hallo.bundle import outlines68
 from thbench_methods.hallo.networks import Hallo, Masks
 from thbench_methods.hallo.portrait import masks_of, region_of
 from thbench_methods.nets.speech.encoder import load_speech_encoder
-from thbench_methods.nets.unet3d.layout import by_clip
+from thbench_methods.nets.unet3d.drawing import lips_of
+from thbench_methods.nets.unet3d.layout import by_clip, frames_apart
+from thbench_methods.nets.unet3d.motion import MotionModule
 from thbench_methods.nets.unet3d.train import LatentClips, Velocity, known_clips, latent_clips
 from thbench_methods.nets.vae.autoencoder import load_mini_vae
 from thbench_methods.svp.bundle import FILE
@@ -31,9 +34,9 @@ from thbench_methods.svp.config import MINI, Config, StyleSizes
 from thbench_methods.svp.examples import Portraits, Shown, Styles, draw_portrait, portraits_of, styles_of
 from thbench_methods.svp.guidance import Told
 from thbench_methods.svp.key_points import based, drawn, key_points_of
-from thbench_methods.svp.networks import SVP, Given, silence
+from thbench_methods.svp.networks import SVP, Condition, Given, silence
 from thbench_methods.svp.objective import contrast, statistics, triplet
-from thbench_methods.svp.style import StyleExtractor
+from thbench_methods.svp.style import Gaussian, StyleExtractor
 from torch import nn
 
 from thbench.data.synth_heads.pictures import open_pictures
@@ -48,35 +51,36 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from thbench.data.synth_heads.pictures import Pictures
-    from thbench.training import Trained
     from thbench.training.order import Order
 
 STAGE_1 = Recipe(steps=1000, learning_rate=1e-3, warm_up=100, last_rate=0.02, average=0.99, bfloat16=False)
-STAGE_2 = Recipe(steps=500, learning_rate=5e-4, warm_up=50, last_rate=0.2, average=0.99, bfloat16=False)
-STAGE_3 = Recipe(steps=600, learning_rate=5e-4, warm_up=50, last_rate=0.2, average=0.99, bfloat16=False)
-JOINT = Recipe(steps=600, learning_rate=3e-4, warm_up=50, last_rate=0.02, average=0.998, bfloat16=False)
-"""Without AMX, float32 is the faster format on processors."""
+STAGE_2 = Recipe(steps=700, learning_rate=1e-3, warm_up=50, last_rate=0.2, average=0.99, bfloat16=False)
+STAGE_3 = Recipe(steps=400, learning_rate=5e-4, warm_up=50, last_rate=0.2, average=0.99, bfloat16=False)
+JOINT = Recipe(steps=600, learning_rate=3e-4, warm_up=50, last_rate=0.02, average=0.998, bfloat16=False, seed=1)
+"""Without AMX, float32 is the faster format on processors. The last part has a seed of its own, so that it does not see
+the windows and the noise of the one before once more."""
 ABOUT = About(
     "SVP mini",
     "Tan et al., arXiv 2409.03270; base, sizes and schedule are the project's own",
-    "Stage 1: InfoNCE of drawn styles, divergence from the standard normal distribution, statistics of expression."
-    " Stages 2 and 3: velocity prediction with zero terminal SNR, squared error weighted by where face, eyes and lips"
-    " are. This card is of the last part of stage 3, in which everything but the style extractor is trained.",
+    "Stage 1: InfoNCE of drawn styles, divergence from the standard normal distribution, statistics of expression;"
+    " half of the batches hear nothing. Stage 2, single frames, and stage 3, windows of 16: velocity prediction with"
+    " zero terminal SNR, squared error weighted by where face, eyes and lips are. This card is of the last part of"
+    " stage 3, in which everything but the style extractor is trained.",
     (
         "Begins with the weights of Hallo mini: style attention and key-point guider are the identity at first.",
         "Expression of style clips is read by the mini face regressor in training as in use; StyleSim by the same"
         " regressor is no independent measure of it.",
-        "For half of the windows of the first clips the portrait shows another emotion than the window.",
+        "For some clips there are portraits that show another emotion; at least half of each batch is of these clips.",
         "What is denoised are changes of the portrait, whose head is moved along the key points where it is led. Heads"
         " that are not led stay where they are: such windows are of clips drawn with heads at rest.",
     ),
 )
 CLIPS_1 = 96
 """Clips of a batch of stage 1."""
-DIVERGENCE, STATISTICS = 1e-3, 0.1
+UNHEARD = 0.5
+"""Share of batches of stage 1 without sound: parts of a clip could be told by the voice alone."""
+DIVERGENCE, STATISTICS = 1e-3, 1.0
 """Weights of the divergence and of the statistics over that of the contrast."""
-CLIPS, SHORT = 2, 8
-"""Clips of a batch of the other stages, and frames of the short ones."""
 UNTOLD, UNSTYLED = 0.1, 0.1
 """Shares of clips that are told nothing, and everything but the style."""
 LED = 0.5
@@ -100,7 +104,7 @@ class Halves(NamedTuple):
     """Two parts of each clip that do not overlap."""
 
     first: tuple[Tensor, Tensor]
-    """Expression and audio, (N, frames, values)."""
+    """Expression and audio, (N, frames, values); audio is 0 where nothing is heard."""
     second: tuple[Tensor, Tensor]
     alike: Tensor
     """Shape (N, N), bool: same emotion and level."""
@@ -119,17 +123,16 @@ class StyleTask:
         """Draw clips, and two parts of each."""
         count = min(CLIPS_1, len(self.styles))
         clips, total = rng.choice(len(self.styles), count, replace=False), self.styles.expression.shape[1]
-        length = int(rng.integers(min(self.sizes.shortest, total // 2), total // 2 + 1))
+        longest = min(self.sizes.longest, total // 2)
+        length = int(rng.integers(min(self.sizes.shortest, longest), longest + 1))
         early = rng.integers(total - 2 * length + 1, size=count)
         late = early + length + rng.integers(total - 2 * length - early + 1)
         swapped = rng.random(count) < 0.5
         first, second = np.where(swapped, late, early), np.where(swapped, early, late)
-        kind = self.styles.kind[clips]
-        return Halves(
-            self.styles.part(clips, first, length),
-            self.styles.part(clips, second, length),
-            torch.from_numpy(kind[:, None] == kind[None]),
-        )
+        kind, heard = self.styles.kind[clips], float(rng.random() >= UNHEARD)
+        halves = [self.styles.part(clips, begins, length) for begins in (first, second)]
+        one, other = ((expression, heard * audio) for expression, audio in halves)
+        return Halves(one, other, torch.from_numpy(kind[:, None] == kind[None]))
 
     def losses(self, batch: Halves) -> Mapping[str, Tensor]:
         """Contrast, divergence, statistics; `found` is how often the nearest code is that of the same clip."""
@@ -148,6 +151,21 @@ class StyleTask:
         found = (nearest == torch.arange(len(nearest))).float().mean()
         loss = apart + DIVERGENCE * divergence + STATISTICS * error
         return {"loss": loss, "apart": apart, "divergence": divergence, "statistics": error, "found": found}
+
+
+class Part(NamedTuple):
+    """A part of stage 2 or 3."""
+
+    name: str
+    recipe: Recipe
+    clips: int
+    """Clips of a batch."""
+    frames: int
+    """Frames of each: a window, or single ones."""
+    windows: bool
+    """Frames follow each other and go on from those before them; motion modules run."""
+    trains: Callable[[str], bool]
+    """Whether a parameter of a name is trained."""
 
 
 class Batch(NamedTuple):
@@ -176,7 +194,7 @@ class Corpus:
 
 @dataclass
 class DiffusionTask:
-    """A part of stage 2 or 3; which numbers are trained, `trained` has said."""
+    """A part of stage 2 or 3."""
 
     network: SVP
     moving: Corpus
@@ -184,48 +202,54 @@ class DiffusionTask:
     resting: Corpus
     """The same clips with heads at rest, for those that are not."""
     styles: Styles
+    part: Part
     vae: AutoencoderKL
     config: Config = MINI
-    frames: int = 16
-    """Of a window."""
 
     def __post_init__(self) -> None:
         self.velocity = Velocity.of()
+        for name, parameter in self.network.named_parameters():
+            parameter.requires_grad_(self.part.trains(name))
+        for module in self.network.denoising_unet.modules():
+            if isinstance(module, MotionModule):
+                module.runs = self.part.windows
 
     def batch(self, rng: np.random.Generator) -> Batch:
-        """Draw clips, in each a portrait, a window and what of it is told."""
-        draws, size = rng.random(CLIPS), self.config.base.size
+        """Draw clips, in each a portrait, frames and what of them is told."""
+        size, frames = self.config.base.size, self.part.frames
+        chosen = drawn_clips(rng, len(self.moving.clips), len(self.moving.acted), self.part.clips)
+        count = len(chosen)
+        draws = rng.random(count)
         kinds = [Told.NULL if u < UNTOLD else Told.HEARD if u < UNTOLD + UNSTYLED else Told.STYLED for u in draws]
         told = tuple(sorted(kinds))
-        led = tuple((rng.random(CLIPS) < LED).tolist())
-        chosen = rng.choice(len(self.moving.clips), CLIPS, replace=False)
+        led = tuple((rng.random(count) < LED).tolist())
         sources = [self.moving if on else self.resting for on in led]
         shown = [
             draw_portrait(source.clips, source.acted, int(clip), rng)
             for source, clip in zip(sources, chosen, strict=True)
         ]
-        begun = [self._begun(one, rng) for one in shown]
+        numbers = [self._frames(one, rng) for one in shown]
         rows = [
             self._row(source.clips, int(clip), one, *at)
-            for source, clip, one, at in zip(sources, chosen, shown, begun, strict=True)
+            for source, clip, one, at in zip(sources, chosen, shown, numbers, strict=True)
         ]
-        frames = np.array([first for first, _ in begun])[:, None] + np.arange(self.frames)
+        heard = np.stack([own for own, _ in numbers])
         known, before, weight, landmarks = (torch.stack(column) for column in zip(*rows, strict=True))
         portraits = torch.stack([one.latent.float() for one in shown])
         points = key_points_of(landmarks / size)
         base = None if self.network.base is None else self._base(shown, points, led)
         regions, levels = zip(*map(self._looked, shown), strict=True)
+        # Of frames by themselves, those of a clip are repeated from one row.
+        each = frames if self.part.windows else 1
         masks = [
-            Masks(
-                *(torch.cat([mask.expand(self.frames, -1) for mask in region]) for region in zip(*level, strict=True))
-            )
+            Masks(*(torch.cat([mask.expand(each, -1) for mask in region]) for region in zip(*level, strict=True)))
             for level in zip(*levels, strict=True)
         ]
         given = Given(
             latents=torch.cat((portraits[:, None], before), dim=1).flatten(0, 1),
-            audio=self.moving.clips.heard(chosen, frames, self.config.base.audio.window // 2),
+            audio=self.moving.clips.heard(chosen, heard, self.config.base.audio.window // 2),
             codes=self._codes(chosen, rng)[:, None],
-            key_points=by_clip(drawn(points.flatten(0, 1), size), self.frames).transpose(1, 2),
+            key_points=by_clip(drawn(points.flatten(0, 1), size), frames).transpose(1, 2),
             face=torch.stack([one.identity for one in shown]),
             region=torch.cat(regions),
             masks=masks,
@@ -237,31 +261,39 @@ class DiffusionTask:
     def losses(self, batch: Batch) -> Mapping[str, Tensor]:
         """Return the squared errors of the velocity."""
         condition = self.network.condition(batch.given, batch.told, batch.led)
-        noisy, velocity, times = self.velocity.noisy(batch.clean)
+        clean, weight = batch.clean, batch.weight
+        if not self.part.windows:
+            condition = apart(condition, clean.shape[2])
+            clean, weight = frames_apart(clean), frames_apart(weight)
+        noisy, velocity, times = self.velocity.noisy(clean)
         predicted, _ = self.network.denoising_unet.full(noisy, times, condition)
-        lips = (batch.weight > batch.weight.amax() / 2).float()
-        return self.velocity.losses(predicted, velocity, batch.weight, lips)
+        return self.velocity.losses(predicted, velocity, weight, lips_of(weight))
 
-    def _begun(self, shown: Shown, rng: np.random.Generator) -> tuple[int, bool]:
-        """Draw the first frame of a window, and whether it begins at its portrait."""
+    def _frames(self, shown: Shown, rng: np.random.Generator) -> tuple[NDArray[np.int64], bool]:
+        """Draw frames (F,), and whether they begin at their portrait."""
+        total, length = self.moving.clips.frames, self.part.frames
+        if not self.part.windows:
+            return rng.integers(total, size=length), False
+        begins = rng.random() < FIRST and shown.frame <= total - length
         past = self.config.base.sampling.motion_frames
-        last = self.moving.clips.frames - self.frames
-        if rng.random() < FIRST and shown.frame <= last:
-            return shown.frame, True
-        return int(rng.integers(past, last + 1)), False
+        first = shown.frame if begins else int(rng.integers(past, total - length + 1))
+        return first + np.arange(length), begins
 
-    def _row(self, clips: LatentClips, clip: int, shown: Shown, first: int, begins: bool) -> tuple[Tensor, ...]:
-        """Latents (C, F, h, w) of a window and (n, C, h, w) of the frames before it, weights, landmarks.
+    def _row(
+        self, clips: LatentClips, clip: int, shown: Shown, frames: NDArray[np.int64], begins: bool
+    ) -> tuple[Tensor, ...]:
+        """Latents (C, F, h, w) of frames and (n, C, h, w) of those before a window, weights, landmarks.
 
         Frames before it are a little wrong, as generated ones are.
         """
-        past, window = self.config.base.sampling.motion_frames, slice(first, first + self.frames)
+        past, first = self.config.base.sampling.motion_frames if self.part.windows else 0, frames[0]
         before = shown.latent.expand(past, -1, -1, -1) if begins else clips.latents[clip, first - past : first]
+        at = (clip, torch.from_numpy(frames))
         return (
-            clips.latents[clip, window].float().transpose(0, 1),
+            clips.latents[at].float().transpose(0, 1),
             before.float() + PAST_NOISE * torch.randn(before.shape),
-            clips.weight[clip, window].float().transpose(0, 1),
-            torch.from_numpy(np.array(clips.pictures.landmarks68[clip, window])),
+            clips.weight[at].float().transpose(0, 1),
+            torch.from_numpy(np.array(clips.pictures.landmarks68[clip, frames])),
         )
 
     @torch.no_grad()
@@ -270,7 +302,7 @@ class DiffusionTask:
         size, rows = self.config.base.size, []
         for one, frames, on in zip(shown, points, led, strict=True):
             if not on:
-                rows.append(one.latent.float()[:, None].expand(-1, self.frames, -1, -1))
+                rows.append(one.latent.float()[:, None].expand(-1, self.part.frames, -1, -1))
                 continue
             face = one.landmarks.astype(np.float64) / size
             own = key_points_of(torch.from_numpy(np.array(one.landmarks)) / size)
@@ -281,8 +313,9 @@ class DiffusionTask:
     @torch.no_grad()
     def _codes(self, clips: NDArray[np.int64], rng: np.random.Generator) -> Tensor:
         """Draw styles of some part of the clips, (B, code)."""
-        total = self.styles.expression.shape[1]
-        length = int(rng.integers(min(self.config.style.shortest, total), total + 1))
+        sizes, total = self.config.style, self.styles.expression.shape[1]
+        longest = min(sizes.longest, total)
+        length = int(rng.integers(min(sizes.shortest, longest), longest + 1))
         style = self.network.style(*self.styles.part(clips, rng.integers(total - length + 1, size=len(clips)), length))
         codes: Tensor = style.drawn(torch.randn_like(style.mean))
         return codes
@@ -296,8 +329,38 @@ class DiffusionTask:
         return region_of(outlines, picture, base), masks_of(outlines, base.size, sides)
 
 
+def drawn_clips(rng: np.random.Generator, clips: int, acted: int, count: int) -> NDArray[np.int64]:
+    """Draw different clips in any order, at least half of them with portraits of another emotion, if there are so many.
+
+    Args:
+        rng: All randomness is of it.
+        clips: How many there are.
+        acted: How many of them, the first ones, have such portraits.
+        count: How many are drawn; all where there are fewer.
+    """
+    count = min(count, clips)
+    some = rng.choice(acted, min((count + 1) // 2, acted), replace=False)
+    others = rng.choice(np.setdiff1d(np.arange(clips), some), count - len(some), replace=False)
+    return rng.permutation(np.concatenate((some, others)).astype(np.int64))
+
+
+def apart(condition: Condition, frames: int) -> Condition:
+    """Return the condition of the frames of clips as clips of one frame, so that each has a time of its own.
+
+    Args:
+        condition: Of B clips, without frames before them, with one style and one row of masks for each.
+        frames: Of each, F.
+
+    Returns:
+        Of B F rows, the frames of a clip together.
+    """
+    located = condition.located.expand(-1, -1, frames, -1, -1)
+    audio = condition.audio.flatten(0, 1)[:, None]
+    return replace(condition.repeated(frames), audio=audio, located=frames_apart(located))
+
+
 def draws_frames(name: str) -> bool:
-    """Return whether a parameter is trained in stage 2: all but style extractor, audio and motion."""
+    """Return whether a parameter is trained in stage 2, on single frames: all but style extractor, audio and motion."""
     return not name.startswith(("style.", "audioproj.")) and not any(
         part in name for part in (".audio_modules.", ".motion_modules.")
     )
@@ -315,11 +378,12 @@ def everything(name: str) -> bool:
     return not name.startswith("style.")
 
 
-def trained(network: SVP, which: Callable[[str], bool]) -> SVP:
-    """Say which parameters are trained, and return the network."""
-    for name, parameter in network.named_parameters():
-        parameter.requires_grad_(which(name))
-    return network
+PARTS = (
+    Part("svp-stage-2", STAGE_2, clips=8, frames=4, windows=False, trains=draws_frames),
+    Part("svp-stage-3", STAGE_3, clips=2, frames=MINI.base.sampling.frames, windows=True, trains=moves_frames),
+    Part("svp-joint", JOINT, clips=2, frames=MINI.base.sampling.frames, windows=True, trains=everything),
+)
+"""Of stages 2 and 3."""
 
 
 def begun(config: Config, hallo: Mapping[str, Tensor]) -> SVP:
@@ -350,8 +414,10 @@ def train_style(network: SVP, styles: Styles, config: Config, order: Order) -> N
     task = StyleTask(StyleTraining(config.style), styles, config.style)
     fitted(task, STAGE_1, order, "svp-style")
     network.style.load_state_dict(task.network.extractor.state_dict())
+    network.style.eval()
     with torch.inference_mode():
-        network.style.keep_prior(network.style.eval()(styles.expression, styles.audio))
+        seen = [network.style(*part) for part in styles.parts(config.style.longest)]
+        network.style.keep_prior(Gaussian(*map(torch.cat, zip(*seen, strict=True))))
 
 
 def train(order: Order) -> None:
@@ -371,13 +437,8 @@ def train(order: Order) -> None:
     moving, resting = corpus(pictures, resting=False), corpus(still(order.data, pictures), resting=True)
     styles = styles_of(pictures, moving.clips.speech, config.style.every, order.data)
     train_style(network, styles, config, order)
-
-    def stage(name: str, recipe: Recipe, frames: int, which: Callable[[str], bool]) -> tuple[Recipe, Trained]:
-        task = DiffusionTask(trained(network, which), moving, resting, styles, vae, config, frames)
-        return fitted(task, recipe, order, name)
-
-    window = config.base.sampling.frames
-    stage("svp-stage-2", STAGE_2, SHORT, draws_frames)
-    stage("svp-stage-3", STAGE_3, window, moves_frames)
-    last = stage("svp-joint", JOINT, window, everything)
-    ship(destination(order, FILE), network, ABOUT, order, last, pictures)
+    trainings = [
+        fitted(DiffusionTask(network, moving, resting, styles, part, vae, config), part.recipe, order, part.name)
+        for part in PARTS
+    ]
+    ship(destination(order, FILE), network, ABOUT, order, trainings[-1], pictures)

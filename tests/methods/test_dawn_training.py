@@ -31,7 +31,7 @@ from thbench_methods.dawn.train import train
 from thbench_methods.dawn.train_a2v import STAGES, MotionTask, Told
 from thbench_methods.dawn.train_lfg import CLIPS, DRIVERS, FlowTask, found_flow, reconstructed
 from thbench_methods.dawn.train_pbnet import Rivals, StateTask
-from thbench_methods.dawn.true_flow import INNER, between_lips, moved_places, true_flow
+from thbench_methods.dawn.true_flow import INNER, above_lips, covered, moved_places, painted, true_flow
 from thbench_methods.nets.liveportrait.train_renderer import pyramid_l1
 
 from thbench.data.synth_heads.dataset import clips_of, truth_of
@@ -199,9 +199,9 @@ def test_the_true_flow_follows_heads_and_lips(pictures: Pictures) -> None:
     still = true_flow(frames[:1], frames[:1], (marks, marks))
     grid = coordinate_grid(torch.zeros(1, 1, 32, 32), centred=True)
     torch.testing.assert_close(still.optical_flow, grid[None], atol=1e-5, rtol=0)
-    inner = between_lips(marks, 128)
+    inner = covered(marks[:, INNER], 128)
     within = (..., slice(1, -1), slice(1, -1))  # pictures are read as black beyond their edges
-    torch.testing.assert_close(still.occlusion_map[within], (1 - inner)[within], atol=1e-3, rtol=0)
+    torch.testing.assert_close(still.occlusion_map[within], (1 - painted(marks, 128))[within], atol=1e-3, rtol=0)
     # A head that goes to the right is read to the left, and what is far from it stays.
     moved = moved_places(marks, marks + torch.tensor([0.1, 0.0]), 32) - grid
     nose = ((pictures.landmarks68[0, 0, 30] + [6.4, 0]) / 4).astype(int)
@@ -213,9 +213,20 @@ def test_the_true_flow_follows_heads_and_lips(pictures: Pictures) -> None:
     fallen[:, lower] += torch.tensor([0.0, 0.06])
     moved = moved_places(marks, fallen, 32) - grid
     below, above, eye = (((fallen[0, at] + 1) * 16).long() for at in (57, 51, 39))
-    assert moved[0, below[1], below[0], 1] < -0.03
-    assert abs(moved[0, above[1], above[0], 1]) < 0.02 and moved[0, eye[1], eye[0]].abs().max() < 5e-3
-    assert between_lips(fallen, 128).sum() > inner.sum() + 2
+    assert moved[0, below[1], below[0], 1] < -0.04
+    assert abs(moved[0, above[1], above[0], 1]) < 0.005 and moved[0, eye[1], eye[0]].abs().max() < 5e-3
+    assert covered(fallen[:, INNER], 128).sum() > inner.sum() + 2
+    assert painted(fallen, 128).max() == 1
+
+
+def test_what_is_above_the_line_between_lips() -> None:
+    marks = torch.zeros(2, 68, 2)
+    marks[:, [60, 61, 62, 63, 64]] = torch.tensor([[-0.2, 0.3], [-0.1, 0.25], [0, 0.2], [0.1, 0.25], [0.2, 0.3]])
+    marks[:, [67, 66, 65]] = torch.tensor([[-0.1, 0.35], [0, 0.4], [0.1, 0.35]])
+    marks[1] = marks[1].flip(1) * torch.tensor([1, -1])  # a head that lies on its side
+    places = torch.tensor([[0.0, 0.29], [0.0, 0.31], [0.5, 0.29], [-0.5, 0.31]])
+    asked = torch.stack((places, places.flip(1) * torch.tensor([1, -1])))
+    assert above_lips(marks, asked).tolist() == [[True, False, True, False]] * 2
 
 
 def test_a_head_moves_turns_and_grows_as_its_pose_says() -> None:
@@ -256,7 +267,7 @@ def test_what_lies_between_lips_is_told_by_area() -> None:
     left, right, top, bottom = 40.0, 52.0, 61.0, 62.5
     upper, lower = [(x, top) for x in (left, 44, 46, 48, right)], [(x, bottom) for x in (right, 46, left)]
     marks[0, INNER] = upper + lower
-    inner = between_lips(places_of(marks, 128), 128)
+    inner = covered(places_of(marks, 128)[:, INNER], 128)
     assert inner.shape == (1, 1, 32, 32) and (inner > 0.1).sum() == 3
     assert inner[0, 0, 15, 10:13].tolist() == pytest.approx([1.5 / 4] * 3, abs=0.1)
 

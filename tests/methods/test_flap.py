@@ -9,7 +9,7 @@ import pytest
 import torch
 from test_svp import crossed, operations
 from thbench_methods.common import Noise
-from thbench_methods.flap.coefficients import LIDS, ORDER, Standard, coefficients, expressions
+from thbench_methods.flap.coefficients import FLOOR, LIDS, ORDER, Standard, coefficients, expressions
 from thbench_methods.flap.config import MINI, PAPER, Config, FrontEnd, Layout, Tokens
 from thbench_methods.flap.editing import BLINK_SECONDS, CURVES, Edits, blink_curve, blinking, preset_track
 from thbench_methods.flap.flops import given_of, offer, offer_of
@@ -18,6 +18,7 @@ from thbench_methods.flap.front_end import sampler as front_end_sampler
 from thbench_methods.flap.networks import FLAP, Condition, Given, silence
 from thbench_methods.flap.schedule import sampler, scaled_linear_bars, signal, target
 from thbench_methods.flap.spec import PRESETS
+from thbench_methods.flap.train import FACE_NOISE
 from thbench_methods.hallo.config import Config as Base
 from thbench_methods.hallo.config import Sampling
 from thbench_methods.nets.unet3d.config import FaceProjection, Sizes
@@ -202,6 +203,18 @@ def test_coefficients_are_standardised_by_what_was_seen() -> None:
     torch.testing.assert_close(standard.restored(normal), values)
     # The difference of two independent numbers has root 2 times their deviation.
     torch.testing.assert_close(standard.change, torch.full((9,), 2 * 2**0.5), atol=0.5, rtol=0)
+
+
+def test_what_hardly_moves_is_not_blown_up() -> None:
+    standard = Standard(LAYOUT)
+    values = torch.zeros(5, 40, 9)
+    values[..., 0] = 0.01 * torch.randn(5, 40)
+    standard.keep(values)
+    assert torch.equal(standard.deviation, torch.full((9,), FLOOR))
+    assert torch.equal(standard.change, torch.full((9,), FLOOR))
+    wrong = values[0, 0] + FACE_NOISE
+    assert standard.normal(wrong).abs().max() < 2
+    assert standard.differing(wrong, values[0, 0]).abs().max() < 2
 
 
 def test_the_front_end_makes_clips_of_any_length() -> None:

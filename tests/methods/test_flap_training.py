@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import replace
 from typing import Any
 
@@ -12,21 +13,29 @@ from test_flap import BASE, FRONT_END, TOLD
 from thbench_methods.flap.coefficients import Standard
 from thbench_methods.flap.config import MINI
 from thbench_methods.flap.front_end import AudioToHead
+from thbench_methods.flap.networks import Given
 from thbench_methods.flap.train import (
+    CLOSING,
+    FIRST,
+    JUMPING,
     PARTS,
     Acted,
     Corpus,
     DiffusionTask,
     FrontEndTask,
+    apart,
     begun,
     is_trained,
     lip_basis,
     moving,
     own_noise,
 )
+from thbench_methods.flap.turning import HEAD as POINTS
+from thbench_methods.flap.turning import Turning, placed
 from thbench_methods.hallo.config import Config as HalloConfig
 from thbench_methods.hallo.networks import Hallo
 from thbench_methods.nets.unet3d.config import AudioProjection
+from thbench_methods.nets.unet3d.layout import frames_apart
 from thbench_methods.nets.unet3d.train import LatentClips
 from thbench_methods.svp.examples import Portraits
 from torch import nn
@@ -151,7 +160,7 @@ def test_coefficients_are_those_of_the_frames(task_of: Any, part: Any) -> None:
             if shown >= 100:
                 assert own == pytest.approx(50, abs=1)
             else:
-                assert own == pytest.approx(float(shown), abs=0.2)
+                assert own == pytest.approx(float(shown), abs=0.4)
                 assert int(shown) == int(frames[0])
             if part.windows:
                 torch.testing.assert_close(batch.given.values[row, :, 1].diff() * 1024, torch.ones(2), atol=0.1, rtol=0)
@@ -161,21 +170,25 @@ def test_coefficients_are_those_of_the_frames(task_of: Any, part: Any) -> None:
     assert starts > 0 or not part.windows
 
 
-def test_changes_are_of_the_portrait_whose_head_has_turned(task_of: Any) -> None:
-    task = task_of(VIDEO, replace(CONFIG, base=replace(HALLO, change=2.0)))
+@pytest.mark.parametrize("part", [EXPRESSION, VIDEO], ids=lambda part: part.name)
+def test_changes_are_of_the_portrait_whose_head_is_where_it_is(task_of: Any, part: Any) -> None:
+    task = task_of(part, replace(CONFIG, base=replace(HALLO, change=2.0)))
 
     def drawn() -> Any:
         torch.manual_seed(0)
         return task.batch(np.random.default_rng(0))
 
-    still = drawn()
-    count = len(still.clean)
-    assert still.given.base.shape == (count, 4, 3, SIDE, SIDE)
-    torch.testing.assert_close(still.given.base, still.given.base[:, :, :1].expand(-1, -1, 3, -1, -1))
+    going = drawn()
+    count = len(going.clean)
+    assert going.given.base.shape == (count, 4, 3, SIDE, SIDE)
+    assert not torch.equal(going.given.base[:, :, 0], going.given.base[:, :, 1])
+    # What the rotation says of it is of no account: shifts of a head are not in it.
     task.network.turning.weight.fill_(1.0)
-    turned = drawn()
-    assert not torch.equal(turned.given.base, still.given.base)
-    for batch in (still, turned):
+    torch.testing.assert_close(drawn().given.base, going.given.base)
+    task.moving, task.resting = (at_rest(corpus) for corpus in (task.moving, task.resting))
+    still = drawn()
+    torch.testing.assert_close(still.given.base, still.given.base[:, :, :1].expand(-1, -1, 3, -1, -1))
+    for batch in (still, going):
         frames = batch.given.base + batch.clean / 2
         torch.testing.assert_close(frames[:, 0], frames[:, 3], atol=1e-4, rtol=1e-4)
     other = still.given._replace(base=still.given.base + 1)
@@ -183,10 +196,120 @@ def test_changes_are_of_the_portrait_whose_head_has_turned(task_of: Any) -> None
     assert torch.equal(one[:count], two[:count]) and not torch.equal(one[count:], two[count:])
 
 
-def test_heads_go_where_their_turn_is_seen_to_take_them() -> None:
-    from thbench_methods.flap.turning import HEAD as POINTS
-    from thbench_methods.flap.turning import Turning
+def at_rest(corpus: Corpus) -> Corpus:
+    """The same with all heads in one place."""
+    pictures, portraits = copy(corpus.clips.pictures), corpus.acted.portraits
+    one = pictures.landmarks68[0, 0]
+    pictures.landmarks68 = np.broadcast_to(one, pictures.landmarks68.shape)
+    rows = replace(portraits, landmarks=np.broadcast_to(one, portraits.landmarks.shape))
+    return replace(corpus, clips=replace(corpus.clips, pictures=pictures), acted=replace(corpus.acted, portraits=rows))
 
+
+def test_portraits_are_moved_with_nose_and_corners_of_the_eyes() -> None:
+    draw = np.random.default_rng(0)
+    picture, marks = draw.integers(0, 256, (64, 64, 3), dtype=np.uint8), draw.uniform(0.3, 0.7, (68, 2))
+    blinking = marks.copy()
+    blinking[[37, 38, 40, 41, 43, 44, 46, 47]] += 0.1
+    blinking[48:] += 0.1
+    heads = placed(picture, marks, np.stack((marks, blinking, marks + (4 / 64, 0))))
+    assert heads.shape == (3, 3, 64, 64)
+    same = torch.from_numpy(picture).permute(2, 0, 1) / 127.5 - 1
+    torch.testing.assert_close(heads[0], same, atol=0.01, rtol=0)
+    torch.testing.assert_close(heads[1], same, atol=0.01, rtol=0)
+    torch.testing.assert_close(heads[2, :, 28:36, 30:38], same[:, 28:36, 26:34], atol=0.05, rtol=0)
+
+
+def test_some_windows_jump_from_their_portrait(task_of: Any) -> None:
+    task = task_of(VIDEO)
+    task.shown = np.arange(2)
+    begins = jumps = shows = 0
+    for seed in range(150):
+        batch = task.batch(np.random.default_rng(seed))
+        latents = batch.given.latents.view(2, -1, 4, SIDE, SIDE).mean(dim=(2, 3, 4)).abs()
+        for row in range(2):
+            if latents[row, 0] < 50:
+                continue
+            shows += 1
+            frame = round(float(batch.given.values[row, 0, 1] % 1) * 1024)
+            if (latents[row, 1:] > 50).all():
+                begins += frame in (3, 50)
+                jumps += frame not in (3, 50)
+    # One of the three portraits is of the last frame, where no window begins.
+    assert begins / shows == pytest.approx(FIRST * 2 / 3, abs=0.07)
+    assert jumps / shows == pytest.approx(JUMPING, abs=0.06)
+
+
+def test_single_frames_show_closing_lids_more_often_than_there_are(task_of: Any) -> None:
+    def share(part: Any, clips: Any) -> float:
+        task = task_of(part)
+        values = task.moving.values.clone()
+        values[..., MINI.layout.lid_places] = 0.2
+        values[:5, 10:12, MINI.layout.lid_places.start] = 0.5
+        task.moving, task.resting = (replace(one, values=values) for one in (task.moving, task.resting))
+        task.shown = clips
+        batches = [task.batch(np.random.default_rng(seed)) for seed in range(100)]
+        frames = torch.cat([batch.given.values[..., 1].flatten() for batch in batches]) % 1 * 1024
+        return float(((frames > 9.5) & (frames < 11.5)).float().mean())
+
+    closing, open_eyed = np.arange(5), np.arange(5, 10)
+    assert share(EXPRESSION, closing) == pytest.approx(CLOSING, abs=0.06)
+    assert share(EXPRESSION, open_eyed) < 0.06
+    # Where the face is not told, nothing would tell that lids close.
+    assert share(HEAD, closing) < 0.06
+
+
+def test_each_single_frame_is_a_clip_with_a_time_of_its_own(task_of: Any) -> None:
+    task = task_of(EXPRESSION, replace(CONFIG, base=replace(HALLO, change=2.0)))
+    net, batch = task.network, task.batch(np.random.default_rng(0))
+    loud(net)
+    count, frames = batch.clean.shape[0], batch.clean.shape[2]
+    given = batch.given
+
+    def each(rows: torch.Tensor) -> torch.Tensor:
+        return rows.repeat_interleave(frames, dim=0)
+
+    alone = Given(
+        each(given.latents),
+        given.values.flatten(0, 1)[:, None],
+        each(given.own),
+        each(given.identity),
+        each(given.region),
+        frames_apart(given.base),
+    )
+    times = torch.arange(count * frames) * 100
+    noisy = torch.randn(count * frames, 4, 1, SIDE, SIDE)
+    with torch.inference_mode():
+        whole = net.condition(given, guided=False, plain=1)
+        one, two = (
+            net.denoising_unet.full(noisy, times, condition)[0]
+            for condition in (apart(whole, frames), net.condition(alone, guided=False, plain=frames))
+        )
+    torch.testing.assert_close(one, two, atol=1e-5, rtol=1e-4)
+    seen: list[torch.Tensor] = []
+
+    def full(noisy: torch.Tensor, times: torch.Tensor, condition: Any) -> Any:
+        assert noisy.shape == (count * frames, 4, 1, SIDE, SIDE) and condition.batch == len(times)
+        seen.append(times)
+        return noisy, None
+
+    net.denoising_unet.full = full
+    task.losses(batch)
+    assert len(set(seen[0].tolist())) > count
+
+
+def loud(network: Any) -> None:
+    """Let what begins as zero act."""
+    for module in network.denoising_unet.modules():
+        if isinstance(module, nn.Linear) and not module.weight.any():
+            nn.init.normal_(module.weight, std=0.1)
+
+
+def test_the_joint_tuning_sees_other_windows() -> None:
+    assert VIDEO.recipe.seed != JOINT.recipe.seed
+
+
+def test_heads_go_where_their_turn_is_seen_to_take_them() -> None:
+    points = list(POINTS)
     draw = torch.Generator().manual_seed(0)
     rotation = 0.3 * torch.randn(6, 40, 3, generator=draw)
     own = 10 + 2 * torch.randn(6, 1, 68, 2, generator=draw, dtype=torch.float64)
@@ -196,8 +319,8 @@ def test_heads_go_where_their_turn_is_seen_to_take_them() -> None:
     rotation[:, 0] = 0
     landmarks = torch.zeros(6, 40, 68, 2)
     for clip in range(6):
-        gone = made.points(own[clip, 0, POINTS].numpy(), rotation[clip])
-        landmarks[clip, :, POINTS] = torch.from_numpy(gone).float()
+        gone = made.points(own[clip, 0, points].numpy(), rotation[clip])
+        landmarks[clip, :, points] = torch.from_numpy(gone).float()
     found = Turning(3)
     found.keep(rotation[:, :1].expand(-1, 40, -1), landmarks)
     assert not found.weight.any()
@@ -249,10 +372,8 @@ def test_single_frames_leave_motion_out_and_the_first_stage_the_face(task_of: An
 def test_each_part_trains_what_it_says(task_of: Any, part: Any, learns: Any, rests: Any) -> None:
     task = task_of(part)
     network = task.network
-    for module in network.denoising_unet.modules():
-        # What begins as zero hides what lies before it from the first gradient.
-        if isinstance(module, nn.Linear) and not module.weight.any():
-            nn.init.normal_(module.weight, std=0.1)
+    # What begins as zero hides what lies before it from the first gradient.
+    loud(network)
     task.losses(task.batch(np.random.default_rng(0))._replace(plain=0))["loss"].backward()
     touched = {name for name, p in network.named_parameters() if p.grad is not None and p.grad.any()}
     assert touched and all(is_trained(part.name, name) for name in touched)

@@ -246,6 +246,7 @@ def test_styles_read_expression_and_speech_of_any_length() -> None:
     torch.testing.assert_close(cut.mean, style.mean)
     assert (extractor(expression + 1, audio).mean - style.mean).abs().max() > 1e-3
     assert (extractor(expression, audio.flip(0)).mean - style.mean).abs().max() > 1e-4
+    assert all(part.isfinite().all() for part in extractor(expression, torch.zeros_like(audio)))
     assert (extractor(expression.flip(1), audio.flip(1)).mean - style.mean).abs().max() > 1e-4
 
 
@@ -267,13 +268,18 @@ def test_gaussians_are_drawn_mixed_and_measured() -> None:
 
 def test_the_prior_is_that_of_the_styles_seen() -> None:
     torch.manual_seed(0)
-    extractor = StyleExtractor(STYLE)
-    assert torch.equal(extractor.prior.mean, torch.zeros(1, 4))
-    assert torch.equal(extractor.prior.deviation, torch.ones(1, 4))
-    seen = Gaussian(3 + 2 * torch.randn(5000, 4), torch.full((5000, 4), 1.5))
+    extractor, noise = StyleExtractor(STYLE), torch.randn(20000, 4)
+    assert torch.equal(extractor.sampled(noise).mean, noise)
+    # Means lie on a line, as those of few kinds would; each style is spread about its own.
+    means = 3 + torch.randn(5000, 1) * torch.tensor([[2.0, -2.0, 1.0, 0.0]])
+    seen = Gaussian(means, torch.full((5000, 4), 0.3))
     extractor.keep_prior(seen)
-    torch.testing.assert_close(extractor.prior.mean, torch.full((1, 4), 3.0), atol=0.1, rtol=0)
-    torch.testing.assert_close(extractor.prior.deviation, torch.full((1, 4), 2.5), atol=0.1, rtol=0)
+    found = extractor.sampled(noise)
+    assert not found.deviation.any()
+    codes = seen.drawn(torch.randn(5000, 4))
+    torch.testing.assert_close(found.mean.mean(dim=0), codes.mean(dim=0), atol=0.1, rtol=0)
+    torch.testing.assert_close(found.mean.T.cov(), codes.T.cov(), atol=0.2, rtol=0)
+    torch.testing.assert_close(extractor.sampled(torch.zeros(1, 4)).mean, means.mean(dim=0)[None])
 
 
 def test_tokens_of_styles_and_of_sound() -> None:

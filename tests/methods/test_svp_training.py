@@ -12,6 +12,7 @@ import torch
 from test_svp import BASE, SIZES, STYLE, WHOLE
 from thbench_methods.dreamtalk.faces import UNIT
 from thbench_methods.hallo.networks import Hallo
+from thbench_methods.nets.unet3d.layout import frames_apart
 from thbench_methods.nets.unet3d.train import LatentClips, known_clips
 from thbench_methods.svp import examples as examples_of
 from thbench_methods.svp.config import MINI
@@ -21,16 +22,16 @@ from thbench_methods.svp.key_points import drawn, key_points_of
 from thbench_methods.svp.objective import ALIKE, TEMPERATURE, contrast, statistics, triplet
 from thbench_methods.svp.style import Gaussian
 from thbench_methods.svp.train import (
+    PARTS,
+    UNHEARD,
     Corpus,
     DiffusionTask,
     StyleTask,
     StyleTraining,
+    apart,
     begun,
-    draws_frames,
-    everything,
-    moves_frames,
+    drawn_clips,
     train_style,
-    trained,
 )
 from torch import nn
 
@@ -42,9 +43,11 @@ CONFIG = replace(
     base=replace(
         BASE, unet=replace(SIZES, idle=False), audio=replace(BASE.audio, window=3), locator=(4, 4, 4, 4), size=32
     ),
-    style=replace(STYLE, longest=50, shortest=8, expression=53),
+    style=replace(STYLE, longest=25, shortest=8, expression=53),
     guider=(4, 4, 4, 4),
 )
+
+SINGLE, WINDOWS, JOINT = (part._replace(frames=3, clips=min(part.clips, 3)) for part in PARTS)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -128,8 +131,16 @@ def as_moving(latents: torch.Tensor, led: bool) -> torch.Tensor:
 
 
 @pytest.fixture
-def task(corpora: tuple[Corpus, Corpus], styles: Styles) -> DiffusionTask:
-    return DiffusionTask(fresh(), *corpora, styles, Pooled(), CONFIG, frames=3)  # type: ignore[arg-type]
+def task_of(corpora: tuple[Corpus, Corpus], styles: Styles) -> Any:
+    def made(part: Any, config: Any = CONFIG) -> DiffusionTask:
+        return DiffusionTask(fresh(config), *corpora, styles, part, Pooled(), config)  # type: ignore[arg-type]
+
+    return made
+
+
+@pytest.fixture
+def task(task_of: Any) -> DiffusionTask:
+    return task_of(JOINT)  # type: ignore[no-any-return]
 
 
 def test_contrast_is_the_cross_entropy_of_the_other_part() -> None:
@@ -174,10 +185,23 @@ def test_parts_of_a_clip_do_not_overlap(styles: Styles) -> None:
         assert batch.alike.sum() == 2 * CLIPS
         for one, other in zip(batch.first[0][..., 0], batch.second[0][..., 0], strict=True):
             assert len(one) == len(other) >= CONFIG.style.shortest
+            assert len(one) <= CONFIG.style.longest
             assert not set(one.tolist()) & set(other.tolist())
             assert torch.equal(one.diff(), torch.ones(len(one) - 1))
             orders.add(bool(one[0] < other[0]))
     assert orders == {True, False}
+
+
+def test_half_of_the_batches_of_stage_one_hear_nothing(styles: Styles) -> None:
+    sizes = replace(CONFIG.style, longest=10)
+    task = StyleTask(StyleTraining(sizes), styles, sizes)
+    batches = [task.batch(np.random.default_rng(seed)) for seed in range(80)]
+    heard = [bool(batch.first[1].any()) for batch in batches]
+    assert heard == [bool(batch.second[1].any()) for batch in batches]
+    assert np.mean(heard) == pytest.approx(1 - UNHEARD, abs=0.15)
+    assert all(batch.first[0].any() and batch.first[0].shape[1] <= 10 for batch in batches)
+    silent = batches[heard.index(False)]
+    assert float(task.losses(silent)["loss"].detach()) > 0
 
 
 @pytest.mark.parametrize("objective", ["contrast", "triplet"])
@@ -226,9 +250,103 @@ def test_windows_go_on_from_their_past_and_know_their_clip(task: DiffusionTask) 
     assert 0 < starts < 40 and 0 < shows < 40
 
 
-def test_changes_are_of_the_portrait_moved_with_a_led_head(corpora: tuple[Corpus, Corpus], styles: Styles) -> None:
-    config = replace(CONFIG, base=replace(CONFIG.base, change=2.0))
-    task = DiffusionTask(fresh(config), *corpora, styles, Pooled(), config, frames=3)  # type: ignore[arg-type]
+def test_single_frames_are_of_any_time_and_heard_there(task_of: Any) -> None:
+    task = task_of(SINGLE)
+    apart_by = []
+    for seed in range(20):
+        batch = task.batch(np.random.default_rng(seed))
+        assert batch.clean.shape == (3, 4, 3, SIDE, SIDE)
+        assert batch.given.latents.shape == (3, 4, SIDE, SIDE)
+        assert [tuple(level.lip.shape) for level in batch.given.masks] == [(3, 16), (3, 4), (3, 1)]
+        for row, led in enumerate(batch.led):
+            frames, sound = as_moving(batch.clean[row, 0, :, 0, 0], led), batch.given.audio[row, :, 1, 0, 0]
+            clip = frames.floor()
+            assert (clip == clip[0]).all()
+            torch.testing.assert_close((frames - clip) * 1024, sound, atol=2, rtol=0)
+            apart_by += sound.diff().tolist()
+    assert len(set(apart_by)) > 20
+
+
+def test_each_single_frame_is_a_clip_with_a_time_of_its_own(task_of: Any) -> None:
+    task = task_of(SINGLE, replace(CONFIG, base=replace(CONFIG.base, change=2.0)))
+    net, batch = task.network, task.batch(np.random.default_rng(0))
+    loud(net)
+    count, frames, given = batch.clean.shape[0], batch.clean.shape[2], batch.given
+
+    def each(rows: Any) -> Any:
+        return rows.repeat_interleave(frames, dim=0)
+
+    alone = given._replace(
+        latents=each(given.latents),
+        audio=given.audio.flatten(0, 1)[:, None],
+        codes=each(given.codes),
+        key_points=frames_apart(given.key_points),
+        face=each(given.face),
+        region=each(given.region),
+        masks=[type(level)(*map(each, level)) for level in given.masks],
+        base=frames_apart(given.base),
+    )
+    told, led = (Told.NULL, Told.HEARD, Told.STYLED), (True, False, True)
+    times = torch.arange(count * frames) * 100
+    noisy = torch.randn(count * frames, 4, 1, SIDE, SIDE)
+    with torch.inference_mode():
+        own = net.condition(alone, *([part for part in row for _ in range(frames)] for row in (told, led)))
+        one, two = (
+            net.denoising_unet.full(noisy, times, condition)[0]
+            for condition in (apart(net.condition(given, told, led), frames), own)
+        )
+    torch.testing.assert_close(one, two, atol=1e-5, rtol=1e-4)
+    seen: list[torch.Tensor] = []
+
+    def full(noisy: torch.Tensor, times: torch.Tensor, condition: Any) -> Any:
+        assert noisy.shape == (count * frames, 4, 1, SIDE, SIDE) and condition.batch == len(times)
+        seen.append(times)
+        return noisy, None
+
+    net.denoising_unet.full = full
+    task.losses(batch)
+    assert len(set(seen[0].tolist())) > count
+
+
+def test_single_frames_leave_motion_out_and_windows_do_not(task_of: Any) -> None:
+    for part in (SINGLE, WINDOWS):
+        task = task_of(part)
+        batch, found = task.batch(np.random.default_rng(0)), []
+        for _ in range(2):
+            torch.manual_seed(0)
+            found.append(float(task.losses(batch)["loss"].detach()))
+            with torch.no_grad():
+                for name, parameter in task.network.named_parameters():
+                    if ".motion_modules." in name:
+                        parameter.add_(0.1)
+        assert (found[0] == found[1]) == (not part.windows)
+    assert WINDOWS.recipe.seed != JOINT.recipe.seed
+
+
+def test_at_least_half_of_the_clips_have_acted_portraits() -> None:
+    seen = set()
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        some = drawn_clips(rng, 20, 4, 5).tolist()
+        assert len(set(some)) == 5 and sum(clip < 4 for clip in some) >= 3
+        seen |= {(clip, place) for place, clip in enumerate(some) if clip < 4}
+        assert sorted(drawn_clips(rng, 2, 2, 8).tolist()) == [0, 1]
+        assert len(set(drawn_clips(rng, 6, 0, 2).tolist())) == 2
+        assert sum(clip < 1 for clip in drawn_clips(rng, 6, 1, 4)) == 1
+    # In any order, since those that are told nothing lead.
+    assert seen == {(clip, place) for clip in range(4) for place in range(5)}
+
+
+def loud(network: Any) -> None:
+    """Let what begins as zero act."""
+    for module in network.denoising_unet.modules():
+        if isinstance(module, nn.Linear) and not module.weight.any():
+            nn.init.normal_(module.weight, std=0.1)
+    nn.init.normal_(network.kps_guider.conv_out.weight, std=0.1)
+
+
+def test_changes_are_of_the_portrait_moved_with_a_led_head(task_of: Any) -> None:
+    task = task_of(JOINT, replace(CONFIG, base=replace(CONFIG.base, change=2.0)))
     seen = set()
     for seed in range(8):
         batch = task.batch(np.random.default_rng(seed))
@@ -291,15 +409,15 @@ def test_training_begins_as_hallo(task: DiffusionTask) -> None:
 
 
 @pytest.mark.parametrize(
-    ("which", "learns", "rests"),
+    ("part", "learns", "rests"),
     [
         (
-            draws_frames,
+            SINGLE,
             ("reference_unet", "kps_guider", "face_locator", "imageproj", "style_projection", "attn_style", "resnets"),
             ("audioproj", "audio_modules", "motion_modules", "style."),
         ),
         (
-            moves_frames,
+            WINDOWS,
             ("audioproj", "audio_modules", "motion_modules", "attn_style", "norm_style", "style_projection"),
             (
                 "reference_unet",
@@ -310,34 +428,32 @@ def test_training_begins_as_hallo(task: DiffusionTask) -> None:
                 "style.",
             ),
         ),
-        (everything, ("audioproj", "motion_modules", "reference_unet", "attn_style", "kps_guider"), ("style.",)),
+        (JOINT, ("audioproj", "motion_modules", "reference_unet", "attn_style", "kps_guider"), ("style.",)),
     ],
 )
-def test_each_part_trains_what_it_says(task: DiffusionTask, which: Any, learns: Any, rests: Any) -> None:
-    network = trained(task.network, which)
-    for module in network.denoising_unet.modules():
-        # What begins as zero hides what lies before it from the first gradient.
-        if isinstance(module, nn.Linear) and not module.weight.any():
-            nn.init.normal_(module.weight, std=0.1)
-    nn.init.normal_(network.kps_guider.conv_out.weight, std=0.1)
-    batch = task.batch(np.random.default_rng(0))._replace(told=(Told.STYLED,) * 2, led=(True, True))
+def test_each_part_trains_what_it_says(task_of: Any, part: Any, learns: Any, rests: Any) -> None:
+    task = task_of(part)
+    network, which = task.network, part.trains
+    # What begins as zero hides what lies before it from the first gradient.
+    loud(network)
+    batch = task.batch(np.random.default_rng(0))._replace(told=(Told.STYLED,) * part.clips, led=(True,) * part.clips)
     task.losses(batch)["loss"].backward()
     touched = {name for name, p in network.named_parameters() if p.grad is not None and p.grad.any()}
     assert touched == {name for name in touched if which(name)}
-    for part in learns:
+    for some in learns:
         # Attention of the reference network's last transformer beyond what it gives as features has no use.
-        assert any(part in name for name in touched), part
-    for part in rests:
-        assert not any(name.startswith(part) if part == "style." else f".{part}" in f".{name}." for name in touched), (
-            part
+        assert any(some in name for name in touched), some
+    for some in rests:
+        assert not any(name.startswith(some) if some == "style." else f".{some}" in f".{name}." for name in touched), (
+            some
         )
 
 
-@pytest.mark.parametrize("which", [draws_frames, moves_frames, everything])
-def test_steps_lower_the_loss_of_one_batch(task: DiffusionTask, which: Any) -> None:
-    network = trained(task.network, which)
+@pytest.mark.parametrize("part", [SINGLE, WINDOWS, JOINT], ids=lambda part: part.name)
+def test_steps_lower_the_loss_of_one_batch(task_of: Any, part: Any) -> None:
+    task = task_of(part)
     batch = task.batch(np.random.default_rng(0))
-    optimiser = torch.optim.Adam([p for p in network.parameters() if p.requires_grad], lr=2e-3)
+    optimiser = torch.optim.Adam([p for p in task.network.parameters() if p.requires_grad], lr=2e-3)
 
     def loss() -> torch.Tensor:
         torch.manual_seed(1)
@@ -362,8 +478,30 @@ def test_style_extractor_is_trained_and_its_prior_kept(
     train_style(network, styles, CONFIG, Order("svp", "mini", "test", tmp_path, tmp_path))
     assert not torch.equal(before, network.style.exp_in.weight)
     with torch.inference_mode():
-        found = network.style(styles.expression, styles.audio)
-    torch.testing.assert_close(network.style.prior.mean[0], found.mean.mean(dim=0), atol=1e-4, rtol=1e-3)
+        # Of the first half of each clip and of the second: the extractor reads no more at once.
+        found = [network.style(*part).mean.mean(dim=0) for part in styles.parts(25)]
+    assert len(found) == 2 and not torch.allclose(found[0], found[1])
+    torch.testing.assert_close(network.style.prior_mean, (found[0] + found[1]) / 2, atol=1e-4, rtol=1e-3)
+
+
+def test_parts_of_styles_follow_each_other(styles: Styles) -> None:
+    marked = replace(styles, expression=torch.arange(50.0).view(1, 50, 1).expand(CLIPS, -1, 53))
+    assert [part[0, :, 0].tolist() for part, _ in marked.parts(20)] == [list(range(20)), list(range(20, 40))]
+    assert [(len(part[0]), len(heard[0])) for part, heard in marked.parts(60)] == [(50, 50)]
+
+
+def test_codes_are_read_of_as_many_frames_as_the_extractor_knows(task: DiffusionTask) -> None:
+    lengths: list[int] = []
+
+    def style(expression: torch.Tensor, audio: torch.Tensor) -> Gaussian:
+        assert expression.shape[1] == audio.shape[1]
+        lengths.append(expression.shape[1])
+        return Gaussian(torch.zeros(len(audio), STYLE.code), torch.ones(len(audio), STYLE.code))
+
+    task.network.style.forward = style  # type: ignore[method-assign]
+    for seed in range(60):
+        task.batch(np.random.default_rng(seed))
+    assert min(lengths) == CONFIG.style.shortest and max(lengths) == CONFIG.style.longest == 25
 
 
 def test_expression_is_read_once_and_kept(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -64,6 +64,19 @@ def test_an_interrupted_training_ends_as_one_that_was_not(tmp_path):
     assert [p.values for p in whole.curve] == [p.values for p in resumed.curve]
 
 
+def test_gradients_left_on_what_is_not_trained_do_not_count(tmp_path):
+    curves = []
+    for left in (None, 1e6):
+        task = line()
+        for parameter in task.network[0].parameters():
+            parameter.requires_grad_(False)
+            parameter.grad = None if left is None else torch.full_like(parameter, left)
+        recipe = RECIPE.model_copy(update={"steps": 20})
+        curves.append([point.values for point in fit(task, recipe, tmp_path / f"{left}").curve])
+        assert all(parameter.grad is None for parameter in task.network[0].parameters())
+    assert curves[0] == curves[1]
+
+
 def test_other_recipe_is_refused(tmp_path):
     fit(line(), RECIPE, tmp_path)
     with pytest.raises(UsageError, match="another recipe"):

@@ -143,7 +143,7 @@ def score(video: torch.Tensor, audio: torch.Tensor, shifts: int = MAX_SHIFT) -> 
         audio: The same shape: the sound of the same windows.
         shifts: Largest shift, frames.
     """
-    return summed_up(distances(video.split(DISTANCES), audio.split(DISTANCES), shifts))
+    return summed_up(distances(torch.split(video, DISTANCES), torch.split(audio, DISTANCES), shifts))
 
 
 def summed_up(between: torch.Tensor) -> SyncScore:
@@ -196,7 +196,7 @@ def clip_embeddings(
 
 def _heard(network: SyncNet, audio: NDArray[np.int16], count: int) -> Iterator[torch.Tensor]:
     """Embed the windows of the sound, a fixed number at a time: memory does not grow with the clip."""
-    for windows in audio_windows(audio, count).split(AUDIO_WINDOWS):
+    for windows in torch.split(audio_windows(audio, count), AUDIO_WINDOWS):
         yield in_fixed_batches(network.audio, windows, AUDIO_WINDOWS)
 
 

@@ -118,6 +118,8 @@ def fit(
         UsageError: The folder holds the checkpoint of another recipe, or a loss is not a number.
     """
     network = task.network.train()
+    # What a training before has left on parameters that are not trained now would count in the gradient's norm.
+    network.zero_grad(set_to_none=True)
     average = copy.deepcopy(network).eval()
     optimiser = torch.optim.AdamW(_groups(network, recipe.weight_decay), lr=recipe.learning_rate, betas=recipe.betas)
     folder.mkdir(parents=True, exist_ok=True)

@@ -116,21 +116,34 @@ def _encoded(pictures: Pictures, vae: AutoencoderKL, packing: int) -> NDArray[np
 
 
 def _weights(pictures: Pictures, side: int) -> Tensor:
-    """How much the error of each cell counts, by where face, eyes and lips are in the frame."""
+    """How much the error of each cell counts in all frames of a split."""
     size = pictures.frames.shape[2]
-    shape = (*pictures.frames.shape[:2], 1, side, side)
-    weights = np.empty(shape, np.float16)
+    weights = np.empty((*pictures.frames.shape[:2], 1, side, side), np.float16)
     for clip, points in enumerate(pictures.landmarks68):
-        for frame in range(len(points)):
-            drawn = np.ones((size, size), np.float32)
-            for _, part, reach, weight in WEIGHTS:
-                own = points[frame, part]
-                middle = own.mean(axis=0)
-                hull = cv2.convexHull(np.rint(middle + (own - middle) * reach).astype(np.int32))
-                cv2.fillConvexPoly(drawn, hull, weight)
-            cells = cv2.resize(drawn, (side, side), interpolation=cv2.INTER_AREA)
-            weights[clip, frame, 0] = cells / cells.mean()
+        for frame, marks in enumerate(points):
+            weights[clip, frame, 0] = cell_weights(marks, size, side)
     return torch.from_numpy(weights)
+
+
+def cell_weights(marks: NDArray[np.float32], size: int, side: int) -> NDArray[np.float32]:
+    """Return how much the error of each cell of a frame counts, by where face, eyes and lips are.
+
+    Args:
+        marks: Landmarks (68, 2), pixels.
+        size: Side of the frame.
+        side: Cells along a side.
+
+    Returns:
+        Shape (side, side), mean 1.
+    """
+    drawn = np.ones((size, size), np.float32)
+    for _, part, reach, weight in WEIGHTS:
+        own = marks[part]
+        middle = own.mean(axis=0)
+        hull = cv2.convexHull(np.rint(middle + (own - middle) * reach).astype(np.int32))
+        cv2.fillConvexPoly(drawn, hull, weight)
+    cells = cv2.resize(drawn, (side, side), interpolation=cv2.INTER_AREA)
+    return np.asarray(cells / cells.mean(), np.float32)
 
 
 @torch.inference_mode()
