@@ -37,6 +37,10 @@ if TYPE_CHECKING:
     from thbench_methods.xactor.config import Actor
 
 
+HEARD = (1.0, 2.0, 4.0, 8.0)
+"""Deviations, in frames, of what the heads hear around their frame before training, one head after the other."""
+
+
 class Kept(NamedTuple):
     """What later chunks read of earlier ones in one block."""
 
@@ -88,14 +92,17 @@ class _Layout(NamedTuple):
 
 
 class WindowedAttention(nn.Module):
-    """Cross-attention of each frame to the sound from `reach` frames before it to as many behind."""
+    """Cross-attention of each frame to the sound from `reach` frames before it to as many behind.
+
+    Keys have no places; the bias alone tells them, and begins as Gaussians around the frame.
+    """
 
     def __init__(self, width: int, heads: int, reach: int) -> None:
         super().__init__()
         self.heads, self.reach = heads, reach
         self.query = nn.Linear(width, width)
         self.key_value = nn.Linear(width, 2 * width)
-        self.bias = nn.Parameter(torch.zeros(heads, 2 * reach + 1))
+        self.bias = nn.Parameter(_around(heads, reach))
         self.proj = nn.Linear(width, width)
 
     def forward(self, x: Tensor, audio: Tensor) -> Tensor:
@@ -277,6 +284,13 @@ class ActorTransformer(nn.Module):
             frames == self.sizes.chunk and not condition.twins and before < condition.context * self.sizes.chunk
         )
         return _Layout(angles(queries, rates), angles(keys, rates), None if everything else seen)
+
+
+def _around(heads: int, reach: int) -> Tensor:
+    """Return the logarithm of a Gaussian around the frame for each head, (heads, 2 reach + 1)."""
+    away = torch.arange(-reach, reach + 1, dtype=torch.float32)
+    deviations = torch.tensor([HEARD[head % len(HEARD)] for head in range(heads)])
+    return -0.5 * (away / deviations[:, None]).square()
 
 
 def _past(condition: Condition, number: int) -> Kept | None:

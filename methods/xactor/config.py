@@ -54,6 +54,8 @@ class Encoder:
     """Width of the embedded head placement."""
     tokens: int = 32
     """Tokens that the renderer reads; each has `motion / tokens` values."""
+    dropout: float = 0.5
+    """On the skips of the hourglass, in training."""
 
     @property
     def token(self) -> int:
@@ -143,6 +145,10 @@ class Objective:
     """Share of the windows whose levels are sorted, so that they fall towards the past as they do in sampling."""
     noise_share: float = 0.1
     """Share of the windows in which everything before a random chunk is pure noise."""
+    history_share: float = 0.3
+    """Share of the windows in which everything before a random chunk is noised as little as the past is in sampling."""
+    history_top: int = 60
+    """Highest noise level of these; that of the newest chunk before in sampling."""
     silent_share: float = 0.1
     """Share of the windows without sound, for guidance."""
     snr: tuple[float, float] = (0.2, 5.0)
@@ -178,7 +184,8 @@ class Config:
     components: int = 0
     """Principal components of packed latents that are kept; 0 keeps all channels."""
     change: float = 0.0
-    """Factor of the frames' difference from the portrait, which is denoised; 0 denoises latents."""
+    """Factor of the frames' difference from the portrait with its head placed as in each, which is denoised; 0 denoises
+    latents."""
 
     @property
     def side(self) -> int:
@@ -207,8 +214,9 @@ MINI = Config(
         motion=32,
         placed=16,
         tokens=8,
+        dropout=0.1,
     ),
-    actor=Actor(width=56, heads=4, blocks=4, audio_layers=4, audio=96, chunk=10, context=9, rotary_theta=256.0),
+    actor=Actor(width=56, heads=4, blocks=4, audio_layers=4, audio=96, chunk=10, context=5, rotary_theta=256.0),
     renderer=Renderer(
         unet=Sizes(
             latent=20, channels=(40, 40, 24), layers=2, heads=2, groups=8, tokens=32, feed_forward=2, positions=32
@@ -227,12 +235,13 @@ MINI = Config(
     vae=MINI_VAE,
     packing=2,
     components=20,
-    change=1.5,
+    change=2.5,
 )
 """The small preset for synth-heads.
 
-Its renderer has the widths, the prediction and the noise of Hallo's small preset, so that training goes on from those
-weights; it sees the portrait through the face locator for the same reason as there. Heads of synth-heads
+Its renderer has the widths, the prediction, the changes and the noise of Hallo's small preset, so that training goes on
+from those weights; it sees the portrait through the face locator for the same reason as there. Heads of synth-heads
 move within their picture, and a renderer that is not told where would have to guess it anew in each window: placement
-is generated. Clips for training last 4 s; 9 chunks of 0.4 s fit into them anywhere.
+is generated, and the portrait's head is moved along by it before the renderer changes anything. A chunk sees 2 s; the
+windows of the training, of 9 chunks, fit into its clips of 4 s anywhere, and five of their chunks see as much.
 """

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 NEUTRAL = (0.0, 0.0, 1.0)
 """Head placement of the portrait itself: not moved, of its own size."""
-DROPOUT = 0.5
-"""On the skips of the hourglass, in training."""
 
 
 class FanBlock(nn.Module):
@@ -84,14 +82,15 @@ class PatchAttention(nn.Module):
 class Hourglass(nn.Module):
     """Halves its maps again and again, and adds up all scales on the way back (Newell et al. 2016)."""
 
-    def __init__(self, width: int, depth: int) -> None:
+    def __init__(self, width: int, depth: int, dropout: float) -> None:
         super().__init__()
+        self.dropout = dropout
         self.upper, self.before, self.after = (FanBlock(width, width) for _ in range(3))
-        self.inner: nn.Module = Hourglass(width, depth - 1) if depth > 1 else FanBlock(width, width)
+        self.inner: nn.Module = Hourglass(width, depth - 1, dropout) if depth > 1 else FanBlock(width, width)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, width, h, w) to the same shape."""
-        upper = F.dropout(self.upper(x), DROPOUT, self.training)
+        upper = F.dropout(self.upper(x), self.dropout, self.training)
         lower = self.after(self.inner(self.before(F.max_pool2d(x, 2))))
         return upper + F.interpolate(lower, size=upper.shape[-2:], mode="bilinear")
 
@@ -111,7 +110,7 @@ class MotionEncoder(nn.Module):
         self.attention1 = PatchAttention(half, sizes.side // 2, 4, sizes)
         self.block2, self.block3 = FanBlock(half, half), FanBlock(half, quarter)
         self.attention2 = PatchAttention(quarter, sizes.side // 4, 2, sizes)
-        self.hourglass = Hourglass(quarter, sizes.hourglass)
+        self.hourglass = Hourglass(quarter, sizes.hourglass, sizes.dropout)
         self.top = FanBlock(quarter, quarter)
         self.last, self.last_norm = nn.Conv2d(quarter, quarter, 1), nn.BatchNorm2d(quarter)
         self.attention3 = PatchAttention(quarter, sizes.side // 4, 2, sizes)

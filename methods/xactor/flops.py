@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import torch
 from thbench_methods.nets.unet3d.guidance import is_guided, with_guidance
+from thbench_methods.nets.unet3d.layout import images
 from thbench_methods.xactor.actor import Condition, Kept
 from thbench_methods.xactor.config import MINI, PAPER, PLACEMENT, Config
 from thbench_methods.xactor.networks import Acted, Rendering
-from thbench_methods.xactor.renderer import Portrait, moved
+from thbench_methods.xactor.renderer import Portrait
 
 from thbench.cost.offer import Denoising, Offer, Part
 from thbench.errors import UsageError, did_you_mean
@@ -55,10 +56,11 @@ def offer_of(config: Config, dtype: str = "float16") -> Offer:
         lit = torch.empty(1, 3, config.size, config.size) if own.locator else None
         tokens = torch.empty(1, config.encoder.tokens, config.encoder.token)
         sitting = video.sit(Portrait(latents, embedding, tokens, lit), guided=guided)
-        condition = moved(sitting, tokens[:, None].expand(-1, own.frames, -1, -1))
+        noise = torch.empty(1, own.unet.latent, own.frames, config.side, config.side)
+        base = torch.empty_like(noise)
+        condition = video.moved(sitting, tokens[:, None].expand(-1, own.frames, -1, -1), base)
         appearance = video.appearance(embedding)
         chunk, levels, heard = _chunk(acted, config)
-        noise = torch.empty(1, own.unet.latent, own.frames, config.side, config.side)
     parts = [
         Part("motion_encoder", encoder, lambda: encoder(face), inputs=(face,)),
         Part("motion_tokens", encoder, lambda: encoder.tokens(motion, placement), inputs=(motion, placement)),
@@ -80,6 +82,8 @@ def offer_of(config: Config, dtype: str = "float16") -> Offer:
     if locator is not None and lit is not None:
         region = lit[:, :, None]
         parts.append(Part("face_locator", locator, lambda: locator(region), inputs=(region,)))
+    if (placed := video.base) is not None:
+        parts.append(Part("base", placed, lambda: placed(images(base)), inputs=(images(base),)))
     return Offer(
         workload=f"{fresh} new frames of a window of {own.frames} at {config.size} px, {own.steps} steps"
         f"{', guided' if guided else ''}; motion in {acting.steps} steps",

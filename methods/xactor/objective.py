@@ -23,16 +23,21 @@ def drawn_levels(windows: int, parts: int, objective: Objective) -> Tensor:
     """Draw noise levels (windows, parts), each from 0 to 1000, by torch's own generator.
 
     In some windows they are sorted, so that they fall towards the past; in some everything before a random part is pure
-    noise. Neither where the history is clean anyway.
+    noise, in some others it has the low levels of what was generated before. None of it where the history is clean
+    anyway.
     """
     levels = torch.randint(TOP + 1, (windows, parts))
     if not objective.forcing:
         return levels
     rising = torch.rand(windows, 1) < objective.sorted_share
     levels = torch.where(rising, levels.sort(dim=1).values, levels)
-    forgotten = torch.rand(windows, 1) < objective.noise_share
-    first = torch.randint(parts, (windows, 1))
-    return torch.where(forgotten & (torch.arange(parts) < first), TOP, levels)
+    drawn = torch.rand(windows, 1)
+    forgotten = drawn < objective.noise_share
+    generated = (drawn < objective.noise_share + objective.history_share) & ~forgotten
+    before = torch.arange(parts) < torch.randint(parts, (windows, 1))
+    low = torch.randint(objective.history_top + 1, (windows, parts))
+    levels = torch.where(forgotten & before, TOP, levels)
+    return torch.where(generated & before, low, levels)
 
 
 def weights(levels: Tensor, objective: Objective) -> Tensor:

@@ -23,17 +23,18 @@ from thbench_methods.common.tracks import read_track
 from thbench_methods.hallo.bundle import outlines68
 from thbench_methods.hallo.pipeline import at_times
 from thbench_methods.nets.unet3d.guidance import is_guided, with_guidance
+from thbench_methods.nets.unet3d.latents import Base, decoded
 from thbench_methods.nets.unet3d.layout import images
 from thbench_methods.xactor import bundle as files
 from thbench_methods.xactor.bundle import lit
 from thbench_methods.xactor.config import MINI, PAPER, PLACEMENT
-from thbench_methods.xactor.crop import boxes_of, crop_boxes, cropped
+from thbench_methods.xactor.crop import based, boxes_of, crop_boxes, cropped
 from thbench_methods.xactor.encoder import as_faces
 from thbench_methods.xactor.endless import Scene, acted, windowed
 from thbench_methods.xactor.forcing import TOP
 from thbench_methods.xactor.hearing import Hearing
 from thbench_methods.xactor.networks import neutral
-from thbench_methods.xactor.renderer import Portrait, moved
+from thbench_methods.xactor.renderer import Portrait
 from thbench_methods.xactor.schedule import sampler, start
 from thbench_methods.xactor.spec import CONTROLS, GENERATED, NEUTRAL
 
@@ -57,8 +58,6 @@ if TYPE_CHECKING:
     from thbench.types import OnStep, Request
 
 NAME = "xactor"
-DECODED = 8
-"""Frames that are decoded at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +79,25 @@ class Seen(NamedTuple):
     """Shape (1, motion): of the face, as encoded."""
     foreground: Tensor
     """Head, neck and shoulders, (h, w) of what is denoised, bool, on the CPU."""
+    picture: Tensor
+    """Shape (1, 3, size, size), range [-1, 1]."""
+    rgb: NDArray[np.uint8]
+    """The same, (size, size, 3)."""
+    landmarks: NDArray[np.floating]
+    """Shape (68, 2), in pixels of it."""
+
+
+class Window(NamedTuple):
+    """What is to be seen in some frames."""
+
+    first: int
+    """Number of the first of them."""
+    motion: Tensor
+    """Shape (frames, motion), as encoded."""
+    placement: Tensor
+    """Shape (frames, 3)."""
+    base: Base
+    """What changes are of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +197,8 @@ class XActor:
         picture = portrait_tensor(portrait, config.size)
         rgb = to_frame_batch(picture)[0]
         looked = self.bundle.look(rgb)
-        box = crop_boxes(boxes_of(looked.landmarks[None] * config.size), config.size)[0]
+        landmarks = looked.landmarks * config.size
+        box = crop_boxes(boxes_of(landmarks[None]), config.size)[0]
         face = as_faces(cropped(rgb, box, config.encoder.side)[None])
         motion = rendering.encoder(face.to(self._device))
         inside = foreground(
@@ -187,16 +206,25 @@ class XActor:
             config.side,
             config.side,
         )
+        whole = (2 * picture - 1).to(self._device)
         return Seen(
             Portrait(
-                rendering.video.latents.known(self.bundle.vae.encode((2 * picture - 1).to(self._device))),
+                self.encode(whole),
                 looked.embedding.to(self._device),
                 rendering.encoder.tokens(motion, neutral(motion)),
                 lit(looked.landmarks, picture).to(self._device) if config.renderer.locator else None,
             ),
             motion,
             inside,
+            whole,
+            rgb,
+            landmarks,
         )
+
+    @torch.inference_mode()
+    def encode(self, pictures: Tensor) -> Tensor:
+        """Return latents (n, latent, side, side) of pictures (n, 3, size, size), range [-1, 1]."""
+        return self.bundle.rendering.video.latents.known(self.bundle.vae.encode(pictures))
 
     def act(
         self, seen: Seen, sound: NDArray[np.float32], frames: int, told: Told, noise: Noise, stages: Stages
@@ -222,48 +250,61 @@ class XActor:
         self, seen: Seen, motion: Iterator[Tensor], frames: int, told: Told, noise: Noise, stages: Stages
     ) -> Iterator[NDArray[np.uint8]]:
         """Yield the frames at the model's own rate."""
-        own = self.config.renderer
+        own, base = self.config.renderer, self._unmoved(seen)
         with stages.stage("portrait"), torch.inference_mode():
             sitting = self.bundle.rendering.video.sit(seen.portrait, guided=is_guided(told.guidance))
 
-        def window(first: int, part: Tensor) -> Tensor:
+        def render(first: int, part: Tensor) -> Tensor:
+            nonlocal base
             with stages.stage("denoise"):
-                return self._window(seen, sitting, first, part, told, noise, stages)
+                window = self.window(seen, first, part, told)
+                base = window.base
+                return self._denoised(seen, sitting, window, told, noise, stages)
 
-        for latents in windowed(motion, frames, own.frames, own.overlap, window):
+        for latents in windowed(motion, frames, own.frames, own.overlap, render):
             with stages.stage("decode"):
-                pictures = to_frame_batch((self.decode(latents, seen) + 1) / 2)
-            yield from pictures
+                # These are the first frames of the window that was rendered last.
+                count = len(latents)
+                pictures = self.decode(latents, Base(base.pictures[:count], base.latents[:, :, :count]))
+                shown = to_frame_batch((pictures + 1) / 2)
+            yield from shown
 
     @torch.inference_mode()
-    def decode(self, denoised: Tensor, seen: Seen) -> Tensor:
-        """Return pictures (frames, 3, size, size), range [-1, 1].
-
-        Args:
-            denoised: Shape (frames, latent, side, side).
-            seen: The portrait.
-        """
-        form = self.bundle.rendering.video.latents
-        whole = form.changed(denoised.transpose(0, 1)[None], seen.portrait.latents[:, :, None])
-        parts = torch.split(form.restored(images(whole)), DECODED)
-        return torch.cat([self.bundle.vae.decode(part) for part in parts]).clamp(-1, 1)
-
-    @torch.inference_mode()
-    def _window(
-        self, seen: Seen, sitting: Condition, first: int, motion: Tensor, told: Told, noise: Noise, stages: Stages
-    ) -> Tensor:
-        """Return latents (frames, latent, side, side) of a window of motion (frames, m).
-
-        The noise of a frame depends on its number alone, so that windows share it where they overlap.
-        """
-        config, rendering = self.config, self.bundle.rendering
+    def window(self, seen: Seen, first: int, motion: Tensor, told: Told) -> Window:
+        """Return what is to be seen in a window of normalised motion (frames, m)."""
         own, placement = self.bundle.acted.restored(motion)
         if told.placement is not None:
             rows = torch.arange(first, first + len(motion)).clamp(max=len(told.placement) - 1)
             placement = told.placement[rows].to(own)
-        condition = moved(sitting, rendering.encoder.tokens(own, placement)[None])
+        if not self.config.change:
+            return Window(first, own, placement, self._unmoved(seen))
+        heads = based(seen.rgb, seen.landmarks, placement).to(self._device)
+        return Window(first, own, placement, Base(heads, self.encode(heads).transpose(0, 1)[None]))
+
+    @torch.inference_mode()
+    def decode(self, denoised: Tensor, base: Base) -> Tensor:
+        """Return pictures (frames, 3, size, size), range [-1, 1].
+
+        Args:
+            denoised: Shape (frames, latent, side, side).
+            base: Of these frames.
+        """
+        form = self.bundle.rendering.video.latents
+        return decoded(form, self.bundle.vae, denoised.transpose(0, 1)[None], base)
+
+    @torch.inference_mode()
+    def _denoised(
+        self, seen: Seen, sitting: Condition, window: Window, told: Told, noise: Noise, stages: Stages
+    ) -> Tensor:
+        """Return latents (frames, latent, side, side) of a window.
+
+        The noise of a frame depends on its number alone, so that windows share it where they overlap.
+        """
+        config, rendering = self.config, self.bundle.rendering
+        tokens = rendering.encoder.tokens(window.motion, window.placement)[None]
+        condition = rendering.video.moved(sitting, tokens, window.base.latents)
         shape = (config.renderer.unet.latent, config.side, config.side)
-        drawn = [noise.normal(shape, "frame", first + frame) for frame in range(len(motion))]
+        drawn = [noise.normal(shape, "frame", window.first + frame) for frame in range(len(window.motion))]
         schedule = sampler(told.steps, config.renderer)
         latents = sample(
             with_guidance(rendering.video.denoising_unet, told.guidance),
@@ -281,6 +322,9 @@ class XActor:
             lambda step: stages.told("denoise", step.index, step.count),
         )
         return images(latents)
+
+    def _unmoved(self, seen: Seen) -> Base:
+        return Base(seen.picture, seen.portrait.latents[:, :, None])
 
     def _placement(self, given: str) -> Tensor | None:
         if given == GENERATED:

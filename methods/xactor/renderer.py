@@ -17,7 +17,7 @@ from thbench_methods.nets.unet3d.attention import Attention, FeedForward
 from thbench_methods.nets.unet3d.focus import Attend, Choose, Focus, Run, attend_at, everywhere
 from thbench_methods.nets.unet3d.guidance import paired
 from thbench_methods.nets.unet3d.latents import Latents
-from thbench_methods.nets.unet3d.layout import images, to_maps, to_tokens
+from thbench_methods.nets.unet3d.layout import clips, images, to_maps, to_tokens
 from thbench_methods.nets.unet3d.locator import FaceLocator
 from thbench_methods.nets.unet3d.motion import ATTENTIONS, MotionModule
 from thbench_methods.nets.unet3d.projections import ImageProjModel
@@ -47,7 +47,8 @@ class Condition:
     reference: Mapping[str, Tensor]
     """Place to (B, h w, C): features of the portrait. A place that is left out reads none."""
     locator: Tensor | None = None
-    """Shape (B, C, 1, h, w), from the face locator, where there is one."""
+    """Shape (B, C, F, h, w), or 1 in the place of F: from the face locator and of the moved portrait, where there are
+    such."""
     guided: bool = True
     """The first half of the batch is unconditional: it reads no reference."""
     plain: int = 0
@@ -201,6 +202,8 @@ class VideoGenerator(nn.Module):
         self.face_locator = FaceLocator(sizes.unet.channels[0], widths=sizes.locator) if sizes.locator else None
         self.imageproj = ImageProjModel(sizes.face, sizes.unet.tokens) if sizes.face is not None else None
         self.latents = Latents(config)
+        unet = sizes.unet
+        self.base = nn.Conv2d(unet.latent, unet.channels[0], 3, padding=1) if config.change else None
 
     def appearance(self, embedding: Tensor) -> Tensor:
         """Return the tokens (N, tokens, C) of embeddings; the embedding 0 is no portrait."""
@@ -208,7 +211,7 @@ class VideoGenerator(nn.Module):
         return tokens
 
     def sit(self, portrait: Portrait, *, guided: bool) -> Condition:
-        """Return what does not change over a video: once for one portrait, which is moved by `moved`.
+        """Return what does not change over a video: once for one portrait, which `moved` moves.
 
         Args:
             portrait: N is 1.
@@ -228,8 +231,25 @@ class VideoGenerator(nn.Module):
             guided=guided,
         )
 
+    def moved(self, sitting: Condition, tokens: Tensor, base: Tensor | None = None) -> Condition:
+        """Return the condition of a window.
 
-def moved(sitting: Condition, tokens: Tensor) -> Condition:
-    """Return the condition of a window, from that of its portrait and the motion tokens (1, F, tokens, c)."""
-    own = sitting.acting[:1].expand_as(tokens)
-    return replace(sitting, acting=paired(tokens, own, guided=sitting.guided))
+        Args:
+            sitting: That of its portrait.
+            tokens: Motion tokens (1, F, tokens, c).
+            base: Latents (1, latent, F, h, w) of what changes are of; where latents are denoised it is not looked at.
+        """
+        own, guided = sitting.acting[:1].expand_as(tokens), sitting.guided
+        place = None if base is None else self.placed(base)
+        locator = sitting.locator
+        if place is not None:
+            place = paired(place, guided=guided)
+            locator = place if locator is None else locator + place
+        return replace(sitting, acting=paired(tokens, own, guided=guided), locator=locator)
+
+    def placed(self, base: Tensor) -> Tensor | None:
+        """Return what the moved portrait (B, latent, F, h, w) adds to the first feature, (B, C, F, h, w).
+
+        None where latents themselves are denoised.
+        """
+        return None if self.base is None else clips(self.base(images(base)), base.shape[2])

@@ -1,27 +1,29 @@
 """Trains the mini X-Actor on synth-heads: motion encoder and renderer, then the actor over encoded motion.
 
-What is there is kept. The autoencoder and the speech encoder are trained before and frozen.
+What is there is kept. The autoencoder and the speech encoder are the shipped ones.
 """
 
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
 from thbench_methods.common.presets import shipped
+from thbench_methods.common.still import still
 from thbench_methods.common.training import destination, fitted, ship
 from thbench_methods.hallo.bundle import FILE as HALLO_FILE
-from thbench_methods.hallo.config import MINI as HALLO_MINI
-from thbench_methods.hallo.train import prepared
-from thbench_methods.nets.unet3d.train import known_clips
+from thbench_methods.nets.speech.encoder import load_speech_encoder
+from thbench_methods.nets.unet3d.train import known_clips, latent_clips
+from thbench_methods.nets.vae.autoencoder import load_mini_vae
 from thbench_methods.xactor import train_acting, train_rendering
 from thbench_methods.xactor.bundle import ACTING_FILE, RENDERING_FILE
 from thbench_methods.xactor.config import MINI, Objective
 from thbench_methods.xactor.examples import Faces, encoded, statistics
 from thbench_methods.xactor.networks import Acted, Rendering
 from thbench_methods.xactor.train_acting import ActingTask
-from thbench_methods.xactor.train_rendering import RenderingTask, Supervised, fresh_rendering, truth_of
+from thbench_methods.xactor.train_rendering import Corpus, RenderingTask, Supervised, fresh_rendering, truth_of
 
 from thbench.backbones.checkpoint import read_state_dict
 from thbench.data.synth_heads.pictures import open_pictures
@@ -31,7 +33,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from thbench_methods.nets.unet3d.train import LatentClips
+    from thbench_methods.nets.vae.autoencoder import AutoencoderKL
 
+    from thbench.data.synth_heads.pictures import Pictures
     from thbench.training.order import Order
 
 _log = logging.getLogger(__name__)
@@ -43,23 +47,34 @@ RIVAL = "xactor-clean-history.safetensors"
 
 def train(order: Order) -> None:
     """Train what is not there yet."""
-    clips = prepared(order, HALLO_MINI, open_pictures(order.data, order.clips))
-    faces = Faces.of(clips.pictures, MINI.encoder.side)
+    pictures, vae = open_pictures(order.data, order.clips), load_mini_vae()
+
+    def corpus(drawn: Pictures) -> Corpus:
+        clips = latent_clips(drawn, vae, load_speech_encoder(), MINI.packing, order.work)
+        return Corpus(clips, Faces.of(drawn, MINI.encoder.side), truth_of(drawn, pictures))
+
+    moving = corpus(pictures)
     if not destination(order, RENDERING_FILE).exists():
-        train_renderer(order, clips, faces)
+        train_renderer(order, moving, corpus(still(order.data, pictures)), vae)
     ours, rival = destination(order, ACTING_FILE), order.work / RIVAL
     if ours.exists() and rival.exists():
         return
     rendering = Rendering(MINI)
     load_weights(destination(order, RENDERING_FILE), rendering)
-    motion = encoded(faces, rendering.encoder)
+    motion = encoded(moving.faces, rendering.encoder)
     for path, objective in ((ours, Objective()), (rival, Objective(forcing=False))):
         if not path.exists():
-            train_actor(order, path, motion, faces, clips, objective)
+            train_actor(order, path, motion, moving.faces, moving.clips, objective)
 
 
-def train_renderer(order: Order, clips: LatentClips, faces: Faces) -> None:
+def train_renderer(order: Order, moving: Corpus, resting: Corpus, vae: AutoencoderKL) -> None:
     """Train and write motion encoder and video generator, from the mini Hallo's weights on.
+
+    Args:
+        order: What is ordered.
+        moving: The split, with packed latents.
+        resting: The same clips with heads at rest.
+        vae: Of these latents.
 
     Raises:
         MissingWeightsError: Hallo's weights are not there.
@@ -70,12 +85,15 @@ def train_renderer(order: Order, clips: LatentClips, faces: Faces) -> None:
     _log.info("%d tensors of the video generator begin as those of %s", len(taken), HALLO_FILE)
     form = rendering.video.latents
     if "latents.basis" not in taken:
-        form.keep(clips.latents[:, ::EVERY].flatten(0, 1).float())
-    clips = known_clips(clips, form)
-    network = Supervised(rendering, MINI.encoder.motion, truth_of(clips.pictures).shape[-1])
-    fitted(RenderingTask(network, clips, faces, windows=False), train_rendering.FRAMES_RECIPE, order, "xactor-frames")
-    training = fitted(RenderingTask(network, clips, faces), train_rendering.WINDOWS_RECIPE, order, "xactor-windows")
-    ship(destination(order, RENDERING_FILE), rendering, train_rendering.ABOUT, order, training, clips.pictures)
+        form.keep(moving.clips.latents[:, ::EVERY].flatten(0, 1).float())
+    moving, resting = (replace(corpus, clips=known_clips(corpus.clips, form)) for corpus in (moving, resting))
+    network = Supervised(rendering, MINI.encoder.motion, moving.truth.shape[-1])
+    frames = RenderingTask(network, moving, resting, vae, windows=False)
+    fitted(frames, train_rendering.FRAMES_RECIPE, order, "xactor-frames")
+    # Made when it is its turn: it lets the motion modules run.
+    windows = RenderingTask(network, moving, resting, vae)
+    training = fitted(windows, train_rendering.WINDOWS_RECIPE, order, "xactor-windows")
+    ship(destination(order, RENDERING_FILE), rendering, train_rendering.ABOUT, order, training, moving.clips.pictures)
 
 
 def train_actor(

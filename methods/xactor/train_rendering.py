@@ -3,6 +3,9 @@
 The motion encoder sees the driving face in other colours, another size and another place than the picture has, so that
 it cannot tell the renderer more than motion. X-NeMo also has a decoder with two adversaries beside it, whose design is
 not published; here a linear layer reads the true expression, pose and gaze from the latent in its place.
+
+What is denoised is what a frame changes of the portrait whose head was moved along by the placement. Half of the clips
+are those with heads at rest: where heads move, lips are a small part of what changes.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ from thbench_methods.nets.unet3d.reference import split
 from thbench_methods.nets.unet3d.train import PORTRAITS, LatentClips, Velocity
 from thbench_methods.xactor.bundle import lit
 from thbench_methods.xactor.config import MINI, Config
+from thbench_methods.xactor.crop import based
 from thbench_methods.xactor.networks import Rendering, neutral
 from thbench_methods.xactor.renderer import ActingModule, Condition
 from thbench_methods.xactor.schedule import training_signal
@@ -30,6 +34,8 @@ from thbench.training import Recipe
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from numpy.typing import NDArray
+    from thbench_methods.nets.vae.autoencoder import AutoencoderKL
     from thbench_methods.xactor.examples import Faces
 
     from thbench.data.synth_heads.pictures import Pictures
@@ -45,6 +51,8 @@ ABOUT = About(
     " expression, pose and gaze, read from the latent by a linear layer. This card is of the windows.",
     (
         "What it has in common with the mini Hallo begins with that one's weights, where they are there.",
+        "What is denoised are changes of the portrait, whose head is moved along by the placement. Half of the clips"
+        " are drawn with heads at rest.",
         "The embedding of the portrait comes from the mini identity network of the metrics; identity similarity (mini)"
         " is measured by the same network.",
         "X-Actor's own renderer and motion encoder are not published.",
@@ -54,6 +62,8 @@ CLIPS_1, FRAMES_1 = 6, 6
 """Clips of a batch of single frames, and frames of each."""
 CLIPS_2 = 2
 """Windows of a batch."""
+RESTING = 0.5
+"""Share of clips with heads at rest."""
 DROPPED = 0.1
 """Share of clips without any condition but the portrait's own motion, for guidance."""
 READ = 0.3
@@ -70,6 +80,12 @@ class Batch(NamedTuple):
 
     clean: Tensor
     """What is denoised, (B, C, F, h, w)."""
+    weight: Tensor
+    """Shape (B, 1, F, h, w)."""
+    base: Tensor
+    """Latents of the portraits, their heads moved along, (B, C, F, h, w)."""
+    plain: int
+    """How many clips are without condition."""
     latents: Tensor
     """Of the portraits, (B, C, h, w)."""
     embedding: Tensor
@@ -82,10 +98,6 @@ class Batch(NamedTuple):
     """Shape (B, F, 3)."""
     truth: Tensor
     """Shape (B, 1 + F, k): expression, pose and gaze, of deviation 1."""
-    plain: int
-    """How many clips are without condition."""
-    weight: Tensor
-    """Shape (B, 1, F, h, w)."""
 
 
 class Supervised(nn.Module):
@@ -97,63 +109,70 @@ class Supervised(nn.Module):
         self.read = nn.Linear(motion, truth)
 
 
+@dataclass(frozen=True)
+class Corpus:
+    """A split in one kind of pictures."""
+
+    clips: LatentClips
+    faces: Faces
+    truth: Tensor
+    """Expression, pose and gaze, as `truth_of` gives them, (clips, frames, k)."""
+
+
 @dataclass
 class RenderingTask:
     """One part of the stage."""
 
     network: Supervised
-    clips: LatentClips
-    """In the channels that the networks know."""
-    faces: Faces
+    moving: Corpus
+    """With latents in the channels that the networks know."""
+    resting: Corpus
+    """The same clips with heads at rest."""
+    vae: AutoencoderKL
     config: Config = MINI
     windows: bool = True
     """Windows of frames, and everything runs. Otherwise frames by themselves, without motion modules."""
 
     def __post_init__(self) -> None:
         self.velocity = Velocity(training_signal(self.config.renderer))
-        self._truth = truth_of(self.clips.pictures)
         for module in self.network.modules():
             if isinstance(module, MotionModule):
                 module.runs = self.windows
 
     def batch(self, rng: np.random.Generator) -> Batch:
         """Draw clips, in each a portrait and frames."""
-        count = CLIPS_2 if self.windows else CLIPS_1
-        chosen = rng.choice(len(self.clips), count, replace=False)
+        count, total = CLIPS_2 if self.windows else CLIPS_1, self.moving.clips.frames
+        sources = [self.resting if rests else self.moving for rests in rng.random(count) < RESTING]
+        chosen = rng.choice(len(self.moving.clips), count, replace=False)
         which = rng.integers(len(PORTRAITS), size=count)
-        references = np.array(PORTRAITS)[which]
         if self.windows:
             length = self.config.renderer.frames
-            frames = rng.integers(self.clips.frames - length + 1, size=(count, 1)) + np.arange(length)
+            frames = rng.integers(total - length + 1, size=(count, 1)) + np.arange(length)
         else:
-            frames = rng.integers(self.clips.frames, size=(count, FRAMES_1))
-        shown = np.concatenate((references[:, None], frames), axis=1)
-        rows = chosen[:, None]
-        known = self.clips.latents[rows, shown].float()
-        portraits = known[:, 0]
-        clean = self.network.rendering.video.latents.changes(known[:, 1:].transpose(1, 2), portraits[:, :, None])
-        cuts = [self.faces.cut(int(clip), own) for clip, own in zip(chosen, shown, strict=True)]
-        places = zip(chosen, frames, references, strict=True)
-        return Batch(
-            clean,
-            portraits,
-            self.clips.identity[chosen, which],
-            torch.cat([self._lit(int(clip), int(k)) for clip, k in zip(chosen, references, strict=True)]),
-            torch.stack([driving(own, rng) for own in cuts]),
-            torch.stack([self.faces.placed(int(clip), own, int(k)) for clip, own, k in places]),
-            self._truth[rows, shown],
-            int((rng.random(count) < DROPPED).sum()),
-            self.clips.weight[rows, frames].float().transpose(1, 2),
-        )
+            frames = rng.integers(total, size=(count, FRAMES_1))
+        rows = [
+            self._row(source, int(clip), int(portrait), own, rng)
+            for source, clip, portrait, own in zip(sources, chosen, which, frames, strict=True)
+        ]
+        known, weight, base, *told = (torch.stack(column) for column in zip(*rows, strict=True))
+        clean = self.network.rendering.video.latents.changes(known, base)
+        return Batch(clean, weight, base, int((rng.random(count) < DROPPED).sum()), *told)
 
     def losses(self, batch: Batch) -> Mapping[str, Tensor]:
-        """Return the squared errors of the velocity, and of what is read from the latent."""
+        """Return the squared errors of the velocity, and of what is read from the latent.
+
+        Windows are of few clips, and are read as in use: with the statistics of single frames, and no dropout.
+        """
+        self.network.rendering.encoder.train(not self.windows)
         motion = self.network.rendering.encoder(batch.faces.flatten(0, 1)).unflatten(0, batch.faces.shape[:2])
         condition, clean, weight = self.condition(batch, motion), batch.clean, batch.weight
         if not self.windows:
             # Each frame is a clip of one frame, with a time of its own.
             acting = condition.acting.flatten(0, 1)[:, None]
-            condition = replace(condition.repeated(clean.shape[2]), acting=acting)
+            locator = condition.locator
+            if locator is not None:
+                locator = frames_apart(locator.expand(-1, -1, clean.shape[2], -1, -1))
+            condition = replace(condition.repeated(clean.shape[2]), acting=acting, locator=locator)
             clean, weight = frames_apart(clean), frames_apart(weight)
         noisy, velocity, times = self.velocity.noisy(clean)
         predicted, _ = self.network.rendering.video.denoising_unet.full(noisy, times, condition)
@@ -173,22 +192,48 @@ class RenderingTask:
         appearance = video.appearance(batch.embedding * kept[:, None])
         own = encoder.tokens(motion[:, :1], neutral(motion[:, :1]))
         acting = encoder.tokens(motion[:, 1:], batch.placement)
-        locator = None
+        locator = video.placed(batch.base)
         if video.face_locator is not None:
-            locator = video.face_locator(batch.lit[:, :, None]) * kept[:, None, None, None, None]
+            lit_place = video.face_locator(batch.lit[:, :, None])
+            locator = lit_place if locator is None else lit_place + locator
         return Condition(
             appearance=appearance,
             acting=torch.where(kept[:, None, None, None] > 0, acting, own),
             reference=split(video.reference_unet(batch.latents, appearance), past=0).image,
-            locator=locator,
+            locator=None if locator is None else locator * kept[:, None, None, None, None],
             guided=False,
             plain=batch.plain,
         )
 
-    def _lit(self, clip: int, frame: int) -> Tensor:
-        return lit(
-            self.clips.pictures.landmarks68[clip, frame] / self.config.size, self.clips.portrait(clip, frame)[None]
+    def _row(
+        self, source: Corpus, clip: int, which: int, frames: NDArray[np.int64], rng: np.random.Generator
+    ) -> tuple[Tensor, ...]:
+        """Latents (C, F, h, w) of frames of a clip, and what a batch has of them beside, in its order."""
+        clips, faces, portrait = source.clips, source.faces, PORTRAITS[which]
+        shown = np.concatenate(([portrait], frames))
+        known = clips.latents[clip, shown].float()
+        placement = faces.placed(clip, frames, portrait)
+        return (
+            known[1:].transpose(0, 1),
+            clips.weight[clip, frames].float().transpose(0, 1),
+            self._base(clips.pictures, clip, portrait, placement),
+            known[0],
+            clips.identity[clip, which],
+            self._lit(clips, clip, portrait),
+            driving(faces.cut(clip, shown), rng),
+            placement,
+            source.truth[clip, shown],
         )
+
+    @torch.no_grad()
+    def _base(self, pictures: Pictures, clip: int, portrait: int, placement: Tensor) -> Tensor:
+        """Latents (C, F, h, w) of a portrait whose head is moved along."""
+        heads = based(np.array(pictures.frames[clip, portrait]), pictures.landmarks68[clip, portrait], placement)
+        return self.network.rendering.video.latents.known(self.vae.encode(heads)).transpose(0, 1)
+
+    def _lit(self, clips: LatentClips, clip: int, frame: int) -> Tensor:
+        picture = clips.portrait(clip, frame)[None]
+        return lit(clips.pictures.landmarks68[clip, frame] / self.config.size, picture)[0]
 
 
 def driving(faces: Tensor, rng: np.random.Generator) -> Tensor:
@@ -202,10 +247,17 @@ def driving(faces: Tensor, rng: np.random.Generator) -> Tensor:
     return F.grid_sample(coloured, grid, padding_mode="border", align_corners=False)
 
 
-def truth_of(pictures: Pictures) -> Tensor:
-    """Return expression, pose and gaze of a split, (clips, frames, k), of mean 0 and deviation about 1."""
-    whole = np.concatenate((pictures.expression, pictures.pose, pictures.gaze), axis=-1)
-    flat = whole.reshape(-1, whole.shape[-1])
+def truth_of(pictures: Pictures, over: Pictures | None = None) -> Tensor:
+    """Return expression, pose and gaze of a split, (clips, frames, k), of mean 0 and deviation about 1.
+
+    Args:
+        pictures: The split.
+        over: The same clips, whose mean and deviation are meant; its own unless stated.
+    """
+    whole, known = (
+        np.concatenate((one.expression, one.pose, one.gaze), axis=-1) for one in (pictures, over or pictures)
+    )
+    flat = known.reshape(-1, known.shape[-1])
     return torch.from_numpy(((whole - flat.mean(axis=0)) / (flat.std(axis=0) + 0.02)).astype(np.float32))
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 from thbench_methods.common.seeds import Noise
-from thbench_methods.xactor.actor import ActorTransformer, Condition
+from thbench_methods.xactor.actor import ActorTransformer, Condition, WindowedAttention
 from thbench_methods.xactor.config import MINI, PAPER, Acting, Actor
 from thbench_methods.xactor.endless import Carried, Scene, acted, windowed
 from thbench_methods.xactor.forcing import (
@@ -139,6 +139,16 @@ def test_windowed_attention_is_attention_with_a_band_and_a_bias() -> None:
     bias = torch.where((offset >= 0) & (offset <= 4), window.bias[:, offset.clamp(0, 4)], -torch.inf)
     mixed = torch.nn.functional.scaled_dot_product_attention(*heads, attn_mask=bias)
     torch.testing.assert_close(window(x, audio), window.proj(mixed.transpose(1, 2).flatten(2)))
+
+
+def test_before_training_heads_hear_around_their_frame_nearer_and_farther() -> None:
+    window = WindowedAttention(24, 6, 8)
+    nearer = window.bias.softmax(dim=1)
+    assert (nearer.argmax(dim=1) == 8).all()
+    torch.testing.assert_close(window.bias, window.bias.flip(1))
+    # A deviation away from the frame, a Gaussian has fallen by half a unit of its logarithm.
+    falls = [window.bias[head, 8 + deviation].item() for head, deviation in enumerate((1, 2, 4, 8, 1, 2))]
+    assert falls == pytest.approx([-0.5] * 6)
 
 
 def test_every_condition_and_each_level_matters(net: ActorTransformer) -> None:

@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from thbench_methods.common import Noise
+from thbench_methods.common import Noise, to_frame_batch
 from thbench_methods.common.stages import Stages
 from thbench_methods.nets.speech.encoder import load_speech_encoder
 from thbench_methods.xactor import bundle as files
 from thbench_methods.xactor.config import MINI, PAPER
+from thbench_methods.xactor.crop import based
 from thbench_methods.xactor.endless import Scene
 from thbench_methods.xactor.flops import offer
 from thbench_methods.xactor.hearing import Hearing
@@ -214,6 +215,24 @@ def test_placement_is_generated_neutral_or_given(method: XActor, asked: Request,
         made(str(track))
 
 
+def test_what_does_not_change_is_the_portrait_moved_by_its_placement(
+    method: XActor, asked: Request, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Across windows, whose shared frames are those of one head."""
+    monkeypatch.setattr(method, "_denoised", lambda *_: torch.zeros(16, MINI.renderer.unet.latent, 8, 8))
+    size = asked.portrait.shape[0]
+    assert size == MINI.size
+    still = frames_of(method, replace(asked, frames=30, controls=FAST | {"placement": "neutral"}))
+    assert np.abs(still.astype(int) - asked.portrait).max() <= 1
+    track = torch.stack((torch.linspace(0, 0.4, 30), torch.zeros(30), torch.linspace(1, 1.2, 30)), dim=1)
+    np.save(tmp_path / "track.npy", track.numpy())
+    led = frames_of(method, replace(asked, frames=30, controls=FAST | {"placement": str(tmp_path / "track.npy")}))
+    seen = method.look(asked.portrait)
+    expected = to_frame_batch((based(seen.rgb, seen.landmarks, track) + 1) / 2)
+    assert np.abs(led.astype(int) - expected).max() <= 1
+    assert np.abs(led[-1].astype(int) - asked.portrait).max() > 30
+
+
 def test_windows_are_made_as_they_are_read_and_stages_are_told(method: XActor, asked: Request) -> None:
     told: list[tuple[str, int, int]] = []
     generation = method.generate(
@@ -337,7 +356,7 @@ def test_every_part_is_counted(preset: str) -> None:
     config = {"mini": MINI, "paper": PAPER}[preset]
     assert offered.frames == config.renderer.frames - config.renderer.overlap
     names = ["motion_encoder", "motion_tokens", "actor", "reference_unet"]
-    assert [part.name for part in offered.parts] == names + (["face_locator"] if preset == "mini" else [])
+    assert [part.name for part in offered.parts] == names + (["face_locator", "base"] if preset == "mini" else [])
     counts = {}
     for part in offered.parts:
         with FlopCounterMode(display=False) as counted, torch.inference_mode():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -15,10 +16,10 @@ from thbench_methods.nets.unet3d.guidance import Guided
 from thbench_methods.nets.unet3d.latents import Latents
 from thbench_methods.nets.unet3d.unet import Place
 from thbench_methods.xactor.config import MINI, PAPER, Config, Encoder, Renderer
-from thbench_methods.xactor.crop import REACH, boxes_of, crop_boxes, cropped, placements
+from thbench_methods.xactor.crop import REACH, based, boxes_of, crop_boxes, cropped, placed_boxes, placements
 from thbench_methods.xactor.encoder import MotionEncoder
 from thbench_methods.xactor.networks import Acted, Rendering, neutral
-from thbench_methods.xactor.renderer import ActingModule, Condition, Portrait, VideoGenerator, moved
+from thbench_methods.xactor.renderer import ActingModule, Condition, Portrait, VideoGenerator
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -39,6 +40,7 @@ SMALL = Encoder(
 UNET = Sizes(channels=(8, 16, 16), layers=1, heads=2, groups=4, tokens=5, positions=8)
 TINY = Config(encoder=SMALL, renderer=Renderer(unet=UNET, frames=4, overlap=1))
 LOCATED = replace(TINY, renderer=replace(TINY.renderer, locator=(4, 5, 6, 7)))
+CHANGING = replace(LOCATED, change=2.0)
 TIME = torch.tensor(499)
 
 
@@ -82,6 +84,10 @@ def portrait(seed: int = 0, lit: bool = True) -> Portrait:
         draw(1, 4, 2, seed=seed + 2),
         draw(1, 3, 32, 32, seed=seed + 3).sigmoid() if lit else None,
     )
+
+
+def base(frames: int = 3, seed: int = 11) -> Tensor:
+    return draw(1, 4, frames, 4, 4, seed=seed)
 
 
 def tokens(frames: int = 3, seed: int = 9) -> Tensor:
@@ -203,7 +209,7 @@ class Sized(NamedTuple):
 
 def test_portraits_sit_once_and_are_moved_window_by_window(video: VideoGenerator) -> None:
     sitting = video.sit(portrait(), guided=True)
-    told = moved(sitting, tokens())
+    told = video.moved(sitting, tokens())
     assert told.acting.shape == (2, 3, 4, 2)
     assert torch.equal(told.acting[0], portrait().tokens.expand(3, -1, -1))
     assert torch.equal(told.acting[1], tokens()[0])
@@ -215,17 +221,17 @@ def test_portraits_sit_once_and_are_moved_window_by_window(video: VideoGenerator
 
 
 def test_without_guidance_the_conditional_half_is_run_alone(video: VideoGenerator) -> None:
-    pair = video.denoising_unet.full(noisy(batch=2), TIME, moved(video.sit(portrait(), guided=True), tokens()))[0]
-    alone = video.denoising_unet.full(noisy(), TIME, moved(video.sit(portrait(), guided=False), tokens()))[0]
+    pair = video.denoising_unet.full(noisy(batch=2), TIME, video.moved(video.sit(portrait(), guided=True), tokens()))[0]
+    alone = video.denoising_unet.full(noisy(), TIME, video.moved(video.sit(portrait(), guided=False), tokens()))[0]
     torch.testing.assert_close(alone[0], pair[1], atol=1e-5, rtol=1e-4)
-    half = moved(video.sit(portrait(), guided=True), tokens()).conditional()
+    half = video.moved(video.sit(portrait(), guided=True), tokens()).conditional()
     torch.testing.assert_close(video.denoising_unet.full(noisy(), TIME, half)[0], alone, atol=1e-5, rtol=1e-4)
     assert (pair[0] - pair[1]).abs().max() > 1e-4
 
 
 def test_the_unconditional_half_sees_nothing_of_the_portrait_but_its_own_motion(video: VideoGenerator) -> None:
     def predicted(given: Portrait) -> Tensor:
-        return video.denoising_unet.full(noisy(batch=2), TIME, moved(video.sit(given, guided=True), tokens()))[0]
+        return video.denoising_unet.full(noisy(batch=2), TIME, video.moved(video.sit(given, guided=True), tokens()))[0]
 
     one, other = predicted(portrait()), predicted(portrait(40)._replace(tokens=portrait().tokens))
     torch.testing.assert_close(one[0], other[0])
@@ -237,15 +243,43 @@ def test_the_unconditional_half_sees_nothing_of_the_portrait_but_its_own_motion(
 
 @pytest.mark.parametrize("part", ["appearance", "acting", "locator", "reference"])
 def test_every_condition_matters_to_every_frame(video: VideoGenerator, part: str) -> None:
-    told = moved(video.sit(portrait(), guided=False), tokens())
+    told = video.moved(video.sit(portrait(), guided=False), tokens())
     value = getattr(told, part)
     changed = {k: v + 1 for k, v in value.items()} if part == "reference" else value + 1
     before, after = (video.denoising_unet.full(noisy(), TIME, x)[0] for x in (told, replace(told, **{part: changed})))
     assert ((after - before).abs().amax(dim=(1, 3, 4)) > 1e-6).all()
 
 
+@pytest.mark.parametrize("config", [CHANGING, replace(TINY, change=2.0)], ids=["located", "without-locator"])
+def test_what_changes_are_of_is_seen_frame_by_frame_and_by_the_conditional_half_alone(config: Config) -> None:
+    torch.manual_seed(0)
+    net = VideoGenerator(config).eval()
+    for name, module in net.denoising_unet.named_modules():
+        if name.split(".")[-2:-1] == ["motion_modules"]:
+            module.runs = False
+    sitting = net.sit(portrait(lit=config is CHANGING), guided=True)
+    other = base()
+    other[:, :, 1] += 1
+
+    def predicted(of: Tensor) -> Tensor:
+        return net.denoising_unet.full(noisy(batch=2), TIME, net.moved(sitting, tokens(), of))[0]
+
+    changed = (predicted(other) - predicted(base())).abs().amax(dim=(1, 3, 4)) > 1e-6
+    assert changed.tolist() == [[False] * 3, [False, True, False]]
+    # One frame in the place of all.
+    still = base(1)
+    torch.testing.assert_close(predicted(still), predicted(still.expand(-1, -1, 3, -1, -1)))
+
+
+def test_where_latents_are_denoised_nothing_looks_at_what_changes_would_be_of(video: VideoGenerator) -> None:
+    assert video.base is None
+    sitting = video.sit(portrait(), guided=False)
+    told, plain = video.moved(sitting, tokens(), base()), video.moved(sitting, tokens())
+    assert torch.equal(told.locator, plain.locator)
+
+
 def test_motion_of_a_frame_reaches_the_others_through_the_motion_modules_alone(video: VideoGenerator) -> None:
-    told = moved(video.sit(portrait(), guided=False), tokens())
+    told = video.moved(video.sit(portrait(), guided=False), tokens())
     other = replace(told, acting=told.acting + torch.tensor([0.0, 1.0, 0.0])[None, :, None, None])
 
     def changed() -> list[bool]:
@@ -260,7 +294,7 @@ def test_motion_of_a_frame_reaches_the_others_through_the_motion_modules_alone(v
 
 
 def test_the_last_layer_alone_gives_the_same_from_the_same_step(video: VideoGenerator) -> None:
-    told = moved(video.sit(portrait(), guided=False), tokens())
+    told = video.moved(video.sit(portrait(), guided=False), tokens())
     prediction, deep = video.denoising_unet.full(noisy(), TIME, told)
     torch.testing.assert_close(video.denoising_unet.shallow(noisy(), TIME, told, deep), prediction)
     view = video.denoising_unet.focused(torch.ones(4, 4, dtype=torch.bool))
@@ -270,7 +304,7 @@ def test_the_last_layer_alone_gives_the_same_from_the_same_step(video: VideoGene
 
 
 def test_repeated_conditions_are_those_of_repeated_rows(video: VideoGenerator) -> None:
-    told = replace(moved(video.sit(portrait(), guided=True), tokens()), guided=False, plain=1)
+    told = replace(video.moved(video.sit(portrait(), guided=True), tokens()), guided=False, plain=1)
     prediction = video.denoising_unet.full(noisy(batch=2), TIME, told)[0]
     twice = video.denoising_unet.full(noisy(batch=4), TIME, told.repeated(2))[0]
     torch.testing.assert_close(twice, prediction.repeat_interleave(2, dim=0), atol=1e-5, rtol=1e-4)
@@ -279,14 +313,14 @@ def test_repeated_conditions_are_those_of_repeated_rows(video: VideoGenerator) -
 def test_without_locator_and_projection_as_published() -> None:
     torch.manual_seed(0)
     net = VideoGenerator(TINY).eval()
-    told = moved(net.sit(portrait(lit=False), guided=True), tokens())
+    told = net.moved(net.sit(portrait(lit=False), guided=True), tokens())
     assert told.locator is None
     assert torch.equal(told.appearance[1, 0], portrait().embedding[0])
     assert net.denoising_unet.full(noisy(batch=2), TIME, told)[0].shape == (2, 4, 3, 4, 4)
 
 
 def test_hallos_weights_fit_and_give_hallos_prediction() -> None:
-    """What is not Hallo's begins as the identity; so does what hears there, when it does not run."""
+    """What is not Hallo's begins as the identity; so does what hears there, when it does not run, and is left out."""
     from thbench_methods.xactor.train import fresh_rendering
 
     torch.manual_seed(0)
@@ -300,6 +334,8 @@ def test_hallos_weights_fit_and_give_hallos_prediction() -> None:
             size=MINI.size,
             vae=MINI.vae,
             packing=MINI.packing,
+            components=MINI.components,
+            change=MINI.change,
             locator=sizes.locator,
             locator_sees_portrait=True,
         )
@@ -311,16 +347,20 @@ def test_hallos_weights_fit_and_give_hallos_prediction() -> None:
     net.eval()
     own = dict(net.video.named_parameters())
     assert {name for name in own if name not in taken} == {name for name in own if ".acting_modules." in name}
+    left = {name for name in hallo.state_dict() if name not in taken}
+    assert left == {name for name in left if ".audio_modules." in name or name.startswith("audioproj.")}
     channels = sizes.unet.latent
     latents, face, lit = draw(1, channels, 8, 8), draw(1, 128, seed=1), draw(1, 3, 128, 128, seed=2).sigmoid()
     masks = [Masks(*(torch.ones(3, side * side),) * 3) for side in (8, 4, 2)]
+    changing = draw(1, channels, 3, 8, 8, seed=7)
     theirs = hallo.condition(
-        Given(latents, face, draw(1, 3, 5, 4, 96, seed=3), lit, masks, torch.ones(3)), guided=False
+        Given(latents, face, draw(1, 3, 5, 4, 96, seed=3), lit, masks, torch.ones(3), changing), guided=False
     )
     sitting = net.video.sit(Portrait(latents, face, draw(1, 8, 4, seed=4), lit), guided=False)
     z = draw(1, channels, 3, 8, 8, seed=5)
     expected = hallo.denoising_unet.full(z, TIME, theirs)[0]
-    made = net.video.denoising_unet.full(z, TIME, moved(sitting, draw(1, 3, 8, 4, seed=6)))[0]
+    told = net.video.moved(sitting, draw(1, 3, 8, 4, seed=6), changing)
+    made = net.video.denoising_unet.full(z, TIME, told)[0]
     torch.testing.assert_close(made, expected, atol=1e-5, rtol=1e-4)
 
 
@@ -329,6 +369,7 @@ def test_boxes_placements_and_crops() -> None:
     boxes = boxes_of(corners)
     assert boxes.tolist() == [[25, 20, 20], [40, 30, 40]]
     assert placements(boxes, boxes[0]).tolist() == [[0, 0, 1], [0.75, 0.5, 2]]
+    assert placed_boxes(placements(boxes, boxes[0]), boxes[0]).tolist() == boxes.tolist()
     crops = crop_boxes(boxes, 128)
     assert crops[:, 2].tolist() == [REACH * 20] * 2
     assert 25 < crops[0, 0] < crops[1, 0] < 40
@@ -346,6 +387,22 @@ def test_a_crop_is_the_part_of_the_picture() -> None:
     ramp = np.repeat(np.arange(64, dtype=np.uint8)[:, None, None], 64, axis=1).repeat(3, axis=2)
     small = cropped(ramp, np.array([32.0, 32.0, 32.0]), 8).astype(float)
     assert np.abs(small[:, 4, 0] - (16 + 4 * np.arange(8) + 1.5)).max() <= 0.5
+
+
+def test_a_portraits_head_is_where_its_placement_says_and_the_rest_stays() -> None:
+    face = np.array([[44.0, 40.0], [68.0, 64.0], [56.0, 52.0]])
+    grey = np.random.default_rng(0).integers(0, 60, (128, 128, 1), dtype=np.uint8).repeat(3, axis=2)
+    picture = cv2.circle(grey.copy(), (56, 52), 8, (250, 200, 150), -1)
+    # Half a box down, a quarter to the left, and half as large again.
+    made = based(picture, face, torch.tensor([[0.0, 0.0, 1.0], [0.5, -0.25, 1.5]]))
+    assert made.shape == (2, 3, 128, 128)
+    shown = ((made + 1) * 127.5).round().permute(0, 2, 3, 1).numpy().astype(np.uint8)
+    assert np.array_equal(shown[0], picture)
+    bright = shown[1, :, :, 0] > 120
+    down, right = np.nonzero(bright)
+    assert (down.mean(), right.mean()) == pytest.approx((52 + 12, 56 - 6), abs=0.5)
+    assert bright.sum() == pytest.approx(np.pi * 12**2, rel=0.1)
+    assert np.abs(shown[1, :, -8:].astype(int) - picture[:, -8:]).max() <= 4
 
 
 def test_the_paper_preset_denoises_latents_themselves() -> None:

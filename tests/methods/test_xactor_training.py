@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,15 +14,17 @@ import torch
 from thbench_methods.hallo.config import MINI as HALLO_MINI
 from thbench_methods.hallo.networks import Hallo
 from thbench_methods.nets.unet3d.train import LatentClips
+from thbench_methods.nets.vae.autoencoder import load_mini_vae
 from thbench_methods.xactor import bundle, train, train_acting, train_rendering
 from thbench_methods.xactor.config import MINI, Objective
-from thbench_methods.xactor.crop import placements
+from thbench_methods.xactor.crop import based, placements
 from thbench_methods.xactor.examples import Faces, encoded, statistics
 from thbench_methods.xactor.forcing import TOP
 from thbench_methods.xactor.networks import Acted, neutral
 from thbench_methods.xactor.objective import drawn_levels, losses, weights
 from thbench_methods.xactor.train_acting import ActingTask
 from thbench_methods.xactor.train_rendering import (
+    Corpus,
     RenderingTask,
     Supervised,
     driving,
@@ -73,6 +76,15 @@ def clips() -> LatentClips:
 
 
 @pytest.fixture(scope="module")
+def resting(clips: LatentClips) -> LatentClips:
+    """Return the same clips with heads at rest; their latents tell them apart."""
+    pictures: Any = copy(clips.pictures)
+    pictures.landmarks68 = np.broadcast_to(clips.pictures.landmarks68[:, :1], (CLIPS, FRAMES, 68, 2))
+    pictures.pose = np.broadcast_to(clips.pictures.pose[:, :1], (CLIPS, FRAMES, 3))
+    return replace(clips, latents=-clips.latents - 0.01, pictures=pictures)
+
+
+@pytest.fixture(scope="module")
 def faces(clips: LatentClips) -> Faces:
     return Faces.of(clips.pictures, MINI.encoder.side)
 
@@ -86,11 +98,20 @@ def acting_task(faces: Faces, clips: LatentClips, objective: Objective | None = 
     return ActingTask(network, motion, faces, clips.speech, objective=objective or Objective())
 
 
-def rendering_task(faces: Faces, clips: LatentClips, *, windows: bool = True) -> RenderingTask:
+def corpora(clips: LatentClips, resting: LatentClips) -> tuple[Corpus, Corpus]:
+    moving, still = (
+        Corpus(of, Faces.of(of.pictures, MINI.encoder.side), truth_of(of.pictures, clips.pictures))
+        for of in (clips, resting)
+    )
+    return moving, still
+
+
+def rendering_task(clips: LatentClips, resting: LatentClips, *, windows: bool = True) -> RenderingTask:
     torch.manual_seed(0)
     rendering, _ = fresh_rendering(MINI)
-    network = Supervised(rendering, MINI.encoder.motion, truth_of(clips.pictures).shape[-1])
-    return RenderingTask(network, clips, faces, windows=windows)
+    moving, still = corpora(clips, resting)
+    network = Supervised(rendering, MINI.encoder.motion, moving.truth.shape[-1])
+    return RenderingTask(network, moving, still, load_mini_vae(), windows=windows)
 
 
 def loss_falls(network: nn.Module, loss: Any, rate: float, steps: int = 8) -> list[float]:
@@ -109,11 +130,11 @@ def loss_falls(network: nn.Module, loss: Any, rate: float, steps: int = 8) -> li
 
 def test_levels_are_drawn_for_each_chunk_by_itself() -> None:
     torch.manual_seed(0)
-    levels = drawn_levels(4000, 9, Objective(sorted_share=0, noise_share=0))
+    levels = drawn_levels(4000, 9, Objective(sorted_share=0, noise_share=0, history_share=0))
     assert (int(levels.min()), int(levels.max())) == (0, TOP)
     assert abs(float(levels.float().mean()) - 500) < 10
     assert abs(float(torch.corrcoef(levels.T.float())[0, 1])) < 0.06
-    rising = drawn_levels(1000, 9, Objective(sorted_share=1, noise_share=0))
+    rising = drawn_levels(1000, 9, Objective(sorted_share=1, noise_share=0, history_share=0))
     assert (rising.diff(dim=1) >= 0).all()
     assert abs(float(rising.float().mean()) - 500) < 20
 
@@ -129,9 +150,27 @@ def test_a_share_of_the_windows_forgets_what_was_before() -> None:
     assert abs(float((half[:, 0] == TOP).float().mean()) - 0.5 * 8 / 9) < 0.03
 
 
+def test_a_share_of_the_windows_has_a_history_as_in_sampling() -> None:
+    assert Objective().history_top == max(MINI.acting.history)
+    torch.manual_seed(0)
+    levels = drawn_levels(4000, 9, Objective(sorted_share=0, noise_share=0, history_share=1, history_top=60))
+    low = (levels <= 60).int().cumprod(dim=1).sum(dim=1)
+    counts = torch.bincount(low, minlength=10)[:9] / 4000
+    assert (counts - 1 / 9).abs().max() < 0.03
+    before = levels[low > 0, 0]
+    assert (int(before.min()), int(before.max())) == (0, 60)
+    assert abs(float(before.float().mean()) - 30) < 2
+    # What comes after it is drawn as ever.
+    assert abs(float(levels[:, -1].float().mean()) - 500) < 20
+    # Of the windows that forget or remember, none does both.
+    mixed = drawn_levels(4000, 9, Objective(sorted_share=0, noise_share=0.3, history_share=0.4))
+    assert abs(float((mixed[:, 0] == TOP).float().mean()) - 0.3 * 8 / 9) < 0.03
+    assert abs(float((mixed[:, 0] <= 60).float().mean()) - (0.4 * 8 / 9 + 0.33 * 0.061)) < 0.03
+
+
 def test_a_clean_history_leaves_levels_as_drawn() -> None:
     torch.manual_seed(0)
-    levels = drawn_levels(4000, 9, Objective(forcing=False, sorted_share=1, noise_share=1))
+    levels = drawn_levels(4000, 9, Objective(forcing=False, sorted_share=1, noise_share=1, history_share=1))
     assert (levels.diff(dim=1) < 0).any()
     assert float((levels == TOP).float().mean()) < 0.01
 
@@ -171,6 +210,11 @@ def test_a_perfect_prediction_has_no_loss_and_both_terms_count(forcing: bool) ->
     found = losses(Told(step), motion, None, levels, objective)  # type: ignore[arg-type]
     assert float(found["velocity"]) == pytest.approx(float(weight[:, 1].sum()) / (2 * 19), rel=1e-5)
     assert float(found["loss"]) == pytest.approx(float(found["clean"] + 2 * found["velocity"]), rel=1e-6)
+
+
+def test_windows_of_motion_are_longer_than_a_chunk_sees() -> None:
+    assert MINI.actor.context < train_acting.CHUNKS
+    assert train_acting.CHUNKS * MINI.actor.chunk <= FRAMES - MINI.actor.chunk
 
 
 def test_windows_of_motion_belong_to_their_sound_and_portrait(faces: Faces, clips: LatentClips) -> None:
@@ -219,35 +263,68 @@ def test_a_step_of_the_actor_lowers_its_loss_and_moves_all_of_it(
 
 
 @pytest.mark.parametrize("windows", [False, True], ids=["frames", "windows"])
-def test_clips_of_the_renderer_belong_together(faces: Faces, clips: LatentClips, windows: bool) -> None:
-    task = rendering_task(faces, clips, windows=windows)
-    truth = truth_of(clips.pictures)
-    form = task.network.rendering.video.latents
+def test_clips_of_the_renderer_belong_together(clips: LatentClips, resting: LatentClips, windows: bool) -> None:
+    task = rendering_task(clips, resting, windows=windows)
+    form, rests = task.network.rendering.video.latents, []
     for seed in range(4):
         batch = task.batch(np.random.default_rng(seed))
         count, length = (2, 16) if windows else (6, 6)
         assert batch.clean.shape == (count, MINI.renderer.unet.latent, length, MINI.side, MINI.side)
         assert batch.faces.shape == (count, 1 + length, 3, 64, 64)
-        known = form.changed(batch.clean, batch.latents[:, :, None])
+        known = form.changed(batch.clean, batch.base)
         for row in range(count):
-            portrait = round(100 * batch.latents[row, 0, 0, 0].item())
-            clip, reference = divmod(portrait, FRAMES)
+            number = round(100 * batch.latents[row, 0, 0, 0].item())
+            rests.append(number < 0)
+            source, sign, beside = (task.resting, -1, 1) if number < 0 else (task.moving, 1, 0)
+            clip, reference = divmod(sign * number - beside, FRAMES)
             assert reference in (0, 20, 40, 60, 80)
             assert torch.equal(batch.embedding[row], clips.identity[clip, reference // 20])
-            frames = (100 * known[row, 0, :, 0, 0]).round().int() - FRAMES * clip
+            frames = sign * (100 * known[row, 0, :, 0, 0]).round().int() - beside - FRAMES * clip
             if windows:
                 assert frames.diff().tolist() == [1] * 15
             shown = [reference, *frames.tolist()]
-            assert torch.equal(batch.truth[row], truth[clip, shown])
-            torch.testing.assert_close(batch.placement[row], faces.placed(clip, np.array(shown[1:]), reference))
+            assert torch.equal(batch.truth[row], source.truth[clip, shown])
+            placed = source.faces.placed(clip, np.array(shown[1:]), reference)
+            torch.testing.assert_close(batch.placement[row], placed)
+            pictures = source.clips.pictures
+            heads = based(pictures.frames[clip, reference], pictures.landmarks68[clip, reference], placed)
+            with torch.no_grad():
+                expected = form.known(task.vae.encode(heads)).transpose(0, 1)
+            torch.testing.assert_close(batch.base[row], expected, atol=1e-4, rtol=1e-4)
+    assert 0 < sum(rests) < len(rests)
+
+
+def test_heads_at_rest_are_told_in_the_same_numbers(clips: LatentClips, resting: LatentClips) -> None:
+    moving, still = corpora(clips, resting)
+    expression = clips.pictures.expression.shape[-1]
+    assert torch.equal(still.truth[..., :expression], moving.truth[..., :expression])
+    pose = slice(expression, expression + 3)
+    assert torch.equal(still.truth[:, 7, pose], moving.truth[:, 0, pose])
+    assert (still.faces.placed(2, np.arange(5), 40) - torch.tensor([0.0, 0.0, 1.0])).abs().max() < 1e-6
+
+
+def test_windows_are_read_as_in_use_and_single_frames_with_their_own_statistics(
+    clips: LatentClips, resting: LatentClips
+) -> None:
+    for windows in (False, True):
+        task = rendering_task(clips, resting, windows=windows)
+        task.network.train()
+        norm = task.network.rendering.encoder.stem_norm
+        before = norm.running_mean.clone()
+        with torch.no_grad():
+            task.losses(task.batch(np.random.default_rng(0)))
+        assert task.network.rendering.encoder.hourglass.training is not windows
+        assert task.network.rendering.video.training
+        assert torch.equal(norm.running_mean, before) is windows
+    assert task.network.rendering.encoder.hourglass.inner.dropout == MINI.encoder.dropout == 0.1
 
 
 @pytest.mark.parametrize("windows", [False, True], ids=["frames", "windows"])
 def test_a_step_of_the_renderer_lowers_its_loss_and_moves_all_that_runs(
-    faces: Faces, clips: LatentClips, windows: bool
+    clips: LatentClips, resting: LatentClips, windows: bool
 ) -> None:
-    noisy = replace(clips, latents=torch.randn(clips.latents.shape, generator=torch.Generator().manual_seed(1)).half())
-    task = rendering_task(faces, noisy, windows=windows)
+    noise = torch.randn(clips.latents.shape, generator=torch.Generator().manual_seed(1)).half()
+    task = rendering_task(replace(clips, latents=noise), replace(resting, latents=noise), windows=windows)
     batch = task.batch(np.random.default_rng(0))._replace(plain=1)
     found = loss_falls(task.network, lambda: task.losses(batch)["loss"], 1e-3, steps=4)
     assert found[1] < found[0]
@@ -269,8 +346,8 @@ def _behind_the_last_feature(name: str) -> bool:
     )
 
 
-def test_the_video_teaches_the_motion_encoder(faces: Faces, clips: LatentClips) -> None:
-    task = rendering_task(faces, clips)
+def test_the_video_teaches_the_motion_encoder(clips: LatentClips, resting: LatentClips) -> None:
+    task = rendering_task(clips, resting)
     for name, values in task.network.named_parameters():
         if "proj_out" in name:
             values.data.normal_(0, 0.05)
@@ -282,8 +359,8 @@ def test_the_video_teaches_the_motion_encoder(faces: Faces, clips: LatentClips) 
     assert grad.abs().max() > 0
 
 
-def test_clips_without_condition_are_told_their_own_motion_alone(faces: Faces, clips: LatentClips) -> None:
-    task = rendering_task(faces, clips)
+def test_clips_without_condition_are_told_their_own_motion_alone(clips: LatentClips, resting: LatentClips) -> None:
+    task = rendering_task(clips, resting)
     task.network.eval()
     batch = task.batch(np.random.default_rng(0))._replace(plain=1)
     with torch.no_grad():
@@ -328,7 +405,7 @@ def test_motion_of_a_split_and_its_statistics(faces: Faces) -> None:
 
 
 def test_both_stages_leave_files_that_the_method_loads(
-    faces: Faces, clips: LatentClips, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    clips: LatentClips, resting: LatentClips, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     short = Recipe(steps=1, warm_up=0, bfloat16=False)
     for module, name in (
@@ -340,13 +417,15 @@ def test_both_stages_leave_files_that_the_method_loads(
     order = Order("xactor", "mini", "test", tmp_path, tmp_path / "work", tmp_path / "out")
     monkeypatch.setattr(train, "HALLO_FILE", tmp_path / "absent")
     with pytest.raises(MissingWeightsError):
-        train.train_renderer(order, clips, faces)
+        train.train_renderer(order, *corpora(clips, resting), load_mini_vae())
     torch.manual_seed(0)
     save_weights(tmp_path / "hallo.safetensors", Hallo(HALLO_MINI).state_dict(), torch.float16)
     monkeypatch.setattr(train, "HALLO_FILE", tmp_path / "hallo.safetensors")
-    packed = replace(clips, latents=torch.randn(CLIPS, FRAMES, 32, MINI.side, MINI.side).half())
-    monkeypatch.setattr(train, "open_pictures", lambda folder, count: packed.pictures)
-    monkeypatch.setattr(train, "prepared", lambda order, config, pictures: packed)
+    latents = torch.randn(CLIPS, FRAMES, 32, MINI.side, MINI.side).half()
+    splits = {id(of.pictures): replace(of, latents=latents) for of in (clips, resting)}
+    monkeypatch.setattr(train, "open_pictures", lambda folder, count: clips.pictures)
+    monkeypatch.setattr(train, "still", lambda folder, pictures: resting.pictures)
+    monkeypatch.setattr(train, "latent_clips", lambda pictures, *_: splits[id(pictures)])
     monkeypatch.setattr(train, "encoded", lambda faces, encoder: torch.randn(CLIPS, FRAMES, MINI.encoder.motion))
     train.train(order)
     out = tmp_path / "out"
