@@ -10,6 +10,7 @@ from thbench_methods.common.presets import own_files, shipped
 from thbench_methods.dawn.checkpoints import load_diffusion, load_flow_generator, load_pbnet
 from thbench_methods.dawn.diffusion import A2VFDM
 from thbench_methods.dawn.face_mask import FaceMaskEncoder, published_encoder
+from thbench_methods.dawn.head import mean_head
 from thbench_methods.dawn.hearing import Hubert, MiniHearing
 from thbench_methods.dawn.lfg import flow_generator
 from thbench_methods.dawn.pbnet import PBNet
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from thbench_methods.dawn.hearing import Hearing
     from thbench_methods.dawn.lfg import LatentFlowGenerator
     from thbench_methods.dawn.state import Frame, State
+    from thbench_methods.dreamtalk.mean_face import MeanFace
 
 LFG_FILE = Path(__file__).parent / "mini_lfg.safetensors"
 A2V_FILE = Path(__file__).parent / "mini_a2v.safetensors"
@@ -35,12 +37,13 @@ PUBLISHED_SEED = 1234
 
 
 class MaskedDiffusion(nn.Module):
-    """A2V-FDM and the face-mask encoder that it was trained beside, which belong together."""
+    """A2V-FDM, and the face-mask encoder and the mean head that it was trained beside, which belong together."""
 
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.diffusion = A2VFDM(config.unet, config.diffusion.train_steps)
         self.face = FaceMaskEncoder()
+        self.head = mean_head()
 
 
 class PoseAndBlink(nn.Module):
@@ -64,6 +67,8 @@ class Networks:
     hear: Hearing
     read: Callable[[Frame], State]
     """A portrait's state."""
+    head: MeanFace | None
+    """How a head moves as its pose says, where the diffusion tells what is beyond that."""
     reads_whole: bool
     """Whether the state is read in the portrait as it is, and not in the square that the networks see."""
 
@@ -80,7 +85,15 @@ def load_mini(config: Config, device: torch.device) -> Networks:
         load_weights(shipped(file), network)
         network.to(device)
     return Networks(
-        lfg, masked.diffusion, masked.face, pbnet.pose, pbnet.blink, MiniHearing(), read_by_mini_face, reads_whole=False
+        lfg,
+        masked.diffusion,
+        masked.face,
+        pbnet.pose,
+        pbnet.blink,
+        MiniHearing(),
+        read_by_mini_face,
+        masked.head,
+        reads_whole=False,
     )
 
 
@@ -100,6 +113,7 @@ def load_published(config: Config, device: torch.device) -> Networks:
         load_pbnet(paths["blink"], config.blink).to(device),
         Hubert(paths["speech"], config.unet.audio, device),
         read_by_landmarks,
+        head=None,
         reads_whole=True,
     )
 

@@ -141,6 +141,10 @@ class Diffusion:
     """Diffusion times of training; cosine schedule."""
     predicts: Literal["noise", "motion"] = "noise"
     """What the network says of a noisy motion: its noise, as published, or the motion without it."""
+    spacing: Literal["published", "trailing"] = "published"
+    """`published` begins below the noisiest time, with motion that is noise alone; `trailing` begins at that time."""
+    untold: tuple[str, ...] = ("audio", "pose", "blink")
+    """What is dropped in training, and what guidance goes away from: the condition without these."""
     signal: Literal["published", "standard"] = "published"
     """`published` steps with the signal power of one time earlier than that of the motion; `standard` is DDIM as in its
     paper."""
@@ -157,8 +161,10 @@ class MotionSpace:
     """Of the flow's two numbers."""
     centred: bool = False
     """As `LFGSizes.centred`."""
+    clamped: bool = False
+    """Whether occlusion is kept in its range, beyond which the generator was never trained."""
     beyond_head: bool = False
-    """Whether only what the flow is beyond `head.moved_head` is denoised; the rest follows from the pose."""
+    """Whether only what the flow is beyond `head.head_motion` is denoised; the rest follows from the pose."""
 
 
 PUBLISHED_SPACE = MotionSpace()
@@ -241,12 +247,21 @@ MINI = Config(
     blink=PBNetSizes(
         state=2, audio=96, state_latent=32, audio_latent=64, feed_forward=96, heads=2, head_width=16, max_frames=200
     ),
-    diffusion=Diffusion(steps=10, quantile=None, predicts="motion"),
-    motion=MotionSpace(residual=True, gain=24.0, centred=True, beyond_head=True),
-    pose_range=PoseRange((-20.0, -12.0, -10.0, 0.09, 0.38, 0.4), (20.0, 12.0, 10.0, 0.12, 0.62, 0.53)),
+    diffusion=Diffusion(
+        steps=4,
+        eta=0.0,
+        quantile=None,
+        guidance=1.5,
+        predicts="motion",
+        spacing="trailing",
+        untold=("audio",),
+        signal="standard",
+    ),
+    motion=MotionSpace(residual=True, gain=24.0, centred=True, clamped=True, beyond_head=True),
+    pose_range=PoseRange((-20.0, -12.0, -10.0, 0.083, 0.36, 0.43), (20.0, 12.0, 10.0, 0.109, 0.64, 0.58)),
     pose_units=(15.0, 15.0, 15.0, 0.02, 0.1, 0.1),
 )
-"""The small preset that is trained on synth-heads and shipped. Its scale and translation are those of nose and eyes, in
+"""The small preset that is trained on synth-heads and shipped. Its scale and translation are those of `head.STEADY`, in
 units of the picture's side, and its blinks are how far each lid is open, 0 to 1."""
 JOINT = PBNetSizes(state=8)
 """Of the published PBNet for pose and blinks at once."""

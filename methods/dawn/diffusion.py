@@ -12,7 +12,7 @@ from thbench_methods.dawn.config import PUBLISHED_SPACE
 from thbench_methods.dawn.lfg.blocks import coordinate_grid
 from thbench_methods.dawn.lfg.flow import Flow
 from thbench_methods.dawn.schedule import NoiseSchedule, cosine_schedule
-from thbench_methods.dawn.unet import UNet
+from thbench_methods.dawn.unet import TOLD, UNet
 from thbench_methods.nets.unet3d.guidance import Guided
 from torch import Tensor, nn
 
@@ -20,7 +20,7 @@ from thbench.accel import sample
 from thbench.accel.plans import EveryStep
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from thbench_methods.dawn.config import MotionSpace, UNetSizes
     from thbench_methods.dawn.schedule import StochasticDDIM
@@ -53,6 +53,7 @@ class A2VFDM(nn.Module):
         condition: Condition,
         initial: Tensor,
         guidance: float = 1.0,
+        untold: Sequence[str] = TOLD,
         plan: Plan = EVERY_STEP,
         on_step: Callable[[Step], None] | None = None,
     ) -> Tensor:
@@ -63,12 +64,13 @@ class A2VFDM(nn.Module):
             condition: What the motion depends on.
             initial: Standard normal numbers, shape (N, 3, F, h, w).
             guidance: Scale; 1 is none.
+            untold: What guidance goes away from is told nothing of these.
             plan: What of the network runs at each step.
             on_step: Told of each step.
         """
         if guidance == 1:
             return sample(self.denoise_fn, sampler, initial, condition, plan, on_step)
-        return sample(Guided(self.denoise_fn, guidance), sampler, initial, condition.paired(), plan, on_step)
+        return sample(Guided(self.denoise_fn, guidance), sampler, initial, condition.paired(untold), plan, on_step)
 
 
 def flow_of(motion: Tensor, space: MotionSpace = PUBLISHED_SPACE) -> Flow:
@@ -76,7 +78,8 @@ def flow_of(motion: Tensor, space: MotionSpace = PUBLISHED_SPACE) -> Flow:
     frames = motion.transpose(1, 2).flatten(0, 1)
     moved = frames[:, :2].movedim(1, 3) / space.gain
     grid = coordinate_grid(frames, centred=space.centred)
-    return Flow(moved + grid if space.residual else moved, (frames[:, 2:] + 1) / 2)
+    occlusion = (frames[:, 2:] + 1) / 2
+    return Flow(moved + grid if space.residual else moved, occlusion.clamp(0, 1) if space.clamped else occlusion)
 
 
 def motion_of(flow: Flow, clips: int, space: MotionSpace = PUBLISHED_SPACE) -> Tensor:

@@ -11,16 +11,25 @@ from thbench_methods.dawn.hearing import MiniHearing
 from thbench_methods.dawn.lfg import round_regions
 from thbench_methods.dawn.state import box_of, mini_blink, mini_pose
 from thbench_methods.dawn.true_flow import true_flow
+from thbench_methods.nets.unet3d.train import cell_weights
 
+from thbench.backbones.mini.face import BLINK
 from thbench.errors import UsageError
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from thbench_methods.dawn.lfg import Flow, LatentFlowGenerator, Regions
     from torch import Tensor
 
     from thbench.data.synth_heads.pictures import Pictures
 
+    Frames = slice | NDArray[np.int64]
+
 FPS = 25.0
+CALM = 0.8
+"""Share of portraits that are drawn among calm frames."""
+CLOSED, OPEN = 1.5 / 128, 0.3
+"""Opening of a closed mouth, of the picture's side, and coefficient of a lid that is open."""
 ANCHORS = ((8,), (48,), (54,), (51, 62), (57, 66), (37, 38), (43, 44), (30,), (3,), (13,))
 """Landmarks of the 68 whose mean is the centre of each region: chin, lips, lids, nose and jaw."""
 
@@ -61,8 +70,8 @@ class Motions:
     """In evaluation mode."""
 
     @torch.inference_mode()
-    def flow(self, clip: int, reference: int, frames: slice) -> Flow:
-        """Return the flow from a frame of a clip to a stretch of its frames."""
+    def flow(self, clip: int, reference: int, frames: Frames) -> Flow:
+        """Return the flow from a frame of a clip to others of its frames."""
         one, images = slice(reference, reference + 1), self.images(clip, frames)
         marks, source = self.marks(clip, frames), self.marks(clip, one)
         return true_flow(self.images(clip, one).expand_as(images), images, (source.expand_as(marks), marks))
@@ -72,11 +81,17 @@ class Motions:
         """Return the feature (1, C, h, w) of a frame."""
         return self.lfg.generator.encode(self.images(clip, slice(reference, reference + 1))).feature
 
-    def marks(self, clip: int, frames: slice) -> Tensor:
+    def weight(self, clip: int, frames: Frames, side: int) -> Tensor:
+        """Return how much the error of each place of frames counts, (n, side, side), mean 1."""
+        size = self.pictures.frames.shape[2]
+        rows = [cell_weights(marks, size, side) for marks in np.asarray(self.pictures.landmarks68[clip, frames])]
+        return torch.from_numpy(np.stack(rows))
+
+    def marks(self, clip: int, frames: Frames) -> Tensor:
         """Return the landmarks (n, 68, 2) of frames, from -1 to 1."""
         return places_of(np.asarray(self.pictures.landmarks68[clip, frames]), self.pictures.frames.shape[2])
 
-    def images(self, clip: int, frames: slice) -> Tensor:
+    def images(self, clip: int, frames: Frames) -> Tensor:
         """Return frames (n, 3, H, W) in [0, 1]."""
         return as_images(np.asarray(self.pictures.frames[clip, frames]))
 
@@ -84,6 +99,24 @@ class Motions:
         """Return the face box (6,) of a frame."""
         size = self.pictures.frames.shape[2]
         return box_of(np.asarray(self.pictures.landmarks68[clip, frame]), size, size)
+
+
+def calm(pictures: Pictures) -> NDArray[np.bool_]:
+    """Return which frames of clips could be a portrait, (clips, frames): with a closed mouth and open eyes.
+
+    A method is mostly given such ones, and what lies between open lips cannot be brought from closed ones.
+    """
+    marks = np.asarray(pictures.landmarks68)
+    upper, lower = marks[:, :, 61:64], marks[:, :, [67, 66, 65]]
+    opening = np.linalg.norm(upper - lower, axis=-1).max(axis=-1) / pictures.frames.shape[2]
+    lids = np.asarray(pictures.expression)[:, :, list(BLINK)].max(axis=-1)
+    return np.asarray((opening < CLOSED) & (lids < OPEN))
+
+
+def draw_portrait(calm: NDArray[np.bool_], rng: np.random.Generator) -> int:
+    """Draw which frame of a clip is its portrait, mostly one of the calm (frames,) ones, if there are such."""
+    ready = np.flatnonzero(calm)
+    return int(rng.choice(ready) if len(ready) and rng.random() < CALM else rng.integers(len(calm)))
 
 
 def anchors_of(landmarks: np.ndarray, size: int) -> Tensor:

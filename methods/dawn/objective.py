@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import torch
 from thbench_methods.dawn.schedule import dynamic_threshold
+from thbench_methods.dawn.unet import TOLD
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from thbench_methods.dawn.diffusion import A2VFDM
     from thbench_methods.dawn.unet import Condition
     from torch import Tensor
@@ -33,6 +36,9 @@ class Stage:
     """Steps."""
     resting: float = 0.0
     """Share of clips in which heads rest, where such are there; the published stages have none."""
+    single: bool = False
+    """Frames of a clip are drawn one by one, and each is a clip of its own with a time of its own; the published stages
+    have windows."""
 
 
 CURRICULUM = (
@@ -40,6 +46,10 @@ CURRICULUM = (
     Stage(reference="any", frames=(30, 40), batch=40, iterations=125_000),
 )
 """First lips in short clips, then pose and long clips from a portrait in any pose; the second starts from the first."""
+
+
+CHANGES = 2.0
+"""Weight of the error of steps from frame to frame over that of the motion, where motion without noise is predicted."""
 
 
 class Span(NamedTuple):
@@ -91,10 +101,10 @@ def draw(motion: Tensor, steps: int, generator: torch.Generator, null_probabilit
     )
 
 
-def without(condition: Condition, dropped: Tensor) -> Condition:
+def without(condition: Condition, dropped: Tensor, untold: Sequence[str] = TOLD) -> Condition:
     """Return a condition that says nothing of sound, pose and blinks in the frames (N, F) that are dropped."""
     kept = ~dropped[..., None]
-    return condition._replace(audio=condition.audio * kept, pose=condition.pose * kept, blink=condition.blink * kept)
+    return condition._replace(**{name: getattr(condition, name) * kept for name in untold})
 
 
 def mouth_mask(landmarks: Tensor, source_size: tuple[int, int], map_size: int) -> Tensor:
@@ -163,22 +173,32 @@ class CleanLoss(NamedTuple):
 
     total: Tensor
     motion: Tensor
-    mouth: Tensor
+    changes: Tensor
+    """Of the steps from frame to frame; 0 where there is one frame."""
 
 
 def clean_loss(
-    net: A2VFDM, motion: Tensor, condition: Condition, mouth: Tensor, draws: Draws, mouth_weight: float = 1.0
+    net: A2VFDM, motion: Tensor, condition: Condition, weight: Tensor, draws: Draws, untold: Sequence[str] = TOLD
 ) -> CleanLoss:
-    """Return the loss of N clips where the network predicts motion without its noise; arguments as `diffusion_loss`.
+    """Return the loss of N clips where the network predicts motion without its noise.
 
     What noise hides is then learnt from the conditions at every time, also where the error of the noise says little of
     the small motion of lips (Salimans and Ho, "Progressive Distillation", ICLR 2022, section 4).
+
+    Args:
+        net: The network.
+        motion: As for `diffusion_loss`.
+        condition: What it depends on.
+        weight: How much the error of each place counts, shape (N, F, h, w), mean 1.
+        draws: The random numbers of the step.
+        untold: What the condition says nothing of in dropped frames.
     """
     noisy = net.schedule.noisy(motion, draws.time, draws.noise)
-    predicted: Tensor = net.denoise_fn(noisy, draws.time, without(condition, draws.dropped))
-    error = (predicted - motion).square()
-    whole, near = error.mean(), (error * mouth[:, None]).sum() / mouth.sum().clamp(min=1)
-    return CleanLoss(whole + mouth_weight * near, whole, near)
+    predicted: Tensor = net.denoise_fn(noisy, draws.time, without(condition, draws.dropped, untold))
+    error, counted = predicted - motion, weight[:, None]
+    whole = (error.square() * counted).mean()
+    changes = (error.diff(dim=2).square() * counted[:, :, 1:]).mean() if motion.shape[2] > 1 else whole.new_zeros(())
+    return CleanLoss(whole + CHANGES * changes, whole, changes)
 
 
 def motion_loss(predicted: Tensor, motion: Tensor) -> Tensor:

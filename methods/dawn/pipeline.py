@@ -193,16 +193,16 @@ class Dawn:
                 sampler,
                 condition.between(start, stop),
                 drawn(start, stop, -1),
-                controls["guidance"],
+                controls["guidance"] or diffusion.guidance,
+                diffusion.untold,
                 planned(self._accelerations, Setting(steps)),
                 lambda step: stages.told("denoise", step.index, step.count),
             )
             parts.append(part)
         motion = joined(parts, covers)[0]
-        if self.config.motion.beyond_head:
-            state = sitter.state
-            poses = state.pose.to(motion), told.pose.to(motion)
-            motion[:2] += head_motion(*poses, state.box.to(motion), side, self.config.motion)
+        if self.networks.head is not None:
+            poses = sitter.state.pose.to(motion), told.pose.to(motion)
+            motion[:2] += head_motion(self.networks.head, *poses, side, self.config.motion)
         return motion
 
     @torch.inference_mode()

@@ -116,11 +116,15 @@ def dynamic_threshold(clean: Tensor, quantile: float) -> Tensor:
     return clean.clamp(-limit, limit) / limit
 
 
-def ddim_times(count: int, steps: int = 1000) -> tuple[int, ...]:
+def ddim_times(count: int, steps: int = 1000, *, trailing: bool = False) -> tuple[int, ...]:
     """Return the `count` + 1 times between which `count` steps lead, downwards to 0.
 
-    They are equally spaced with one more in front, which is left out: sampling starts below the noisiest time.
+    They are equally spaced with one more in front, which is left out: sampling starts below the noisiest time, as
+    published. Trailing ones start at it (Lin et al., "Common Diffusion Noise Schedules and Sample Steps are Flawed",
+    WACV 2024, section 3.3), so that a sampler that starts from noise alone is at a time of which it is told so.
     """
+    if trailing:
+        return (*(round(steps - index * steps / count) - 1 for index in range(count)), 0)
     return tuple(torch.linspace(0, steps, count + 2)[:-1].int().flip(0).tolist())
 
 
@@ -157,8 +161,9 @@ class StochasticDDIM:
         """
         time = torch.full((len(latent),), self.times[index], device=latent.device)
         if self.predicts == "motion":
-            prediction = self.schedule.noise(latent, time, prediction)
-        clean = self.schedule.clean(latent, time, prediction)
+            clean, prediction = prediction, self.schedule.noise(latent, time, prediction)
+        else:
+            clean = self.schedule.clean(latent, time, prediction)
         if self.quantile is not None:
             clean = dynamic_threshold(clean, self.quantile)
         before, after = self.signal[index], self.next_signal[index]
@@ -169,7 +174,7 @@ class StochasticDDIM:
 
 def stochastic_ddim(schedule: NoiseSchedule, diffusion: Diffusion, fresh: Callable[[int], Tensor]) -> StochasticDDIM:
     """Return the sampler of a configuration; `fresh` as in `StochasticDDIM`."""
-    times = ddim_times(diffusion.steps, len(schedule.betas))
+    times = ddim_times(diffusion.steps, len(schedule.betas), trailing=diffusion.spacing == "trailing")
     table = schedule.alphas_cumprod_prev if diffusion.signal == "published" else schedule.alphas_cumprod
     powers = [*(float(table[time]) for time in times[:-1]), 1.0]
     return StochasticDDIM(

@@ -15,7 +15,13 @@ CONTROLS = {
         0,
         PAPER.diffusion.train_steps - 1,
     ),
-    "guidance": Control("scale of classifier-free guidance; 1 is none", PAPER.diffusion.guidance, 0.0, 10.0),
+    "guidance": Control(
+        "scale of classifier-free guidance; 1 is none, 0 the preset's own,"
+        f" {PAPER.diffusion.guidance:g} (mini: {MINI.diffusion.guidance:g})",
+        0.0,
+        0.0,
+        10.0,
+    ),
     "pose": Control(f"head pose: {TRACK} (yaw, pitch, roll in degrees, or all six numbers)", "generated"),
     "blink": Control(f"how far the eyes are open: {TRACK} (one column, or one for each eye)", "generated"),
     "mask_feature": Control(

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
+from thbench_methods.dawn.head import STEADY
 
 from thbench.backbones.mini import loaded
 from thbench.backbones.mini.face import BLINK, PRESENT, SIDE, look
-from thbench.backbones.mini.places import attitude_of
 from thbench.errors import MethodError
 
 if TYPE_CHECKING:
@@ -71,9 +71,11 @@ def mini_pose(angles: NDArray[np.float32], landmarks: NDArray[np.float32], side:
         landmarks: Shape (frames, 68, 2), pixels.
         side: Of the square picture, pixels.
     """
-    attitude = attitude_of(landmarks)
-    spread = attitude.spread[:, None] / side
-    return torch.from_numpy(np.concatenate((angles, spread, attitude.centroid / side), axis=1).astype(np.float32))
+    # Lids are no part of it: a blink would move the whole head.
+    points = np.asarray(landmarks, np.float64)[:, STEADY] / side
+    centre = points.mean(axis=1)
+    spread = np.sqrt(np.square(points - centre[:, None]).sum(axis=-1).mean(axis=1))
+    return torch.from_numpy(np.concatenate((angles, spread[:, None], centre), axis=1).astype(np.float32))
 
 
 def mini_blink(expression: NDArray[np.float32]) -> Tensor:

@@ -20,16 +20,19 @@ from thbench_methods.dawn.bundle import (
 from thbench_methods.dawn.config import MINI
 from thbench_methods.dawn.examples import Motions, states_of
 from thbench_methods.dawn.face_mask import published_encoder
+from thbench_methods.dawn.head import STEADY
 from thbench_methods.dawn.lfg import flow_generator
 from thbench_methods.dawn.pbnet import normalised_pose
 from thbench_methods.dawn.train_a2v import Told
 from thbench_methods.dawn.train_pbnet import Rivals, StateTask
+from thbench_methods.dreamtalk.mean_face import measured_face
 
 from thbench.data.synth_heads.pictures import open_pictures
 from thbench.training.weights import load_weights
 
 if TYPE_CHECKING:
     from thbench_methods.dawn.lfg import LatentFlowGenerator
+    from torch import Tensor
 
     from thbench.data.synth_heads.pictures import Pictures
     from thbench.training.order import Order
@@ -49,12 +52,12 @@ def train(order: Order) -> None:
 
 def train_flow_generator(order: Order, pictures: Pictures) -> None:
     """Train and write the latent flow generator."""
-    torch.manual_seed(train_lfg.RECIPE.seed)
+    torch.manual_seed(train_lfg.PAINTING.seed)
     network = flow_generator(MINI.lfg)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    task = train_lfg.FlowTask(network, pictures, still(order.data, pictures))
-    _, first = fitted(task, train_lfg.RECIPE, order, "dawn-lfg")
-    recipe, second = fitted(train_lfg.PaintTask(network, task), train_lfg.PAINTER, order, "dawn-lfg-painter")
+    draws = train_lfg.Draws(pictures, still(order.data, pictures))
+    _, first = fitted(train_lfg.PaintTask(network, draws), train_lfg.PAINTING, order, "dawn-lfg-painting")
+    recipe, second = fitted(train_lfg.FindTask(network.eval(), draws), train_lfg.FINDING, order, "dawn-lfg-finding")
     both = replace(second, seconds=first.seconds + second.seconds)
     ship(destination(order, LFG_FILE), network, train_lfg.ABOUT, order, (recipe, both), pictures)
 
@@ -80,10 +83,17 @@ def train_diffusion(order: Order, pictures: Pictures) -> None:
     torch.manual_seed(train_a2v.RECIPES[0].seed)
     network = MaskedDiffusion(MINI)
     network.face.load_state_dict(published_encoder(PUBLISHED_SEED).state_dict())
+    network.head.load_state_dict(measured_head())
     for number, (stage, recipe) in enumerate(zip(train_a2v.STAGES, train_a2v.RECIPES, strict=True), start=1):
         task = train_a2v.MotionTask(network, moving, at_rest, stage)
         training = fitted(task, recipe, order, f"dawn-a2v-{number}")
     ship(destination(order, A2V_FILE), network, train_a2v.ABOUT, order, training, pictures)
+
+
+def measured_head() -> dict[str, Tensor]:
+    """Return the numbers of the mean head."""
+    measured = measured_face(STEADY)
+    return {**measured, "basis": measured["basis"][:0]}
 
 
 def trained_flow_generator(order: Order) -> LatentFlowGenerator:

@@ -33,8 +33,12 @@ from torch import Tensor, nn
 from thbench.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from thbench_methods.dawn.config import UNetSizes
 
+TOLD = ("audio", "pose", "blink")
+"""What is told of each frame."""
 KERNEL, STRIDE, PADDING = (1, 4, 4), (1, 2, 2), (0, 1, 1)
 """Of the convolutions that change the size."""
 
@@ -53,18 +57,17 @@ class Condition(NamedTuple):
     blink: Tensor
     """Shape (N, F, 2): openings of the eyes, less those of the portrait."""
 
-    def null(self) -> Condition:
-        """Return the condition that says nothing of sound, pose and blinks."""
-        silent = {name: torch.zeros_like(getattr(self, name)) for name in ("audio", "pose", "blink")}
-        return self._replace(**silent)
+    def null(self, untold: Sequence[str] = TOLD) -> Condition:
+        """Return the condition that says nothing of some of sound, pose and blinks."""
+        return self._replace(**{name: torch.zeros_like(getattr(self, name)) for name in untold})
 
-    def paired(self) -> Condition:
-        """Return twice as many clips: those that are told nothing of sound, pose and blinks, then these."""
-        return Condition(*(torch.cat(pair) for pair in zip(self.null(), self, strict=True)))
+    def paired(self, untold: Sequence[str] = TOLD) -> Condition:
+        """Return twice as many clips: those of `null`, then these."""
+        return Condition(*(torch.cat(pair) for pair in zip(self.null(untold), self, strict=True)))
 
     def between(self, start: int, stop: int) -> Condition:
         """Return the condition of the frames from `start` to before `stop`."""
-        part = {name: getattr(self, name)[:, start:stop] for name in ("audio", "pose", "blink")}
+        part = {name: getattr(self, name)[:, start:stop] for name in TOLD}
         return self._replace(**part)
 
 

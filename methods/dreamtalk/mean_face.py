@@ -19,13 +19,15 @@ from thbench.backbones.mini.face import SIDE, USUAL_SPREAD
 from thbench.data.synth_heads.expression import EXPRESSIONS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
 NODES = 48
 """Rows and columns of the map."""
 REACH = 14.0
 """Half the side of the map, centimetres from the centroid of nose and eyes."""
-RIGID = slice(27, 48)
+RIGID = tuple(range(27, 48))
 """Nose and eyes among the 68 landmarks."""
 LOOKS = 4
 """Steps of the search for the point of the head that is seen at a place."""
@@ -52,14 +54,20 @@ class MeanFace(nn.Module):
     hold: Tensor
     """Shape (1, nodes, nodes): 1 on the head, falling to 0 where nothing moves with it."""
     rigid: Tensor
-    """Shape (21, 3): nose and eyes, centimetres from their centroid."""
+    """Shape (n, 3): the landmarks whose centroid and spread a pose tells, centimetres from their centroid."""
 
-    def __init__(self) -> None:
+    def __init__(self, rigid: Sequence[int] = RIGID, expressions: int = len(EXPRESSIONS)) -> None:
+        """Make a face without numbers.
+
+        Args:
+            rigid: Landmarks of the 68 whose centroid and spread a pose tells.
+            expressions: How many coefficients of expression there are, all of `EXPRESSIONS` or none.
+        """
         super().__init__()
         self.register_buffer("depth", torch.zeros(1, NODES, NODES))
-        self.register_buffer("basis", torch.zeros(len(EXPRESSIONS), 3, NODES, NODES))
+        self.register_buffer("basis", torch.zeros(expressions, 3, NODES, NODES))
         self.register_buffer("hold", torch.zeros(1, NODES, NODES))
-        self.register_buffer("rigid", torch.zeros(len(range(68)[RIGID]), 3))
+        self.register_buffer("rigid", torch.zeros(len(rigid), 3))
 
     def forward(self, portrait: Tensor, driving: Tensor, side: int) -> Flow:
         """Return the flow.
@@ -69,7 +77,7 @@ class MeanFace(nn.Module):
             driving: The same of the frame.
             side: Cells along each side of the frame.
         """
-        count = len(EXPRESSIONS)
+        count = len(self.basis)
         line = (torch.arange(side, device=driving.device) + 0.5) * (2 / side) - 1
         grid = torch.stack(torch.meshgrid(line, line, indexing="xy"))
         there = self._maps(driving[:, :count])
@@ -130,8 +138,8 @@ def rotations(pose: Tensor) -> Tensor:
     return torch.stack([torch.stack(row, dim=-1) for row in rows], dim=-2)
 
 
-def measured_face() -> dict[str, Tensor]:
-    """Return the buffers of the mean head of synth-heads."""
+def measured_face(landmarks: Sequence[int] = RIGID) -> dict[str, Tensor]:
+    """Return the buffers of the mean head of synth-heads; `landmarks` as `MeanFace` takes them."""
     from scipy.interpolate import LinearNDInterpolator, NearestNDInterpolator
     from scipy.ndimage import gaussian_filter
 
@@ -141,7 +149,7 @@ def measured_face() -> dict[str, Tensor]:
     from thbench.faces.landmarks import MESH_OF_68
 
     mean = template()
-    rigid = mean.points[list(MESH_OF_68[RIGID])]
+    rigid = mean.points[[MESH_OF_68[place] for place in landmarks]]
     points = mean.points - rigid.mean(axis=0)
     line = np.linspace(-REACH, REACH, NODES)
     x, y = np.meshgrid(line, line[::-1])

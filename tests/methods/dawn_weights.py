@@ -12,6 +12,7 @@ from thbench_methods.dawn import bundle
 from thbench_methods.dawn.bundle import MaskedDiffusion, PoseAndBlink
 from thbench_methods.dawn.config import MINI
 from thbench_methods.dawn.lfg import flow_generator
+from thbench_methods.dawn.train import measured_head
 
 from thbench.training.weights import save_weights
 
@@ -21,6 +22,7 @@ def random_mini(folder: Path) -> Iterator[None]:
     """Load the preset `mini` from random weights inside, with one thread."""
     torch.manual_seed(0)
     lfg, masked, both = flow_generator(MINI.lfg), MaskedDiffusion(MINI), PoseAndBlink(MINI)
+    masked.head.load_state_dict(measured_head())
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

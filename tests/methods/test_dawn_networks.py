@@ -276,6 +276,8 @@ def test_the_schedule_adds_and_takes_off_noise() -> None:
 def test_the_published_times() -> None:
     assert schedule.ddim_times(20)[:4] == (952, 904, 857, 809) and schedule.ddim_times(20)[-3:] == (95, 47, 0)
     assert schedule.ddim_times(5) == (833, 666, 500, 333, 166, 0)
+    assert schedule.ddim_times(4, trailing=True) == (999, 749, 499, 249, 0)
+    assert schedule.ddim_times(1, trailing=True) == (999, 0)
     sampler = schedule.stochastic_ddim(schedule.cosine_schedule(), PAPER.diffusion, torch.empty)
     assert len(sampler.times) == 20 and sampler.next_signal[-1] == 1
 

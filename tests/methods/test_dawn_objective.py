@@ -81,12 +81,25 @@ def test_parts_of_the_loss_are_as_stated(motion: Tensor, condition: Condition, m
     assert loss.total == pytest.approx(float(loss.noise + 0.5 * loss.motion + loss.mouth))
 
 
-def test_a_network_that_predicts_motion_is_told_its_error(motion: Tensor, condition: Condition, mouth: Tensor) -> None:
-    draws = objective.draw(motion, 900, seeded())
-    loss = objective.clean_loss(network(Oracle(motion, 0.1)), motion, condition, mouth, draws, mouth_weight=0.5)
-    assert loss.motion == pytest.approx(0.01) and loss.mouth == pytest.approx(0.03)
-    assert loss.total == pytest.approx(float(loss.motion + 0.5 * loss.mouth))
-    assert objective.clean_loss(network(Oracle(motion, 0.0)), motion, condition, mouth, draws).total == 0
+def test_a_network_that_predicts_motion_is_told_its_error(motion: Tensor, condition: Condition) -> None:
+    draws, even = objective.draw(motion, 900, seeded()), torch.ones(motion[:, 0].shape)
+    net = network(Oracle(motion, 0.1))
+    loss = objective.clean_loss(net, motion, condition, even, draws)
+    assert loss.motion == pytest.approx(0.01) and loss.changes == pytest.approx(0, abs=1e-9)
+    assert objective.clean_loss(net, motion, condition, 3 * even, draws).motion == pytest.approx(0.03)
+    assert objective.clean_loss(network(Oracle(motion, 0.0)), motion, condition, even, draws).total == 0
+    flickers = motion.clone()
+    flickers[:, :, ::2] += 0.1
+    loss = objective.clean_loss(network(Oracle(flickers, 0.0)), motion, condition, even, draws)
+    assert loss.changes == pytest.approx(0.01, rel=1e-3)
+    assert loss.total == pytest.approx(float(loss.motion + objective.CHANGES * loss.changes))
+    one = (
+        motion[:, :, :1],
+        condition.between(0, 1),
+        even[:, :1],
+        draws._replace(noise=draws.noise[:, :, :1], dropped=draws.dropped[:, :1]),
+    )
+    assert objective.clean_loss(network(Oracle(motion[:, :, :1], 0.1)), *one).changes == 0
 
 
 def test_occlusion_counts_from_zero_to_one(motion: Tensor) -> None:
@@ -128,6 +141,9 @@ def test_dropped_frames_are_told_nothing(condition: Condition) -> None:
     assert told.source_feature is condition.source_feature
     everywhere = objective.without(condition, torch.ones_like(dropped))
     assert all(torch.equal(a, b) for a, b in zip(everywhere, condition.null(), strict=True))
+    silent = objective.without(condition, torch.ones_like(dropped), ("audio",))
+    assert all(torch.equal(a, b) for a, b in zip(silent, condition.null(("audio",)), strict=True))
+    assert silent.audio.abs().max() == 0 and torch.equal(silent.pose, condition.pose)
 
 
 def test_the_mouth_is_the_box_around_its_landmarks() -> None:
