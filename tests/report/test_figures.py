@@ -235,3 +235,25 @@ def test_the_site_shows_them_and_says_what_is_not_drawn(tmp_path: Path) -> None:
     assert "figures/pareto-speed.png" in shown and all((store.folder / name).is_file() for name in shown)
     assert 'alt="Trade-offs: Each variant' in page
     assert "no lip-sync metric kept its distances" in page
+
+
+def test_accelerations_are_compared_with_their_own_methods(full: FigureData) -> None:
+    from thbench.report.figures.accelerations import columns, plan_of, points
+    from thbench.report.leaderboard import SpeedUp
+
+    board = full.site.leaderboard
+    speeds = {s.variant: s for table in board.costs for s in table.speed_ups if s.measure == "time/end-to-end"}
+    assert list(speeds) == ["alpha@mini+fast"] and plan_of("alpha@mini+fast") == "fast"
+    assert columns(board)
+    for measured in columns(board):
+        for found in points(full, measured, speeds):
+            values = [next(r for r in board.rows if r.variant == v).cells[measured.id].value for v in METHODS[:2]]
+            assert found.best and found.speed.ratio > 1
+            if found.ends is None:
+                assert values[0] is not None and values[1] is not None
+                assert found.change == pytest.approx(values[1] - values[0])
+            else:
+                assert found.ends[0] <= found.change <= found.ends[1]
+    slow = SpeedUp(variant="beta@mini", baseline="alpha@mini", measure="time/end-to-end", ratio=0.5, pairs=3)
+    both = [points(full, measured, {**speeds, "beta@mini": slow}) for measured in columns(board)]
+    assert all(any(p.best for p in found) for found in both if found)

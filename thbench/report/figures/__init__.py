@@ -41,6 +41,13 @@ KINDS = (
         "speech.",
     ),
     Kind(
+        "accelerations",
+        "What accelerations cost",
+        "How many times faster each acceleration makes its method, against what it changes of a metric, with 95 % "
+        "intervals: of the change over identities, paired by clip; numbers of whole sets have none. Filled signs, "
+        "joined by the line, are those that no other beats in both.",
+    ),
+    Kind(
         "distributions",
         "How clips spread",
         "Every clip is a point; bars hold the middle half of the clips, lines reach from the 5th to the 95th "
