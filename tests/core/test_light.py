@@ -44,15 +44,26 @@ def test_evaluating_without_its_extra_names_the_extra() -> None:
     assert "Traceback" not in done.stderr
 
 
+PYDANTIC = "import pydantic.json_schema\nclass One(pydantic.BaseModel):\n  x: int"
+"""A record as `list` has many: what cannot be done without pydantic cannot take less."""
+
+
 @pytest.mark.parametrize("arguments", [["list", "metrics"], ["--help"]])
 def test_answers_come_at_once(arguments: list[str]) -> None:
-    """The bar is 0.3 s; in processor seconds, and one quiet try of many will do, since others may use the machine."""
-    tries = []
+    """The bar is 0.3 s; on a processor on which pydantic alone takes more than half of that, twice what it takes.
+
+    In processor seconds, and one quiet try of many will do, since others may use the machine.
+    """
+    tries: list[float] = []
+    alone: list[float] = []
     for _ in range(15):
         tries.append(processor_seconds([sys.executable, "-m", "thbench", *arguments]))
-        if tries[-1] < 0.3:
+        if min(tries) < 0.3:
             return
-    pytest.fail(f"none of {len(tries)} tries took less than 0.3 s: {tries}")
+        alone.append(processor_seconds([sys.executable, "-c", PYDANTIC]))
+        if len(tries) > 4 and min(tries) < 2 * min(alone):
+            return
+    pytest.fail(f"none of {len(tries)} tries took less than 0.3 s: {tries}; pydantic alone takes {min(alone):.2f} s")
 
 
 def processor_seconds(command: list[str]) -> float:
