@@ -37,7 +37,8 @@ def head_motion(head: MeanFace, source: Tensor, frames: Tensor, side: int, space
         Shape (2, F, side, side). Beyond the head nothing moves.
     """
     portrait, driving = coefficients(source[None]).expand(len(frames), -1), coefficients(frames)
-    return space.gain * head(portrait, driving, side).flow.transpose(0, 1)
+    motion: Tensor = space.gain * head(portrait, driving, side).flow.transpose(0, 1)
+    return motion
 
 
 def coefficients(pose: Tensor) -> Tensor:
