@@ -191,15 +191,9 @@ def test_the_flow_generator_learns(
     assert [name for name, weight in part.network.named_parameters() if weight.grad is None] == []
 
 
-def test_both_parts_train_every_weight_once() -> None:
-    whole = flow_generator(SMALL)
-    draws = object()
-    parts = []
-    for task in (PaintTask, FindTask):
-        made = object.__new__(task)
-        made.whole, made.draws = whole, draws
-        made.__post_init__()
-        parts += [id(weight) for weight in made.network.parameters()]
+def test_both_parts_train_every_weight_once(pictures: Pictures) -> None:
+    whole, draws = flow_generator(SMALL), Draws(pictures, pictures)
+    parts = [id(w) for task in (PaintTask, FindTask) for w in task(whole, draws).network.parameters()]
     assert sorted(parts) == sorted(id(weight) for weight in whole.parameters())
 
 

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, NamedTuple
 
 from thbench.report.cost_grid import OF_CLIP
-from thbench.report.figures.style import INK, PAGE, RULE, SIGNS, SOFT, figure, looks_of, short
+from thbench.report.figures.style import INK, PAGE, RULE, SIGNS, SOFT, arms, figure, looks_of, short
 from thbench.report.names import base_of, method_of
 from thbench.report.tradeoff import axis_title, pareto_front
 from thbench.stats.bootstrap import paired_difference
@@ -141,7 +141,7 @@ def _panel(
         colour = looks[p.variant].colour
         across = None if p.speed.low is None or p.speed.high is None else (p.speed.low, p.speed.high)
         axes.errorbar(
-            p.speed.ratio, p.change, xerr=_arms(p.speed.ratio, across), yerr=_arms(p.change, p.ends), fmt="none",
+            p.speed.ratio, p.change, xerr=arms(p.speed.ratio, across), yerr=arms(p.change, p.ends), fmt="none",
             ecolor=colour, elinewidth=0.7, alpha=0.45, zorder=2,
         )  # fmt: skip
         axes.plot(
@@ -152,11 +152,6 @@ def _panel(
     axes.set_xlabel("speed-up ↑")
     axes.set_ylabel("change")
     axes.set_title(axis_title(column), fontsize=8, color=SOFT)
-
-
-def _arms(value: float, ends: tuple[float, float] | None) -> list[list[float]] | None:
-    """The arms of an error bar, below and above."""
-    return None if ends is None else [[max(value - ends[0], 0)], [max(ends[1] - value, 0)]]
 
 
 def _legend(drawing: Figure, variants: Sequence[str], looks: Mapping[str, Look], plans: Mapping[str, str]) -> None:

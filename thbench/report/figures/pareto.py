@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from thbench.report.figures.style import PAGE, REAL, RULE, SOFT, WARN, figure, looks_of, name_ends
+from thbench.report.figures.style import PAGE, REAL, RULE, SOFT, WARN, arms, figure, looks_of, name_ends
 from thbench.report.tradeoff import trade_offs
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def _points(axes: Axes, one: TradeOff, looks: Mapping[str, Look]) -> None:
     for p in one.points:
         look = looks[p.variant]
         if len(one.points) <= MOST_BARS:
-            x_bar, y_bar = _bar(p.x, p.x_ends), _bar(p.y, p.y_ends)
+            x_bar, y_bar = arms(p.x, p.x_ends), arms(p.y, p.y_ends)
             axes.errorbar(
                 p.x, p.y, xerr=x_bar, yerr=y_bar, fmt="none", ecolor=look.colour, elinewidth=0.7, alpha=0.45, zorder=2
             )
@@ -89,8 +89,3 @@ def _points(axes: Axes, one: TradeOff, looks: Mapping[str, Look]) -> None:
     axes.margins(0.16)
     axes.set_xlabel(one.x.title)
     axes.set_ylabel(one.y.title)
-
-
-def _bar(value: float, ends: tuple[float, float] | None) -> list[list[float]] | None:
-    """The arms of an error bar, below and above."""
-    return None if ends is None else [[max(value - ends[0], 0)], [max(ends[1] - value, 0)]]

@@ -98,6 +98,11 @@ def figure(width: float, height: float, dpi: float | None = None) -> Figure:
     return drawing
 
 
+def arms(value: float, ends: tuple[float, float] | None) -> list[list[float]] | None:
+    """The arms of an error bar, below and above, as matplotlib takes them; None without an interval."""
+    return None if ends is None else [[max(value - ends[0], 0)], [max(ends[1] - value, 0)]]
+
+
 def name_ends(axes: Axes, points: Sequence[tuple[float, float, str, bool]], *, most: int = 20) -> None:
     """Write names beside points, where they cover no other name or point.
 
