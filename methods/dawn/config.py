@@ -261,8 +261,8 @@ MINI = Config(
     pose_range=PoseRange((-20.0, -12.0, -10.0, 0.083, 0.36, 0.43), (20.0, 12.0, 10.0, 0.109, 0.64, 0.58)),
     pose_units=(15.0, 15.0, 15.0, 0.02, 0.1, 0.1),
 )
-"""The small preset that is trained on synth-heads and shipped. Its scale and translation are those of `head.STEADY`, in
-units of the picture's side, and its blinks are how far each lid is open, 0 to 1."""
+"""The small preset that is trained on synth-heads and shipped. Its scale and translation are those of nose and
+eye corners, in units of the picture's side, and its blinks are how far each lid is open, 0 to 1."""
 JOINT = PBNetSizes(state=8)
 """Of the published PBNet for pose and blinks at once."""
 

@@ -9,13 +9,11 @@ from thbench_methods.dreamtalk.mean_face import MeanFace
 from thbench_methods.dreamtalk.motion import POSE
 
 from thbench.backbones.mini.face import SIDE, USUAL_SPREAD
+from thbench.metrics.jitter import STEADY
 
 if TYPE_CHECKING:
     from thbench_methods.dawn.config import MotionSpace
     from torch import Tensor
-
-STEADY = (*range(27, 36), 36, 39, 42, 45)
-"""Landmarks that neither speech nor blinks move: nose and corners of the eyes. Place and scale of a pose are theirs."""
 
 
 def mean_head() -> MeanFace:

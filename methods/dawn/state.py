@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
-from thbench_methods.dawn.head import STEADY
 
 from thbench.backbones.mini import loaded
 from thbench.backbones.mini.face import BLINK, PRESENT, SIDE, look
 from thbench.errors import MethodError
+from thbench.metrics.jitter import STEADY
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

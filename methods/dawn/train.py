@@ -20,7 +20,6 @@ from thbench_methods.dawn.bundle import (
 from thbench_methods.dawn.config import MINI
 from thbench_methods.dawn.examples import Motions, states_of
 from thbench_methods.dawn.face_mask import published_encoder
-from thbench_methods.dawn.head import STEADY
 from thbench_methods.dawn.lfg import flow_generator
 from thbench_methods.dawn.pbnet import normalised_pose
 from thbench_methods.dawn.train_a2v import Told
@@ -28,6 +27,7 @@ from thbench_methods.dawn.train_pbnet import Rivals, StateTask
 from thbench_methods.dreamtalk.mean_face import measured_face
 
 from thbench.data.synth_heads.pictures import open_pictures
+from thbench.metrics.jitter import STEADY
 from thbench.training.weights import load_weights
 
 if TYPE_CHECKING:

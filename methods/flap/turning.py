@@ -15,11 +15,11 @@ import torch
 from thbench_methods.hallo.portrait import moved
 from torch import Tensor, nn
 
+from thbench.metrics.jitter import STEADY
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-HEAD = (*range(27, 36), 36, 39, 42, 45)
-"""Nose and corners of the eyes among the 68 points: what tells where a head is; lids hardly move them."""
 RIDGE = 1e-3
 """Added to the mean squares of the rotation, radians squared."""
 
@@ -43,7 +43,7 @@ class Turning(nn.Module):
             rotation: Of all frames, (clips, frames, rotation).
             landmarks: Their 68 points, (clips, frames, 68, 2), in any unit.
         """
-        points = torch.view_as_complex(landmarks[:, :, list(HEAD)].double().contiguous())
+        points = torch.view_as_complex(landmarks[:, :, list(STEADY)].double().contiguous())
         middle = points.mean(dim=-1)
         about = points - middle[..., None]
         spread = about.abs().square().mean(dim=-1).sqrt()
@@ -85,7 +85,7 @@ class Turning(nn.Module):
             landmarks: Its 68 points, (68, 2), in shares of the picture.
             difference: Of the rotation from the portrait's, (F, rotation).
         """
-        before = len(picture) * np.asarray(landmarks, np.float64)[list(HEAD)]
+        before = len(picture) * np.asarray(landmarks, np.float64)[list(STEADY)]
         return _led(picture, landmarks, self.points(before, difference))
 
 
@@ -99,11 +99,11 @@ def placed(picture: NDArray[np.uint8], landmarks: NDArray[np.floating], frames: 
         landmarks: Its 68 points, (68, 2); all points are in shares of the picture.
         frames: Those of each frame, (F, 68, 2).
     """
-    return _led(picture, landmarks, len(picture) * np.asarray(frames, np.float64)[:, list(HEAD)])
+    return _led(picture, landmarks, len(picture) * np.asarray(frames, np.float64)[:, list(STEADY)])
 
 
 def _led(picture: NDArray[np.uint8], landmarks: NDArray[np.floating], after: NDArray[np.float64]) -> Tensor:
-    """Return a portrait whose points `HEAD` are moved to others (F, m, 2), pixels; see `placed`."""
+    """Return a portrait whose points `STEADY` are moved to others (F, m, 2), pixels; see `placed`."""
     known = np.asarray(landmarks, np.float64)
-    heads = moved(picture, known, len(picture) * known[list(HEAD)], after)
+    heads = moved(picture, known, len(picture) * known[list(STEADY)], after)
     return torch.from_numpy(heads).permute(0, 3, 1, 2).float() / 127.5 - 1

@@ -30,7 +30,6 @@ from thbench_methods.flap.train import (
     moving,
     own_noise,
 )
-from thbench_methods.flap.turning import HEAD as POINTS
 from thbench_methods.flap.turning import Turning, placed
 from thbench_methods.hallo.config import Config as HalloConfig
 from thbench_methods.hallo.networks import Hallo
@@ -41,6 +40,7 @@ from thbench_methods.svp.examples import Portraits
 from torch import nn
 
 from thbench.data.synth_heads.expression import EXPRESSIONS
+from thbench.metrics.jitter import STEADY as POINTS
 
 CLIPS, FRAMES, SIDE = 10, 100, 4
 HALLO: HalloConfig = replace(BASE, audio=AudioProjection(window=3, layers=2, channels=3, hidden=7, tokens=4))
