@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     from thbench.data.synth_heads.pictures import Pictures
 
 PAINTING = Recipe(
-    steps=500, learning_rate=2e-3, warm_up=30, last_rate=0.02, average=0.99, weight_decay=1e-3, bfloat16=False
+    steps=2400, learning_rate=2e-3, warm_up=30, last_rate=0.02, average=0.995, weight_decay=1e-3, bfloat16=False
 )
 FINDING = Recipe(
-    steps=150, learning_rate=2e-3, warm_up=20, last_rate=0.02, average=0.97, weight_decay=1e-3, bfloat16=False, seed=1
+    steps=300, learning_rate=2e-3, warm_up=20, last_rate=0.02, average=0.98, weight_decay=1e-3, bfloat16=False, seed=1
 )
 ABOUT = About(
     "DAWN mini: latent flow generator",
@@ -41,7 +41,7 @@ ABOUT = About(
     "Generator: frames of a clip made from another frame of it, through the flow that landmarks tell, by L1 at three"
     " sizes and L1 of neighbour differences, weighted towards face and eyes, of which the mouth has half. Then flow"
     " predictor: that flow (L1) and occlusion (cross-entropy); region predictor: centres on landmarks, and their"
-    " equivariance. Three of four clips are drawn once more with heads at rest, so that lips and lids are all that"
+    " equivariance. Half of the clips are drawn once more with heads at rest, so that lips and lids are all that"
     f" moves. {PAINTING.steps} steps of the generator, then {FINDING.steps} of the predictors; this card's steps and"
     " curve are the last ones, its minutes are those of both.",
     (
@@ -52,9 +52,9 @@ ABOUT = About(
         "Lips, whose edges move within a cell of the flow, are partly painted, and open mouths wholly.",
     ),
 )
-CLIPS, DRIVERS = 4, 4
+CLIPS, DRIVERS = 4, 2
 """Portraits in a batch, and frames made of each."""
-RESTING = 3
+RESTING = 2
 """Portraits of a batch that are at rest."""
 EDGES, FLOW, OCCLUSION, PLACES, SHIFT = 2.0, 20.0, 0.5, 0.5, 0.1
 """Weights of the losses of edges beside that of the picture, and of what the predictors find. Those of places and shift

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from thbench_methods.dawn.pbnet import PBNet
     from torch import Tensor
 
-RECIPE = Recipe(steps=1500, learning_rate=1e-3, warm_up=50, last_rate=0.05, average=0.995, bfloat16=False)
+RECIPE = Recipe(steps=1200, learning_rate=1e-3, warm_up=50, last_rate=0.05, average=0.995, bfloat16=False)
 ABOUT = About(
     "DAWN mini: PBNet for pose and for blinks",
     "Cheng et al., arXiv 2410.13726; Petrovich et al., ACTOR, ICCV 2021; sizes are the project's own",
@@ -31,7 +31,7 @@ ABOUT = About(
     " motion, trained along.",
     ("The discriminator judges motions drawn from the prior; in the published code it judges reconstructions.",),
 )
-FRAMES, CLIPS = 96, 24
+FRAMES, CLIPS = 96, 12
 """Of a batch; fewer clips where the split has fewer."""
 
 

@@ -30,7 +30,7 @@ from thbench_methods.xactor.bundle import lit
 from thbench_methods.xactor.config import MINI, PAPER, PLACEMENT
 from thbench_methods.xactor.crop import based, boxes_of, crop_boxes, cropped
 from thbench_methods.xactor.encoder import as_faces
-from thbench_methods.xactor.endless import Scene, acted, windowed
+from thbench_methods.xactor.endless import Rendered, Scene, acted, windowed
 from thbench_methods.xactor.forcing import TOP
 from thbench_methods.xactor.hearing import Hearing
 from thbench_methods.xactor.networks import neutral
@@ -250,22 +250,18 @@ class XActor:
         self, seen: Seen, motion: Iterator[Tensor], frames: int, told: Told, noise: Noise, stages: Stages
     ) -> Iterator[NDArray[np.uint8]]:
         """Yield the frames at the model's own rate."""
-        own, base = self.config.renderer, self._unmoved(seen)
+        own = self.config.renderer
         with stages.stage("portrait"), torch.inference_mode():
             sitting = self.bundle.rendering.video.sit(seen.portrait, guided=is_guided(told.guidance))
 
-        def render(first: int, part: Tensor) -> Tensor:
-            nonlocal base
+        def render(first: int, part: Tensor) -> Rendered:
             with stages.stage("denoise"):
                 window = self.window(seen, first, part, told)
-                base = window.base
-                return self._denoised(seen, sitting, window, told, noise, stages)
+                return Rendered(self._denoised(seen, sitting, window, told, noise, stages), window.base)
 
-        for latents in windowed(motion, frames, own.frames, own.overlap, render):
+        for latents, base in windowed(motion, frames, own.frames, own.overlap, render):
             with stages.stage("decode"):
-                # These are the first frames of the window that was rendered last.
-                count = len(latents)
-                pictures = self.decode(latents, Base(base.pictures[:count], base.latents[:, :, :count]))
+                pictures = self.decode(latents, base)
                 shown = to_frame_batch((pictures + 1) / 2)
             yield from shown
 

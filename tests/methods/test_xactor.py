@@ -7,9 +7,10 @@ from dataclasses import replace
 import pytest
 import torch
 from thbench_methods.common.seeds import Noise
+from thbench_methods.nets.unet3d.latents import Base
 from thbench_methods.xactor.actor import ActorTransformer, Condition, WindowedAttention
 from thbench_methods.xactor.config import MINI, PAPER, Acting, Actor
-from thbench_methods.xactor.endless import Carried, Scene, acted, windowed
+from thbench_methods.xactor.endless import Carried, Rendered, Scene, acted, windowed
 from thbench_methods.xactor.forcing import (
     TOP,
     Forced,
@@ -378,17 +379,24 @@ def test_frames_come_one_by_one(net: ActorTransformer) -> None:
     torch.testing.assert_close(frames[:6], chunks(scene(net), 2).flatten(0, 1), atol=0, rtol=0)
 
 
+def shown(latents: Tensor) -> Rendered:
+    """Frames, with what their latents are changes of: here the latents once more."""
+    return Rendered(latents, Base(latents, latents[None, None]))
+
+
 @pytest.mark.parametrize("frames", [1, 7, 8, 9, 13, 14, 15, 50])
 def test_windows_of_equal_motion_join_without_a_seam(frames: int) -> None:
     motion = iter(torch.arange(1000.0)[:, None])
     seen: list[tuple[int, list[float]]] = []
 
-    def render(first: int, window: Tensor) -> Tensor:
+    def render(first: int, window: Tensor) -> Rendered:
         seen.append((first, window[:, 0].tolist()))
-        return window
+        return shown(window)
 
-    made = torch.cat(list(windowed(motion, frames, 8, 2, render)))[:, 0]
-    torch.testing.assert_close(made, torch.arange(float(frames)))
+    parts = list(windowed(motion, frames, 8, 2, render))
+    for made in (part.latents for part in parts), (part.base.pictures for part in parts):
+        torch.testing.assert_close(torch.cat(list(made))[:, 0], torch.arange(float(frames)))
+    assert all(part.base.latents.shape[2] == len(part.latents) for part in parts)
     for number, (first, window) in enumerate(seen):
         assert first == 6 * number
         assert window == [min(first + frame, frames - 1) for frame in range(8)]
@@ -397,16 +405,17 @@ def test_windows_of_equal_motion_join_without_a_seam(frames: int) -> None:
 
 def test_a_later_window_fades_in() -> None:
     numbers = iter(range(10))
-    made = torch.cat(list(windowed(iter(torch.zeros(99, 1)), 18, 8, 3, lambda a, w: w + next(numbers))))[:, 0]
+    parts = windowed(iter(torch.zeros(99, 1)), 18, 8, 3, lambda _, window: shown(window + next(numbers)))
+    made = torch.cat([part.latents for part in parts])[:, 0]
     assert made.tolist() == [0] * 5 + [0.25, 0.5, 0.75, 1, 1, 1.25, 1.5, 1.75] + [2] * 5
 
 
 def test_windows_are_rendered_when_they_are_read() -> None:
     rendered: list[int] = []
 
-    def render(first: int, window: Tensor) -> Tensor:
+    def render(first: int, window: Tensor) -> Rendered:
         rendered.append(first)
-        return window
+        return shown(window)
 
     motion = iter(torch.arange(99.0)[:, None])
     stream = windowed(motion, 50, 8, 2, render)

@@ -105,6 +105,10 @@ class Base(NamedTuple):
     latents: Tensor
     """Of the pictures, shape (1, latent, F, side, side), or 1 in the place of F."""
 
+    def first(self, count: int) -> Base:
+        """Return those of the first frames."""
+        return Base(self.pictures[:count], self.latents[:, :, :count])
+
 
 def decoded(form: Latents, vae: AutoencoderKL, denoised: Tensor, base: Base) -> Tensor:
     """Return the pictures (F, 3, size, size), range [-1, 1], of what was denoised.
