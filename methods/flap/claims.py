@@ -21,6 +21,7 @@ from thbench_methods.flap.bundle import FILE
 from thbench_methods.flap.coefficients import EYES, JAW, LIDS
 from thbench_methods.flap.pipeline import FLAP
 from thbench_methods.flap.spec import FIXED, GENERATED, STILL
+from thbench_methods.hallo.held_out import BARS
 
 from thbench.backbones.mini import loaded
 from thbench.backbones.mini.face import look
@@ -272,7 +273,7 @@ def main() -> None:
     torch.set_num_threads(1)
     method, clips = FLAP("mini"), tuple(islice(one_of_each(clips_of(options.data)), options.clips))
     if options.data is None:
-        keep_scores(FILE, measured(method, clips))
+        keep_scores(FILE, measured(method, clips, BARS))
     keep_claims(options.folder, claims(method, list(read_held(clips))))
 
 

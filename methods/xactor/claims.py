@@ -18,6 +18,7 @@ from thbench_methods.common.claims import above, in_words, keep_claims
 from thbench_methods.common.judging import compared, judge, measured, one_of_each, read_held
 from thbench_methods.common.training import keep_scores
 from thbench_methods.dawn.claims import asked, long_speech
+from thbench_methods.hallo.held_out import BARS
 from thbench_methods.xactor.bundle import ACTING_FILE, RENDERING_FILE
 from thbench_methods.xactor.config import MINI
 from thbench_methods.xactor.crop import boxes_of, crop_boxes, cropped, placements
@@ -355,7 +356,7 @@ def main() -> None:
     rival = None if options.rival is None else with_rival(method, options.rival)
     chosen = one_of_each(clips_of())
     clips = list(read_held(chosen))
-    keep_scores(ACTING_FILE, measured(method, chosen))
+    keep_scores(ACTING_FILE, measured(method, chosen, BARS))
     keep_scores(RENDERING_FILE, rendering_scores(method, clips))
     keep_claims(options.folder, claims(method, rival, clips, {"steps": options.steps}))
 

@@ -16,7 +16,7 @@ from thbench_methods.dawn.claims import TRAINED, asked, blinks_of, in_pieces, lo
 from thbench_methods.dawn.pipeline import Dawn
 from thbench_methods.dawn.unet import UNet
 
-from thbench.data.synth_heads.dataset import clips_of
+from thbench.data.synth_heads.dataset import clips_of, truth_of
 from thbench.types import Request
 
 
@@ -92,11 +92,16 @@ def test_blinks_are_counted_in_closures() -> None:
     assert blinks_of(np.zeros(100)) == 0
 
 
-def test_true_frames_are_remade_one_for_one(dawn: Dawn, clips: list[Held]) -> None:
-    held = Held(clips[0].clip, clips[0].frames[:27], clips[0].sound)
-    remade = reconstructed(dawn, held)
-    assert remade.shape == held.frames.shape and remade.dtype == np.uint8
-    assert np.array_equal(remade[:25], reconstructed(dawn, Held(held.clip, held.frames[:25], held.sound)))
+@pytest.mark.parametrize("told", [False, True])
+def test_true_frames_are_remade_one_for_one(dawn: Dawn, clips: list[Held], told: bool) -> None:
+    marks = truth_of(clips[0].clip).landmarks68 if told else None
+
+    def remade(count: int) -> np.ndarray:
+        return reconstructed(dawn, Held(clips[0].clip, clips[0].frames[:count], clips[0].sound), marks)
+
+    whole = remade(27)
+    assert whole.shape == (27, 128, 128, 3) and whole.dtype == np.uint8
+    assert np.array_equal(whole[:25], remade(25))
 
 
 def test_at_once_and_blocks_are_timed_on_the_same_clip(dawn: Dawn, request_: Request) -> None:
