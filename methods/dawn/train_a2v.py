@@ -34,12 +34,12 @@ if TYPE_CHECKING:
 RECIPES = (
     Recipe(steps=900, learning_rate=2e-3, warm_up=50, last_rate=0.2, average=0.995, clip_norm=2.0, bfloat16=False),
     Recipe(
-        steps=350, learning_rate=8e-4, warm_up=20, last_rate=0.02, average=0.99, clip_norm=2.0, bfloat16=False, seed=1
+        steps=300, learning_rate=8e-4, warm_up=20, last_rate=0.02, average=0.99, clip_norm=2.0, bfloat16=False, seed=1
     ),
 )
 STAGES = (
-    Stage(reference="any", frames=(4, 4), batch=12, iterations=RECIPES[0].steps, resting=1.0, single=True),
-    Stage(reference="any", frames=(12, 20), batch=3, iterations=RECIPES[1].steps, resting=0.5),
+    Stage(reference="any", frames=(4, 4), batch=6, iterations=RECIPES[0].steps, resting=1.0, single=True),
+    Stage(reference="any", frames=(12, 20), batch=2, iterations=RECIPES[1].steps, resting=0.5),
 )
 """First lips, then pose and time, as published; lips by clips in which heads rest, for in others the head's motion is
 most of what the denoiser has to tell, and the mini network does not learn to hear."""

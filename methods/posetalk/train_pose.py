@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from thbench_methods.posetalk.examples import Moves
     from torch import Tensor
 
-VAE = Recipe(steps=3000, learning_rate=1e-3, warm_up=100, last_rate=0.02, average=0.998, bfloat16=False)
-COMPACT = VAE.model_copy(update={"steps": 1000})
-DENOISER = VAE.model_copy(update={"steps": 9000})
+VAE = Recipe(steps=2000, learning_rate=1e-3, warm_up=100, last_rate=0.02, average=0.998, bfloat16=False)
+COMPACT = VAE.model_copy(update={"steps": 700})
+DENOISER = VAE.model_copy(update={"steps": 6000})
 ABOUT = About(
     "PoseTalk mini: Pose Latent Diffusion and its text encoder",
     "Ling et al., arXiv 2409.02657; Chen et al., Motion Latent Diffusion, CVPR 2023; sizes are the project's own",
