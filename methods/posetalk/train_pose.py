@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from thbench_methods.common.training import About
 from thbench_methods.posetalk.config import MINI
-from thbench_methods.posetalk.movers import COUNT as MOVERS
 from thbench_methods.posetalk.objective import COMPACT_WEIGHT, DIVERGENCE_WEIGHT, latent_loss, track_loss, vae_loss
 from thbench_methods.posetalk.pose_denoiser import PoseCondition, alpha_bars
 from thbench_methods.posetalk.prompts import prompt_of
@@ -19,21 +18,22 @@ from thbench.training import Recipe
 if TYPE_CHECKING:
     import numpy as np
     from thbench_methods.posetalk.bundle import Posing
-    from thbench_methods.posetalk.examples import Moves
+    from thbench_methods.posetalk.examples import Examples
     from torch import Tensor
 
-VAE = Recipe(steps=2000, learning_rate=1e-3, warm_up=100, last_rate=0.02, average=0.998, bfloat16=False)
-COMPACT = VAE.model_copy(update={"steps": 700})
-DENOISER = VAE.model_copy(update={"steps": 6000})
+VAE = Recipe(steps=3000, learning_rate=1e-3, warm_up=100, last_rate=0.02, average=0.998, bfloat16=False)
+COMPACT = VAE.model_copy(update={"steps": 1000})
+DENOISER = VAE.model_copy(update={"steps": 2500})
+AGAIN = tuple(DENOISER.model_copy(update={"seed": seed}) for seed in (1, 2, 3))
+"""Further cycles of the rate (Loshchilov and Hutter, SGDR, ICLR 2017): the first leaves shakes unlearned."""
 ABOUT = About(
     "PoseTalk mini: Pose Latent Diffusion and its text encoder",
     "Ling et al., arXiv 2409.02657; Chen et al., Motion Latent Diffusion, CVPR 2023; sizes are the project's own",
     "Autoencoder: Huber loss of tracks, of their velocity and of their acceleration, and"
     f" {DIVERGENCE_WEIGHT:g} of the divergence, {COMPACT_WEIGHT:g} in further steps."
     " Denoiser: squared error of clean latents, sound and text each dropped in one clip of ten, both in another."
-    f" {VAE.steps}, {COMPACT.steps} and {DENOISER.steps} steps; this card's steps and curve are the last ones, its"
-    f" minutes are those of all. To the clips of the split come {MOVERS:,} people who are in no split and only speak"
-    " and move.",
+    f" {VAE.steps}, {COMPACT.steps}, {DENOISER.steps} and, with the rate raised again, {len(AGAIN)} times"
+    f" {DENOISER.steps} steps; this card's steps and curve are the last ones, its minutes are those of all.",
     (
         "The text encoder is a small transformer over words, trained along, in the place of CLIP.",
         "Prompts are sentences for the gesture of each clip of synth-heads, drawn anew at every step; a third of them"
@@ -73,30 +73,31 @@ class PoseTask:
     """What the stages share: batches."""
 
     network: Posing
-    moves: Moves
+    examples: Examples
 
     def __post_init__(self) -> None:
-        self.relative = self.moves.relative
+        self.relative = self.examples.relative
         deviation = self.relative.flatten(0, 1).std(dim=0).clamp(min=1e-3)
         self.network.diffusion.track_deviation.copy_(deviation)
 
     def batch(self, rng: np.random.Generator) -> Batch:
         """Draw clips, half of them mirrored."""
-        moves, sizes = self.moves, self.network.diffusion.sizes
-        count = min(CLIPS, len(moves))
-        clips = rng.choice(len(moves), count, replace=False)
+        pictures, sizes = self.examples.pictures, self.network.diffusion.sizes
+        count = min(CLIPS, len(pictures))
+        clips = rng.choice(len(pictures), count, replace=False)
         sign = torch.tensor([MIRROR_SIGN if flip else (1.0,) * len(MIRROR_SIGN) for flip in rng.random(count) < 0.5])
         track = self.relative[clips] * sign[:, None] / self.network.diffusion.track_deviation
         frames = track.shape[1]
         cut = rng.random(count) < CUT
         lengths = torch.tensor([int(rng.integers(SHORTEST, frames)) if short else frames for short in cut])
         prompts = tuple(
-            moves.prompt[clip] if rng.random() < DESCRIBED else prompt_of(moves.intent[clip], rng) for clip in clips
+            pictures.prompt[clip] if rng.random() < DESCRIBED else prompt_of(pictures.intent[clip], rng)
+            for clip in clips
         )
         seed = int(rng.integers(2**62))
         draw = torch.Generator().manual_seed(seed)
         noise = torch.randn(count, sizes.latents, sizes.width, generator=draw)
-        return Batch(track, lengths, moves.audio[clips], prompts, torch.from_numpy(~cut), noise, seed)
+        return Batch(track, lengths, self.examples.audio[clips], prompts, torch.from_numpy(~cut), noise, seed)
 
 
 @dataclass

@@ -12,23 +12,20 @@ import numpy as np
 import pytest
 import torch
 from thbench_methods.dreamtalk.mean_face import measured_face
-from thbench_methods.dreamtalk.voices import spoken_clip
 from thbench_methods.nets.liveportrait.train_renderer import pyramid_l1
-from thbench_methods.posetalk import bundle, movers
-from thbench_methods.posetalk import train as training
+from thbench_methods.posetalk import bundle
 from thbench_methods.posetalk.bundle import Drawing, Posing
 from thbench_methods.posetalk.config import MINI
-from thbench_methods.posetalk.examples import EVERY, Examples, Moves, examples_of, heard
+from thbench_methods.posetalk.examples import EVERY, Examples, examples_of
 from thbench_methods.posetalk.pipeline import PoseTalk
-from thbench_methods.posetalk.prompts import ACTIONS
 from thbench_methods.posetalk.tracks import HEAD, MIRROR_SIGN, Own
+from thbench_methods.posetalk.train import train
 from thbench_methods.posetalk.train_pose import DenoiserTask, VaeTask
 from thbench_methods.posetalk.train_video import CoarseTask, EnhanceTask, RefineTask, in_a_mirror, lips_of
 
 from thbench.data.synth_heads.dataset import clips_of, truth_of
 from thbench.data.synth_heads.expression import EXPRESSIONS
 from thbench.data.synth_heads.pictures import Pictures
-from thbench.errors import UsageError
 from thbench.media import read_frames
 from thbench.training.order import Order
 from thbench.types import Audio, Request
@@ -148,14 +145,14 @@ def test_training_starts_nearer_to_the_frames_than_the_portrait_is(examples: Exa
 def test_tracks_are_standardised_and_prompts_tell_of_whole_clips(examples: Examples) -> None:
     torch.manual_seed(0)
     network = Posing(MINI)
-    task = VaeTask(network, examples.moves)
+    task = VaeTask(network, examples)
     batch = task.batch(np.random.default_rng(3))
     assert batch.track.shape == (CLIPS, FRAMES, 8) and batch.track[:, 0].abs().max() == 0
     assert (batch.told == (batch.lengths == FRAMES)).all() and len(batch.prompts) == CLIPS
     task.losses(batch)["loss"].backward()
     assert {name.split(".")[1] for name, p in network.named_parameters() if p.grad is not None} == {"vae"}
     network.zero_grad()
-    later = DenoiserTask(network, examples.moves)
+    later = DenoiserTask(network, examples)
     later.measure()
     assert network.diffusion.latent_deviation.min() > 0
     first, again = (later.losses(batch)["loss"] for _ in range(2))
@@ -179,32 +176,13 @@ def test_the_whole_training_writes_files_that_generate(
     kept = [entry for entry in manifest["clips"] if entry["id"] in {clip.id for clip in clips}]
     (split / "manifest.json").write_text(json.dumps({**manifest, "clips": kept}))
     order = Order("posetalk", "mini", "typed", split, tmp_path / "work", tmp_path / "out", share=0.0005)
-    few = Moves(torch.rand(2, 100, 8), torch.rand(2, 100, MINI.pose.audio), ("nod", "none"), ("she nods", "he talks"))
-    monkeypatch.setattr(training, "open_movers", lambda folder: few if folder.parent == split else None)
-    training.train(order)
+    train(order)
     for name in ("POSE_FILE", "VIDEO_FILE"):
         path = tmp_path / "out" / getattr(bundle, name).name
         assert path.with_suffix(".json").is_file() and path.with_suffix(".md").is_file()
         monkeypatch.setattr(bundle, name, path)
     before = [path.stat().st_mtime_ns for path in (tmp_path / "out").iterdir()]
-    training.train(order)  # what is there is kept
+    train(order)  # what is there is kept
     assert [path.stat().st_mtime_ns for path in (tmp_path / "out").iterdir()] == before
     request = Request(examples.pictures.frames[0, 0], Audio(examples.pictures.sound[0], 16_000), 25.0, 2)
     assert len(list(PoseTalk("mini").generate(request).frames)) == 2
-
-
-def test_people_move_once_and_as_they_speak(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(movers, "PART", 1)
-    both = movers.open_movers(tmp_path, 2)
-    assert both.track.shape == (2, 100, 8) and both.audio.shape == (2, 100, MINI.pose.audio)
-    assert both.track[:, :, :3].std(dim=1).min() > 0 and not torch.equal(both.track[0], both.track[1])
-    assert both.relative[:, 0].abs().max() == 0
-    assert set(both.intent) <= set(ACTIONS) and all(both.prompt)
-    sound, motion = spoken_clip(1)
-    torch.testing.assert_close(both.track[1, :, :3], torch.from_numpy(np.radians(motion.pose)), atol=1e-5, rtol=0)
-    torch.testing.assert_close(both.audio[1], heard([sound], 100)[0], atol=2e-3, rtol=1e-3)
-    monkeypatch.setattr(movers, "moved", None)
-    assert torch.equal(movers.open_movers(tmp_path, 1).track, both.track[:1])
-    monkeypatch.setattr(movers, "PART", 2)
-    with pytest.raises(UsageError, match="multiple of 2"):
-        movers.open_movers(tmp_path, 3)
