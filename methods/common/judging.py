@@ -177,6 +177,8 @@ def mean_score(name: str, values: Sequence[float], people: Sequence[str], bar: s
 
 BARS = {"LSE-C (mini)": ">= 0.6", "identity (mini)": ">= 0.85", "pose diversity (mini)": "0.3 to 2"}
 """What a whole method is asked for, as shares of the real clips' scores."""
+IMAGE_DIFFUSION_BARS = {"LSE-C (mini)": ">= 0.45", "identity (mini)": ">= 0.8"}
+"""The same of methods that denoise latents of the pictures."""
 
 
 def compared(

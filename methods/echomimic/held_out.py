@@ -9,12 +9,11 @@ from __future__ import annotations
 import sys
 
 import torch
-from thbench_methods.common.judging import measured, one_of_each
+from thbench_methods.common.judging import IMAGE_DIFFUSION_BARS, measured, one_of_each
 from thbench_methods.common.training import keep_scores
 from thbench_methods.echomimic.acc.pipeline import EchoMimicAcc
 from thbench_methods.echomimic.bundle import ACC_FILE, FILE
 from thbench_methods.echomimic.pipeline import EchoMimic
-from thbench_methods.hallo.held_out import BARS
 
 
 def main() -> int:
@@ -24,7 +23,7 @@ def main() -> int:
     torch.set_num_threads(1)
     held = one_of_each(clips_of())
     for build, file in ((EchoMimic, FILE), (EchoMimicAcc, ACC_FILE)):
-        keep_scores(file, measured(build("mini"), held, BARS))
+        keep_scores(file, measured(build("mini"), held, IMAGE_DIFFUSION_BARS))
     return 0
 
 

@@ -15,13 +15,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import torch
 from thbench_methods.common.claims import above, in_words, keep_claims
-from thbench_methods.common.judging import made, measured, one_of_each, read_held
+from thbench_methods.common.judging import IMAGE_DIFFUSION_BARS, made, measured, one_of_each, read_held
 from thbench_methods.common.training import keep_scores
 from thbench_methods.flap.bundle import FILE
 from thbench_methods.flap.coefficients import EYES, JAW, LIDS
 from thbench_methods.flap.pipeline import FLAP
 from thbench_methods.flap.spec import FIXED, GENERATED, STILL
-from thbench_methods.hallo.held_out import BARS
 
 from thbench.backbones.mini import loaded
 from thbench.backbones.mini.face import look
@@ -273,7 +272,7 @@ def main() -> None:
     torch.set_num_threads(1)
     method, clips = FLAP("mini"), tuple(islice(one_of_each(clips_of(options.data)), options.clips))
     if options.data is None:
-        keep_scores(FILE, measured(method, clips, BARS))
+        keep_scores(FILE, measured(method, clips, IMAGE_DIFFUSION_BARS))
     keep_claims(options.folder, claims(method, list(read_held(clips))))
 
 

@@ -8,13 +8,10 @@ from __future__ import annotations
 import sys
 
 import torch
-from thbench_methods.common.judging import measured, one_of_each
+from thbench_methods.common.judging import IMAGE_DIFFUSION_BARS, measured, one_of_each
 from thbench_methods.common.training import keep_scores
 from thbench_methods.hallo.bundle import FILE
 from thbench_methods.hallo.pipeline import Hallo
-
-BARS = {"LSE-C (mini)": ">= 0.45", "identity (mini)": ">= 0.8"}
-"""What is asked for, as shares of the real clips' scores."""
 
 
 def main() -> int:
@@ -22,7 +19,7 @@ def main() -> int:
     from thbench.data.synth_heads.dataset import clips_of
 
     torch.set_num_threads(1)
-    keep_scores(FILE, measured(Hallo("mini"), one_of_each(clips_of()), BARS))
+    keep_scores(FILE, measured(Hallo("mini"), one_of_each(clips_of()), IMAGE_DIFFUSION_BARS))
     return 0
 
 

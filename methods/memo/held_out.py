@@ -10,10 +10,9 @@ import sys
 from typing import TYPE_CHECKING
 
 import torch
-from thbench_methods.common.judging import mean_score, measured, one_of_each
+from thbench_methods.common.judging import IMAGE_DIFFUSION_BARS, mean_score, measured, one_of_each
 from thbench_methods.common.sound import RATE
 from thbench_methods.common.training import keep_scores
-from thbench_methods.hallo.held_out import BARS
 from thbench_methods.memo.bundle import FILE
 from thbench_methods.memo.emotion import felt, most_often
 from thbench_methods.memo.pipeline import MEMO
@@ -44,7 +43,7 @@ def main() -> int:
     """Measure the shipped weights and renew their card."""
     torch.set_num_threads(1)
     method, clips = MEMO("mini"), clips_of()
-    keep_scores(FILE, (*measured(method, one_of_each(clips), BARS), emotions_heard(method, clips)))
+    keep_scores(FILE, (*measured(method, one_of_each(clips), IMAGE_DIFFUSION_BARS), emotions_heard(method, clips)))
     return 0
 
 

@@ -17,13 +17,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import torch
 from thbench_methods.common.claims import above, in_words, keep_claims
-from thbench_methods.common.judging import made, measured, one_of_each, read_held
+from thbench_methods.common.judging import IMAGE_DIFFUSION_BARS, made, measured, one_of_each, read_held
 from thbench_methods.common.training import keep_scores
 from thbench_methods.dreamtalk.bundle import load_mini as load_dreamtalk
 from thbench_methods.dreamtalk.config import MINI as DREAMTALK
 from thbench_methods.dreamtalk.faces import UNIT
 from thbench_methods.dreamtalk.motion import style_clip
-from thbench_methods.hallo.held_out import BARS
 from thbench_methods.svp.bundle import FILE, style_inputs
 from thbench_methods.svp.key_points import followed, key_points_of
 from thbench_methods.svp.objective import statistics
@@ -355,7 +354,7 @@ def main() -> None:
     torch.set_num_threads(1)
     method, clips = SVP("mini"), tuple(islice(one_of_each(clips_of(options.data)), options.clips))
     if options.data is None:
-        keep_scores(FILE, measured(method, clips, BARS))
+        keep_scores(FILE, measured(method, clips, IMAGE_DIFFUSION_BARS))
     keep_claims(options.folder, claims(method, list(read_held(clips))))
 
 

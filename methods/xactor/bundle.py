@@ -77,7 +77,7 @@ def load_paper(config: Config) -> NoReturn:
     """
     del config
     raise MissingWeightsError(
-        "xactor@paper cannot be run: its authors publish no weights; count it with `thbench flops`, or take the preset"
+        "x-actor@paper cannot be run: its authors publish no weights; count it with `thbench flops`, or take the preset"
         " `mini`, whose weights come with thbench"
     )
 
@@ -95,7 +95,7 @@ def look_mini(picture: NDArray[np.uint8]) -> Looked:
     seen = faces.look(face(), faces.resized(picture, faces.SIDE)[None])
     if seen.presence[0] < faces.PRESENT:
         raise MethodError(
-            "xactor@mini sees no head like those of synth-heads in the portrait; give a portrait of such a head"
+            "x-actor@mini sees no head like those of synth-heads in the portrait; give a portrait of such a head"
         )
     with torch.inference_mode():
         embedding = identity()(as_input(whole_frame(picture, identity().INPUT_SIZE)[None]))

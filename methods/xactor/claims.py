@@ -15,10 +15,9 @@ import psutil
 import torch
 from thbench_methods.common import Noise, Stages, speech
 from thbench_methods.common.claims import above, in_words, keep_claims
-from thbench_methods.common.judging import compared, judge, measured, one_of_each, read_held
+from thbench_methods.common.judging import IMAGE_DIFFUSION_BARS, compared, judge, measured, one_of_each, read_held
 from thbench_methods.common.training import keep_scores
 from thbench_methods.dawn.claims import asked, long_speech
-from thbench_methods.hallo.held_out import BARS
 from thbench_methods.xactor.bundle import ACTING_FILE, RENDERING_FILE
 from thbench_methods.xactor.config import MINI
 from thbench_methods.xactor.crop import boxes_of, crop_boxes, cropped, placements
@@ -319,27 +318,27 @@ def _by(rows: Sequence[Ends], which: str) -> dict[str, End]:
 
 def _untested(part: str) -> Claim:
     return Claim(
-        method="xactor",
+        method="x-actor",
         statement=f"Without diffusion forcing the last {END} of {SECONDS} s are worse in {part}.",
         source=PAPER,
         expected="worse with the same network trained with a clean history",
         verdict="not tested",
-        reason="the rival's weights are not here; `thbench train xactor` leaves them in its folder of checkpoints",
-        variant="xactor@mini",
+        reason="the rival's weights are not here; `thbench train x-actor` leaves them in its folder of checkpoints",
+        variant="x-actor@mini",
         command=COMMAND,
     )
 
 
 def _claim(statement: str, expected: str, found: str, verdict: Verdict) -> Claim:
     return Claim(
-        method="xactor",
+        method="x-actor",
         statement=statement,
         source=f"{PAPER}, abstract",
         expected=f"{expected}; no number of the paper is known here",
         measured=found,
         verdict=verdict,
         reason="the intervals do not tell" if verdict == "cannot tell" else None,
-        variant="xactor@mini",
+        variant="x-actor@mini",
         command=COMMAND,
     )
 
@@ -356,7 +355,7 @@ def main() -> None:
     rival = None if options.rival is None else with_rival(method, options.rival)
     chosen = one_of_each(clips_of())
     clips = list(read_held(chosen))
-    keep_scores(ACTING_FILE, measured(method, chosen, BARS))
+    keep_scores(ACTING_FILE, measured(method, chosen, IMAGE_DIFFUSION_BARS))
     keep_scores(RENDERING_FILE, rendering_scores(method, clips))
     keep_claims(options.folder, claims(method, rival, clips, {"steps": options.steps}))
 

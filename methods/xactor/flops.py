@@ -30,7 +30,7 @@ def offer(preset: str) -> Offer:
         UsageError: There is no such preset.
     """
     if preset not in CONFIGS:
-        raise UsageError(f"xactor has no preset {preset!r} to count{did_you_mean(preset, CONFIGS)}")
+        raise UsageError(f"x-actor has no preset {preset!r} to count{did_you_mean(preset, CONFIGS)}")
     return offer_of(CONFIGS[preset], FORMATS[preset])
 
 

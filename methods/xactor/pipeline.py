@@ -57,7 +57,7 @@ if TYPE_CHECKING:
 
     from thbench.types import OnStep, Request
 
-NAME = "xactor"
+NAME = "x-actor"
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,7 +78,7 @@ CONTROLS = {
 """By name. The authors state no control of emotion or by text."""
 
 XACTOR = MethodSpec(
-    name="xactor",
+    name="x-actor",
     title="diffusion-forced motion latents from sound, and diffusion video from them",
     kind="image-diffusion",
     factory="thbench_methods.xactor.pipeline:XActor",

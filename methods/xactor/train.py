@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 EVERY = 10
 """Frames of a clip of which one is looked at for principal components."""
-RIVAL = "xactor-clean-history.safetensors"
+RIVAL = "x-actor-clean-history.safetensors"
 """In the folder of checkpoints: the actor that was trained with a clean history, which only the claim needs."""
 
 
@@ -89,10 +89,10 @@ def train_renderer(order: Order, moving: Corpus, resting: Corpus, vae: Autoencod
     moving, resting = (replace(corpus, clips=known_clips(corpus.clips, form)) for corpus in (moving, resting))
     network = Supervised(rendering, MINI.encoder.motion, moving.truth.shape[-1])
     frames = RenderingTask(network, moving, resting, vae, windows=False)
-    fitted(frames, train_rendering.FRAMES_RECIPE, order, "xactor-frames")
+    fitted(frames, train_rendering.FRAMES_RECIPE, order, "x-actor-frames")
     # Made when it is its turn: it lets the motion modules run.
     windows = RenderingTask(network, moving, resting, vae)
-    training = fitted(windows, train_rendering.WINDOWS_RECIPE, order, "xactor-windows")
+    training = fitted(windows, train_rendering.WINDOWS_RECIPE, order, "x-actor-windows")
     ship(destination(order, RENDERING_FILE), rendering, train_rendering.ABOUT, order, training, moving.clips.pictures)
 
 
@@ -106,7 +106,7 @@ def train_actor(
     network.mean.copy_(mean)
     network.std.copy_(std)
     task = ActingTask(network, motion, faces, clips.speech, objective=objective)
-    training = fitted(task, train_acting.RECIPE, order, "xactor-actor" if objective.forcing else "xactor-rival")
+    training = fitted(task, train_acting.RECIPE, order, "x-actor-actor" if objective.forcing else "x-actor-rival")
     if objective.forcing:
         ship(path, network, train_acting.ABOUT, order, training, clips.pictures)
     else:

@@ -13,6 +13,7 @@ import pytest
 from held_out import HeldOut, share, synced
 from thbench_methods.common.judging import fvd
 from thbench_methods.common.presets import shipped
+from thbench_methods.dawn.bundle import A2V_FILE
 from thbench_methods.dreamtalk.bundle import SPEAKING_FILE
 from thbench_methods.hallo.bundle import FILE as HALLO_FILE
 from thbench_methods.kdtalker.bundle import FILE as KDTALKER_FILE
@@ -40,6 +41,7 @@ ASKED = {
     "kdtalker": Asked(KDTALKER_FILE, 0.6, 0.85, (0.3, 2.0)),
     "moda": Asked(MODA_FILE, 0.6, 0.85, (0.3, 2.0)),
     "posetalk": Asked(VIDEO_FILE, 0.5, 0.85),
+    "dawn": Asked(A2V_FILE, 0.5, 0.85),
     "hallo": Asked(HALLO_FILE, 0.45, 0.8),
 }
 every_method = pytest.mark.parametrize("name", ASKED)

@@ -47,7 +47,7 @@ CONFIG = replace(
     guider=(4, 4, 4, 4),
 )
 
-SINGLE, WINDOWS, JOINT = (part._replace(frames=3, clips=min(part.clips, 3)) for part in PARTS)
+SINGLE, HEARING, WINDOWS, JOINT = (part._replace(frames=3, clips=min(part.clips, 3)) for part in PARTS)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -320,7 +320,7 @@ def test_single_frames_leave_motion_out_and_windows_do_not(task_of: Any) -> None
                     if ".motion_modules." in name:
                         parameter.add_(0.1)
         assert (found[0] == found[1]) == (not part.windows)
-    assert WINDOWS.recipe.seed != JOINT.recipe.seed
+    assert SINGLE.recipe.seed != HEARING.recipe.seed and WINDOWS.recipe.seed != JOINT.recipe.seed
 
 
 def test_at_least_half_of_the_clips_have_acted_portraits() -> None:
@@ -428,6 +428,7 @@ def test_training_begins_as_hallo(task: DiffusionTask) -> None:
                 "style.",
             ),
         ),
+        (HEARING, ("audioproj", "audio_modules", "reference_unet", "attn_style"), ("motion_modules", "style.")),
         (JOINT, ("audioproj", "motion_modules", "reference_unet", "attn_style", "kps_guider"), ("style.",)),
     ],
 )
@@ -449,7 +450,7 @@ def test_each_part_trains_what_it_says(task_of: Any, part: Any, learns: Any, res
         )
 
 
-@pytest.mark.parametrize("part", [SINGLE, WINDOWS, JOINT], ids=lambda part: part.name)
+@pytest.mark.parametrize("part", [SINGLE, HEARING, WINDOWS, JOINT], ids=lambda part: part.name)
 def test_steps_lower_the_loss_of_one_batch(task_of: Any, part: Any) -> None:
     task = task_of(part)
     batch = task.batch(np.random.default_rng(0))

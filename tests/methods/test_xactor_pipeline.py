@@ -164,7 +164,7 @@ def test_wrong_requests_are_refused_in_one_sentence(method: XActor, asked: Reque
 
 @pytest.mark.parametrize("name", ["emotion", "text", "contxt"])
 def test_controls_that_it_has_not_are_refused_by_name(method: XActor, asked: Request, name: str) -> None:
-    with pytest.raises(MethodError, match=f"xactor has no control '{name}'"):
+    with pytest.raises(MethodError, match=f"x-actor has no control '{name}'"):
         method.generate(replace(asked, controls={name: 1}))
 
 
@@ -382,8 +382,8 @@ def test_key_steps_and_the_foreground_are_counted() -> None:
     offered = offer("mini")
     assert offered.denoising is not None
     setting = Setting(offered.denoising.steps, foreground=offered.denoising.foreground)
-    whole, _ = count(offered, "xactor")
-    fast, _ = count(offered, "xactor", planned(("lightningcp", "dfa", "refdrop"), setting))
+    whole, _ = count(offered, "x-actor")
+    fast, _ = count(offered, "x-actor", planned(("lightningcp", "dfa", "refdrop"), setting))
     calls = {part.name: part.calls for part in fast.parts}
     assert calls["denoising_unet"] + calls["denoising_unet, shallow"] == offered.denoising.steps
     assert whole.frames == fast.frames == 12
@@ -391,7 +391,7 @@ def test_key_steps_and_the_foreground_are_counted() -> None:
 
 
 def test_unknown_presets_are_not_counted() -> None:
-    with pytest.raises(UsageError, match="xactor has no preset 'papr'"):
+    with pytest.raises(UsageError, match="x-actor has no preset 'papr'"):
         offer("papr")
 
 

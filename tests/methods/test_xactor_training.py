@@ -414,7 +414,7 @@ def test_both_stages_leave_files_that_the_method_loads(
         (train_acting, "RECIPE"),
     ):
         monkeypatch.setattr(module, name, short)
-    order = Order("xactor", "mini", "test", tmp_path, tmp_path / "work", tmp_path / "out")
+    order = Order("x-actor", "mini", "test", tmp_path, tmp_path / "work", tmp_path / "out")
     monkeypatch.setattr(train, "HALLO_FILE", tmp_path / "absent")
     with pytest.raises(MissingWeightsError):
         train.train_renderer(order, *corpora(clips, resting), load_mini_vae())
