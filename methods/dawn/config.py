@@ -116,6 +116,11 @@ class PBNetSizes:
     """Beyond this distance all frames share a bucket."""
     window: int = 200
     """Largest distance attended to when generating."""
+    longest: int | None = None
+    """Frames that are made at once, of latents as they are in training (`pbnet.LatentPrior`); longer clips are made in
+    stretches. None for all, in local attention, of latents that are independent of each other."""
+    anchored: bool = False
+    """Differences are taken from the first frame's, so that a clip begins in its first state."""
     max_frames: int = 20_000
     """Length of the stored position tables."""
 
@@ -242,10 +247,28 @@ MINI = Config(
         window=16,
     ),
     pose=PBNetSizes(
-        state=6, audio=96, state_latent=32, audio_latent=64, feed_forward=96, heads=2, head_width=16, max_frames=200
+        state=6,
+        audio=96,
+        state_latent=32,
+        audio_latent=64,
+        feed_forward=96,
+        heads=2,
+        head_width=16,
+        longest=100,
+        anchored=True,
+        max_frames=200,
     ),
     blink=PBNetSizes(
-        state=2, audio=96, state_latent=32, audio_latent=64, feed_forward=96, heads=2, head_width=16, max_frames=200
+        state=2,
+        audio=96,
+        state_latent=32,
+        audio_latent=64,
+        feed_forward=96,
+        heads=2,
+        head_width=16,
+        longest=100,
+        anchored=True,
+        max_frames=200,
     ),
     diffusion=Diffusion(
         steps=4,

@@ -22,6 +22,7 @@ from thbench_methods.dawn.attention import (
     split_heads,
 )
 from thbench_methods.dawn.config import PUBLISHED_RANGE
+from thbench_methods.dawn.windows import Window, windows
 from thbench_methods.nets.building import computed
 from thbench_methods.nets.embeddings import position_table
 from thbench_methods.nets.posterior import Posterior
@@ -29,6 +30,9 @@ from torch import Tensor, nn
 
 if TYPE_CHECKING:
     from thbench_methods.dawn.config import PBNetSizes, PoseRange
+
+OVERLAP = 8
+"""Least number of frames that neighbouring stretches share: about a blink."""
 
 
 class Positions(nn.Module):
@@ -190,6 +194,75 @@ class Decoder(nn.Module):
         return difference
 
 
+COMPONENTS = 8
+"""Principal components of latents that are drawn; the others hardly vary."""
+RIDGE = 1e-3
+"""Added to variances that are measured, in units of the mean one."""
+
+
+class LatentPrior(nn.Module):
+    """What the latents of a clip are like, measured once they are learned, for generating clips.
+
+    Frames have latents of their own, but those of neighbouring frames are alike: drawn independently of each other they
+    would average out. Here their principal components are stationary normal processes, each with its own covariance
+    over time, around a mean that depends on the clip's first state. Measuring latents after training: Ghosh et al.,
+    "From Variational to Deterministic Autoencoders", ICLR 2020, section 4; the processes are the project's choice.
+    """
+
+    mean: Tensor
+    """Shape (1 + state, frames, latent): at the state 0, and by each of its numbers."""
+    basis: Tensor
+    """Principal directions, (latent, components)."""
+    over_frames: Tensor
+    """Cholesky factor of each component's covariance, (components, frames, frames)."""
+
+    def __init__(self, frames: int, state: int, latent: int) -> None:
+        super().__init__()
+        count = min(COMPONENTS, latent)
+        self.register_buffer("mean", torch.zeros(1 + state, frames, latent))
+        self.register_buffer("basis", torch.eye(latent, count))
+        self.register_buffer("over_frames", torch.eye(frames).repeat(count, 1, 1))
+
+    def forward(self, initial: Tensor, noise: Tensor) -> Tensor:
+        """Return latents of standard normal numbers (N, F, latent), F at most `frames`, and first states (N, 1, state).
+
+        Only the first numbers of each frame's noise are used, one for each component.
+        """
+        frames, count = noise.shape[1], self.basis.shape[1]
+        mean = torch.einsum("nk,kfd->nfd", _with_one(initial[:, 0]), self.mean[:, :frames])
+        factors = self.over_frames[:, :frames, :frames]
+        return mean + torch.einsum("cft,ntc->nfc", factors, noise[..., :count]) @ self.basis.T
+
+    @torch.no_grad()
+    def keep(self, initial: Tensor, latents: Tensor) -> None:
+        """Measure latents of clips, (N, frames, latent), and first states (N, 1, state)."""
+        known = _with_one(initial[:, 0])
+        inner = known.T @ known
+        ridge = RIDGE * inner.diagonal().mean() * torch.eye(len(inner))
+        self.mean.copy_(torch.linalg.solve(inner + ridge, known.T @ latents.flatten(1)).view_as(self.mean))
+        rest = latents - torch.einsum("nk,kfd->nfd", known, self.mean)
+        rows = rest.flatten(0, 1)
+        directions = torch.linalg.eigh(rows.T @ rows / len(rows)).eigenvectors
+        self.basis.copy_(directions.flip(1)[:, : self.basis.shape[1]])
+        self.over_frames.copy_(_factors(rest @ self.basis))
+
+
+def _with_one(states: Tensor) -> Tensor:
+    return torch.cat((torch.ones_like(states[:, :1]), states), dim=1)
+
+
+def _factors(processes: Tensor) -> Tensor:
+    """Return the Cholesky factors (C, F, F) of the covariances over time of stationary processes (N, F, C)."""
+    frames = processes.shape[1]
+    # Over the whole length at every distance, which keeps the covariance positive.
+    power = torch.fft.rfft(processes, n=2 * frames, dim=1).abs().square().mean(dim=0)
+    covariance = torch.fft.irfft(power, dim=0)[:frames].T / frames
+    places = torch.arange(frames)
+    matrices = covariance[:, (places[:, None] - places).abs()]
+    factors: Tensor = torch.linalg.cholesky(matrices + RIDGE * covariance[:, 0].mean() * torch.eye(frames))
+    return factors
+
+
 class PBNet(nn.Module):
     """The conditional variational autoencoder."""
 
@@ -198,10 +271,34 @@ class PBNet(nn.Module):
         self.sizes = sizes
         self.encoder = Encoder(sizes)
         self.decoder = Decoder(sizes)
+        self.prior = None if sizes.longest is None else LatentPrior(sizes.longest, sizes.state, sizes.audio_latent)
 
     def generate(self, initial: Tensor, audio: Tensor, latent_noise: Tensor) -> Tensor:
-        """Return differences to the first state; arguments as in `Decoder`, the latent being standard normal."""
-        difference: Tensor = self.decoder(initial, latent_noise, audio)
+        """Return differences to the first state; arguments as in `Decoder`, the latent being standard normal.
+
+        Clips longer than `sizes.longest` are made in stretches. Each goes on from where the one before is at its
+        start, and is faded into it.
+        """
+        covers = windows(audio.shape[1], self.sizes.longest or audio.shape[1], OVERLAP)
+        whole = self._drawn(initial, latent_noise, audio, covers[0])
+        for cover in covers[1:]:
+            reached = whole[:, cover.start : cover.start + 1]
+            part = reached + self._drawn(initial + reached, latent_noise, audio, cover)
+            shared = whole.shape[1] - cover.start
+            share = torch.arange(shared, dtype=part.dtype, device=part.device)[:, None] / shared
+            faded = torch.lerp(whole[:, cover.start :], part[:, :shared], share)
+            whole = torch.cat((whole[:, : cover.start], faded, part[:, shared:]), dim=1)
+        return whole
+
+    def _drawn(self, initial: Tensor, noise: Tensor, audio: Tensor, cover: Window) -> Tensor:
+        """Return the differences of a stretch to its first state."""
+        noise, audio = noise[:, cover.start : cover.stop], audio[:, cover.start : cover.stop]
+        return self._decoded(initial, noise if self.prior is None else self.prior(initial, noise), audio)
+
+    def _decoded(self, initial: Tensor, latent: Tensor, audio: Tensor) -> Tensor:
+        difference: Tensor = self.decoder(initial, latent, audio)
+        if self.sizes.anchored:
+            difference = difference - difference[:, :1]
         return difference
 
     def forward(self, states: Tensor, audio: Tensor, noise: Tensor) -> tuple[Tensor, Posterior]:
@@ -217,7 +314,7 @@ class PBNet(nn.Module):
         """
         initial = states[:, :1]
         posterior: Posterior = self.encoder(initial, states - initial, audio)
-        return self.generate(initial, audio, posterior.draw(noise)), posterior
+        return self._decoded(initial, posterior.draw(noise), audio), posterior
 
 
 def normalised_pose(pose: Tensor, limits: PoseRange = PUBLISHED_RANGE) -> Tensor:

@@ -68,10 +68,14 @@ def train_pose_and_blink(order: Order, pictures: Pictures) -> None:
     torch.manual_seed(train_pbnet.RECIPE.seed)
     both = PoseAndBlink(MINI)
     steps = max(1, round(train_pbnet.RECIPE.steps * order.share))
-    pose = StateTask(Rivals(both.pose), normalised_pose(states.pose, MINI.pose_range), states.audio, steps)
-    fitted(pose, train_pbnet.RECIPE, order, "dawn-pose")
-    blink = StateTask(Rivals(both.blink), states.blink, states.audio, steps)
-    training = fitted(blink, train_pbnet.RECIPE, order, "dawn-blink")
+    pose, twice = normalised_pose(states.pose, MINI.pose_range), torch.cat((states.audio, states.audio))
+    sides = (torch.cat((pose, train_pbnet.mirrored(pose))), torch.cat((states.blink, states.blink.flip(-1))))
+    amounts = (train_pbnet.deviation, train_pbnet.blinks)
+    names = ("dawn-pose", "dawn-blink")
+    for net, both_sides, amount, name in zip((both.pose, both.blink), sides, amounts, names, strict=True):
+        task = StateTask(Rivals(net), both_sides, twice, steps)
+        training = fitted(task, train_pbnet.RECIPE, order, name)
+        task.measure(amount)
     ship(destination(order, PBNET_FILE), both, train_pbnet.ABOUT, order, training, pictures)
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from thbench_methods.common.training import About
+from thbench_methods.dawn.config import MINI
 from thbench_methods.dawn.pbnet_objective import (
     PatchDiscriminator,
     PBNetWeights,
@@ -16,23 +17,59 @@ from thbench_methods.dawn.pbnet_objective import (
 from torch import nn
 from torch.func import functional_call
 
+from thbench.errors import UsageError
+from thbench.metrics.blink import RATE, blink_values
 from thbench.training import Recipe
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy as np
     from thbench_methods.dawn.pbnet import PBNet
     from torch import Tensor
 
-RECIPE = Recipe(steps=1200, learning_rate=1e-3, warm_up=50, last_rate=0.05, average=0.995, bfloat16=False)
+RECIPE = Recipe(
+    steps=2500, learning_rate=1e-3, warm_up=50, last_rate=0.05, average=0.995, clip_norm=10.0, bfloat16=False
+)
 ABOUT = About(
     "DAWN mini: PBNet for pose and for blinks",
     "Cheng et al., arXiv 2410.13726; Petrovich et al., ACTOR, ICCV 2021; sizes are the project's own",
     "Squared error of the reconstructed motion, KL divergence of the latents, and a discriminator of stretches of"
     " motion, trained along.",
-    ("The discriminator judges motions drawn from the prior; in the published code it judges reconstructions.",),
+    (
+        "Latents are drawn as they are in training, measured once they are learned, on a scale at which heads move as"
+        " much and eyes blink as often as in training; the published network draws them independently of each other.",
+        "Clips are also shown mirrored. Differences begin at 0.",
+    ),
 )
-FRAMES, CLIPS = 96, 12
-"""Of a batch; fewer clips where the split has fewer."""
+CLIPS = 12
+"""Of a batch; fewer where the split has fewer."""
+SHORTEST, LONGEST = 40, MINI.pose.longest or 100
+"""Frames of a batch."""
+WEIGHTS = PBNetWeights(divergence=1e-4, adversarial=0.001)
+"""In units of the squared error, which is small for states in [0, 1]."""
+SCALES, HALVINGS = (0.5, 2.0), 8
+"""Between which the scale of drawn latents is looked for, and steps of the search."""
+MIRRORED = (0, 2, 4)
+"""Numbers of a normalised pose that a mirror turns about the middle of their range: yaw, roll, place to the right."""
+
+
+def mirrored(pose: Tensor) -> Tensor:
+    """Return normalised poses (..., 6) as a mirror shows them."""
+    turned = pose.clone()
+    turned[..., list(MIRRORED)] = 1 - turned[..., list(MIRRORED)]
+    return turned
+
+
+def deviation(states: Tensor) -> float:
+    """Return the mean deviation of states (N, F, state) within clips."""
+    return float(states.std(dim=1).mean())
+
+
+def blinks(states: Tensor) -> float:
+    """Return the blinks per second of lids (N, F, 2), 1 open, as the metrics count them."""
+    rates = [blink_values(lids.double().numpy(), MINI.fps)[RATE] for lids in states.mean(dim=-1)]
+    return float(sum(rate for rate in rates if isinstance(rate, float)) / len(rates))
 
 
 class Batch(NamedTuple):
@@ -73,15 +110,45 @@ class StateTask:
     """Shape (clips, frames, audio)."""
     steps: int
     """Of the recipe."""
-    weights: PBNetWeights = field(default_factory=PBNetWeights)
+    weights: PBNetWeights = WEIGHTS
 
     def batch(self, rng: np.random.Generator) -> Batch:
         """Draw stretches."""
-        count = min(CLIPS, len(self.states))
+        count, total = min(CLIPS, len(self.states)), self.states.shape[1]
         clips = torch.from_numpy(rng.choice(len(self.states), count, replace=False))
-        first = torch.from_numpy(rng.integers(self.states.shape[1] - FRAMES + 1, size=count))
-        rows = first[:, None] + torch.arange(FRAMES)
+        length = min(int(rng.integers(SHORTEST, LONGEST + 1)), total)
+        first = torch.from_numpy(rng.integers(total - length + 1, size=count))
+        rows = first[:, None] + torch.arange(length)
         return Batch(self.states[clips[:, None], rows], self.audio[clips[:, None], rows])
+
+    @torch.no_grad()
+    def measure(self, amount: Callable[[Tensor], float]) -> None:
+        """Measure what latents are like, where clips are to be drawn so.
+
+        Args:
+            amount: Of states (N, F, state), what is to be as much in drawn clips as in those of the training.
+
+        Raises:
+            UsageError: Clips are shorter than what is drawn at once.
+        """
+        net = self.network.net.eval()
+        if net.prior is None:
+            return
+        frames = net.prior.mean.shape[1]
+        if self.states.shape[1] < frames:
+            raise UsageError(f"clips of {self.states.shape[1]} frames are too short to train on; make them of {frames}")
+        states, audio = self.states[:, :frames], self.audio[:, :frames]
+        initial, difference = states[:, :1], states - states[:, :1]
+        latents = net.encoder(initial, difference, audio).mean
+        net.prior.keep(initial, latents)
+        # What the networks make of latents that are normal moves less, or more, than what they were trained with.
+        noise = torch.randn(latents.shape, generator=torch.Generator().manual_seed(0))
+        factors, low, high = net.prior.over_frames.clone(), *SCALES
+        for _ in range(HALVINGS):
+            scale = (low * high) ** 0.5
+            net.prior.over_frames.copy_(scale * factors)
+            enough = amount(initial + net.generate(initial, audio, noise)) > amount(states)
+            low, high = (low, scale) if enough else (scale, high)
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """PBNet's and the discriminator's losses, added as in the published code; neither moves the other's weights."""
@@ -89,7 +156,7 @@ class StateTask:
         shape = (*batch.states.shape[:2], sizes.audio_latent)
         initial = batch.states[:, :1]
         rebuilt, posterior = net(batch.states, batch.audio, torch.randn(shape))
-        made = initial + net.generate(initial, batch.audio, torch.randn(shape))
+        made = initial + rebuilt
         progress = float(self.network.done) / self.steps
         self.network.done += 1
         logits = self.network.frozen(made)

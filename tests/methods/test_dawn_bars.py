@@ -12,7 +12,7 @@ import pytest
 from held_out import HeldOut, one_thread
 from thbench_methods.common.judging import Held, read_held
 from thbench_methods.dawn.bundle import A2V_FILE, LFG_FILE, PBNET_FILE
-from thbench_methods.dawn.claims import BLINKS, blink_claim, length_claims, one_pass, pace_claim, speed_claim
+from thbench_methods.dawn.claims import BLINKS, PEOPLE, blink_claim, length_claims, one_pass, pace_claim, speed_claim
 from thbench_methods.dawn.pipeline import Dawn
 
 from thbench.data.synth_heads.dataset import clips_of
@@ -62,7 +62,7 @@ def test_half_a_second_is_denoised_at_once(method: Dawn) -> None:
 @pytest.mark.full
 def test_long_clips_speak_and_look_like_short_ones(method: Dawn, held_out: HeldOut) -> None:
     with one_thread():
-        assert failing(length_claims(method, held_out.clips[:12])) == {}
+        assert failing(length_claims(method, held_out.clips[:PEOPLE])) == {}
 
 
 @pytest.mark.full

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 import torch
 from dawn_weights import random_mini
-from thbench_methods.common.judging import Held, made, read_held
+from thbench_methods.common.judging import Face, Held, made, read_held
 from thbench_methods.dawn import claims
 from thbench_methods.dawn.autoregressive import autoregressive
 from thbench_methods.dawn.claims import TRAINED, asked, blinks_of, in_pieces, long_speech, one_pass, reconstructed
@@ -82,6 +83,71 @@ def test_long_speech_goes_on_with_the_next_clips(clips: list[Held]) -> None:
     assert np.array_equal(
         np.concatenate([piece.sound for piece in pieces]), long[0].sound[: len(pieces) * TRAINED * 640]
     )
+
+
+class Looked(NamedTuple):
+    """What the fakes below see of frames."""
+
+    lse_c: float
+    similarity: float
+
+
+def test_long_clips_are_held_against_short_ones_and_their_end_against_their_beginning(
+    clips: list[Held], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    requests: list[Request] = []
+    lost, drifted = 0.0, 0.0
+
+    def fake_made(_: object, request: Request) -> np.ndarray:
+        requests.append(request)
+        frames = np.zeros((request.frames, 2, 2, 3), np.uint8)
+        frames[-25:] = 1  # the end
+        frames[:, 0, 0, 0] = request.frames > TRAINED  # a long clip
+        return frames
+
+    def fake_judge(_: object, frames: np.ndarray) -> Looked:
+        long, end = bool(frames[0, 0, 0, 0]), bool(frames[0, 1, 1, 0])
+        return Looked(3.0 * (1 - lost * long), 0.9 - drifted * (long and end))
+
+    monkeypatch.setattr(claims, "made", fake_made)
+    monkeypatch.setattr(claims, "judge", fake_judge)
+
+    def verdicts() -> list[str]:
+        return [claim.verdict for claim in claims.length_claims(None, clips, (2, 4))]  # type: ignore[arg-type]
+
+    assert verdicts() == ["pass", "pass", "pass"]
+    still = [request for request in requests if request.controls]
+    assert [request.seed for request in still] == [0, 1, 2] and {request.frames for request in still} == {100}
+    assert all(dict(request.controls) == {"pose": "still"} for request in still)
+    assert {request.seed for request in requests if not request.controls} == {0, 1, 2}
+    lost = 0.2
+    assert verdicts() == ["fail", "fail", "pass"]
+    lost, drifted = 0.05, 0.1
+    assert verdicts() == ["pass", "pass", "fail"]
+
+
+def test_blinks_of_generated_clips_are_held_against_real_ones(
+    clips: list[Held], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seeds: list[int] = []
+    blinks = 1
+
+    def fake_made(_: object, request: Request) -> np.ndarray:
+        seeds.append(request.seed)
+        return np.ones((100, 1, 1, 3), np.uint8)
+
+    def fake_face(frames: np.ndarray) -> Face:
+        closure = np.zeros((100, 53), np.float32)
+        for number in range(blinks if frames.max() == 1 else 1):
+            closure[20 + 30 * number : 25 + 30 * number] = 1
+        return Face(0.0, np.zeros((100, 3), np.float32), closure)
+
+    monkeypatch.setattr(claims, "made", fake_made)
+    monkeypatch.setattr(claims, "face", fake_face)
+    assert claims.blink_claim(None, clips).verdict == "pass"  # type: ignore[arg-type]
+    assert seeds == [0, 1, 2]
+    blinks = 2
+    assert claims.blink_claim(None, clips).verdict == "fail"  # type: ignore[arg-type]
 
 
 def test_blinks_are_counted_in_closures() -> None:

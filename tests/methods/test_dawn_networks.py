@@ -20,7 +20,7 @@ from thbench_methods.dawn.face_mask import face_mask, published_encoder
 from thbench_methods.dawn.lfg.blocks import coordinate_grid, gaussian_kernel, warp
 from thbench_methods.dawn.lfg.flow import candidate_motions, heat_maps
 from thbench_methods.dawn.lfg.regions import regions_of
-from thbench_methods.dawn.pbnet import PBNet, normalised_pose, pose_of
+from thbench_methods.dawn.pbnet import LatentPrior, PBNet, normalised_pose, pose_of
 from thbench_methods.dawn.unet import Condition, UNet
 from thbench_methods.dawn.unet_blocks import ConditionAttention
 from thbench_methods.nets.embeddings import rotate
@@ -335,6 +335,49 @@ def test_pbnet_hears_only_its_window_and_generates_any_length() -> None:
         difference = (net.generate(initial, audio, latent) - net.generate(initial, changed, latent)).abs().amax(dim=2)
         assert net.generate(initial, audio[:, :1], latent[:, :1]).shape == (1, 1, 6)
     assert (difference[0, 8:13] > 0).all() and difference[0, :8].max() == difference[0, 13:].max() == 0
+
+
+def test_latents_are_drawn_as_they_were_measured() -> None:
+    draw = torch.Generator().manual_seed(0)
+    clips, frames, latent = 2000, 40, 3
+    # One process is smooth, another is not; the third number follows the first; all follow the first state.
+    initial = torch.randn(clips, 1, 2, generator=draw)
+    rough = torch.randn(clips, frames + 8, 2, generator=draw)
+    smooth = rough[..., :1].unfold(1, 9, 1).mean(dim=-1) * 3
+    told = 3 + initial @ torch.tensor([[1.0, 0.0, -2.0], [0.0, 4.0, 0.0]])
+    known = told + torch.cat((2 * smooth, 0.3 * rough[:, :frames, 1:], smooth), dim=2)
+    prior = LatentPrior(frames, 2, latent)
+    prior.keep(initial, known)
+    drawn = prior(initial, torch.randn(clips, frames, latent, generator=draw))
+    torch.testing.assert_close(drawn.mean(dim=0), known.mean(dim=0), atol=0.2, rtol=0)
+    for rows in (drawn - told, known - told):
+        assert rows.std(dim=(0, 1)).tolist() == pytest.approx([2.0, 0.3, 1.0], rel=0.05)
+        for number, alike in ((0, 8 / 9), (1, 0.0), (2, 8 / 9)):
+            found = np.corrcoef(rows[:, 20, number], rows[:, 21, number])[0, 1]
+            assert found == pytest.approx(alike, abs=0.06)
+        assert np.corrcoef(rows[:, 20, 0], rows[:, 20, 2])[0, 1] > 0.99
+    part = torch.randn(1, 4, latent, generator=draw)
+    whole = torch.cat((part, torch.randn(1, 2, latent, generator=draw)), dim=1)
+    torch.testing.assert_close(prior(initial[:1], whole)[:, :4], prior(initial[:1], part))
+
+
+def test_long_clips_go_on_from_where_a_stretch_ends() -> None:
+    torch.manual_seed(0)
+    net = PBNet(PBNetSizes(state=2, audio=6, longest=20, anchored=True, max_frames=50)).eval()
+    audio, latent, initial = torch.randn(1, 47, 6), torch.randn(1, 47, 256), torch.rand(1, 1, 2)
+    with torch.inference_mode():
+        whole = net.generate(initial, audio, latent)
+        alone = net.generate(initial, audio[:, :20], latent[:, :20])
+        other = net.generate(initial, audio, torch.cat((latent[:, :30], -latent[:, 30:]), dim=1))
+    assert whole.shape == (1, 47, 2) and whole.isfinite().all()
+    assert whole[:, 0].abs().max() == 0
+    # Stretches begin at 0, 9, 18 and 27.
+    torch.testing.assert_close(whole[:, :10], alone[:, :10])
+    assert not torch.allclose(whole[:, 10:20], alone[:, 10:20])
+    torch.testing.assert_close(other[:, :18], whole[:, :18])
+    assert (other[:, 30:] - whole[:, 30:]).abs().max() > 1e-3
+    steps = whole.diff(dim=1).abs().amax(dim=(0, 2))
+    assert steps[9:].max() <= 2 * alone.diff(dim=1).abs().max()
 
 
 def test_pbnet_training_pass_reaches_every_weight_that_matters() -> None:

@@ -41,7 +41,7 @@ from thbench_methods.dawn.state import mini_pose
 from thbench_methods.dawn.train import measured_head, train
 from thbench_methods.dawn.train_a2v import STAGES, MotionTask, Told, apart
 from thbench_methods.dawn.train_lfg import CLIPS, DRIVERS, Draws, FindTask, PaintTask, found_flow, reconstructed
-from thbench_methods.dawn.train_pbnet import Rivals, StateTask
+from thbench_methods.dawn.train_pbnet import Rivals, StateTask, blinks, deviation, mirrored
 from thbench_methods.dawn.true_flow import INNER, above_lips, covered, moved_places, painted, true_flow
 from thbench_methods.dawn.unet import Condition
 from thbench_methods.nets.liveportrait.train_renderer import pyramid_l1
@@ -456,13 +456,52 @@ def test_the_divergence_counts_from_its_share_of_the_training_on(rivals: StateTa
 
     def weight() -> float:
         losses = rivals.losses(batch)
-        rest = losses["reconstruction"] + 0.6 * losses["adversarial"] + losses["judged"]
+        rest = losses["reconstruction"] + rivals.weights.adversarial * losses["adversarial"] + losses["judged"]
         return float((losses["loss"] - rest) / losses["divergence"])
 
     assert weight() == pytest.approx(0, abs=1e-6)
     assert int(rivals.network.done) == 1
     rivals.network.done.fill_(10)
-    assert weight() == pytest.approx(0.01, rel=1e-3)
+    assert weight() == pytest.approx(rivals.weights.divergence, rel=0.05)
+
+
+def test_latents_are_measured_of_whole_clips(rivals: StateTask) -> None:
+    net = rivals.network.net
+    assert net.prior is not None
+    before = net.prior.mean.clone()
+    rivals.measure(deviation)
+    assert not torch.equal(net.prior.mean, before) and all(p.isfinite().all() for p in net.prior.buffers())
+    noise, initial = torch.randn(30, 100, 8), rivals.states[:, :1]
+    factors = net.prior.over_frames.clone()
+    asked = [0.8, 1.25]
+    found = []
+    for share in asked:
+        scaled = deviation(initial + net.generate(initial, rivals.audio, noise)) * share
+
+        def amount(states: torch.Tensor, wanted: float = scaled) -> float:
+            return wanted if torch.equal(states, rivals.states) else deviation(states)
+
+        rivals.measure(amount)
+        found.append(float(net.prior.over_frames[0, 0, 0] / factors[0, 0, 0]))
+        net.prior.over_frames.copy_(factors)
+    # The more is wanted, the more is drawn, within the range that is looked in.
+    assert found[0] < found[1]
+    rivals.states = rivals.states[:, :60]
+    with pytest.raises(UsageError, match="60 frames are too short to train on; make them of 100"):
+        rivals.measure(deviation)
+
+
+def test_blinks_are_counted_by_the_second() -> None:
+    lids = torch.ones(2, 100, 2)
+    lids[0, 20:25] = lids[0, 60:65] = 0.1
+    assert blinks(lids) == 0.25  # two in one of two clips of four seconds
+    assert deviation(torch.zeros(2, 5, 3)) == 0
+
+
+def test_a_mirror_turns_yaw_roll_and_place() -> None:
+    pose = torch.tensor([0.2, 0.3, 0.4, 0.5, 0.6, 0.7])
+    torch.testing.assert_close(mirrored(pose), torch.tensor([0.8, 0.3, 0.6, 0.5, 0.4, 0.7]))
+    torch.testing.assert_close(mirrored(mirrored(pose)), pose)
 
 
 def test_principal_axes_have_gradients_that_are_numbers() -> None:
