@@ -79,9 +79,9 @@ def open_voices(folder: Path, count: int = COUNT) -> Voices:
 def spoken(numbers: range) -> dict[str, NDArray[np.generic]]:
     """Let people speak: the fields of `Voices`. What a portrait shows is what the one before shows."""
     sounds, expressions, speakers = [], [], []
-    shown = _clip(numbers[-1])[1]
+    shown = spoken_clip(numbers[-1])[1]
     for number in numbers:
-        sound, motion = _clip(number)
+        sound, motion = spoken_clip(number)
         sounds.append(np.rint(sound * 32767).astype(np.int16))
         expressions.append(motion.expression)
         speakers.append(_portrait(number, shown))
@@ -89,8 +89,8 @@ def spoken(numbers: range) -> dict[str, NDArray[np.generic]]:
     return {"sound": np.stack(sounds), "expression": np.stack(expressions), "speaker": np.stack(speakers)}
 
 
-def _clip(number: int) -> tuple[NDArray[np.float32], Motion]:
-    """Return sound and movement of a person."""
+def spoken_clip(number: int) -> tuple[NDArray[np.float32], Motion]:
+    """Return sound and movement of a person; text, emotion and intent are those of `plan("train", number)`."""
     seed, planned = FIRST + number, plan("train", number, SECONDS)
     voice = make_voice(make_person(seed), planned.language)
     said = utter(planned.text, voice, planned.emotion, planned.level, SECONDS)

@@ -69,7 +69,7 @@ def posed(method: PoseTalk, held: Held, seed: int, text: str | None, *, heard: b
     diffusion, sizes = method.config.diffusion, method.config.pose
     starts = net.diffusion.starts(len(audio), diffusion)
     noise = Noise(seed)
-    start = torch.stack([noise.normal((sizes.latents, sizes.width), "window", n) for n in range(len(starts))])
+    start = torch.stack([noise.normal(sizes.latent_shape, "window", n) for n in range(len(starts))])
     with torch.inference_mode():
         prompt = None if text is None else net.text([text])[0]
         return net.diffusion.long_track(audio, prompt, start, diffusion, heard=heard).double().numpy()

@@ -21,11 +21,17 @@ class PoseSizes:
     track: int = len(TRACK)
     """Values of a frame's pose and gaze."""
     width: int = 256
-    """Of a token, and of each latent."""
+    """Of a token."""
     track_stride: int = 1
     """Frames of the track that one token of the autoencoder tells."""
+    timed: bool = False
+    """Whether latents lie in time, each of the frames of one token; else each is of the whole window. Choice: what
+    happens at one instant, as a nod on a syllable does, is not found by sound in a code of the whole."""
     latents: int = 4
-    """Latent tokens of a window. Choice: one, as in Motion Latent Diffusion, is too few for ten seconds."""
+    """Latent tokens of a window, where they are not timed. Choice: one, as in Motion Latent Diffusion, is too few for
+    ten seconds."""
+    latent_width: int | None = None
+    """Of each latent; None takes `width`."""
     layers: int = 9
     """Of each transformer; odd."""
     heads: int = 4
@@ -39,9 +45,20 @@ class PoseSizes:
     audio: int = 1024
     """Values of a speech feature (HuBERT-large)."""
     audio_stride: int = 5
-    """Frames whose speech one token tells. Choice."""
+    """Frames whose speech one token tells, where latents are not timed. Choice."""
     text: int = 768
     """Values of a prompt's embedding (CLIP)."""
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of the autoencoder for a whole window."""
+        return -(-self.window // self.track_stride)
+
+    @property
+    def latent_shape(self) -> tuple[int, int]:
+        """Latents of a window, and values of each."""
+        count = self.tokens if self.timed else self.latents
+        return count, self.width if self.latent_width is None else self.latent_width
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +147,8 @@ MINI = Config(
     pose=PoseSizes(
         width=64,
         track_stride=5,
-        latents=8,
+        timed=True,
+        latent_width=12,
         layers=5,
         feed_forward=128,
         dropout=0.0,
@@ -138,7 +156,7 @@ MINI = Config(
         audio=96,
         text=48,
     ),
-    diffusion=PoseDiffusion(steps=20, predicts="clean", audio_guidance=1.5, text_guidance=3.0, overlap=25),
+    diffusion=PoseDiffusion(steps=20, predicts="clean", audio_guidance=3.0, text_guidance=3.0, overlap=25),
     video=VideoSizes(
         track=2 * len(TRACK),
         audio=96,

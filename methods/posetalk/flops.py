@@ -39,7 +39,7 @@ def offer_of(config: Config) -> Offer:
         coarse, refine, enhance = CoarseNet(video).eval(), RefineNet(video).eval(), PortraitEnhancer(video).eval()
         lengths, yes = torch.full((1,), frames), torch.ones(1, dtype=torch.bool)
         condition = PoseCondition(torch.empty(1, frames, pose.audio), lengths, torch.empty(1, pose.text), yes, yes)
-        latent = torch.empty(1, pose.latents, pose.width)
+        latent = torch.empty(1, *pose.latent_shape)
         image = torch.empty(1, 3, side, side)
         driving = torch.empty(1, video.track + video.audio, 2 * video.radius + 1)
         maps = torch.empty(1, 2, side // 4, side // 4)

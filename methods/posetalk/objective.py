@@ -76,6 +76,7 @@ def latent_loss(
     latent: Tensor,
     condition: PoseCondition,
     generator: torch.Generator,
+    unused: Tensor | None = None,
 ) -> Tensor:
     """Return the denoiser's mean squared error in the noise of latents, or in the clean ones where it predicts those.
 
@@ -83,9 +84,10 @@ def latent_loss(
         denoiser: The network.
         diffusion: Its schedule and how often conditions are dropped.
         powers: Signal power by time, from `pose_denoiser.alpha_bars`.
-        latent: Shape (N, latents, width), of deviation one.
+        latent: Shape (N, latents, latent width), of deviation one.
         condition: What they depend on; what it tells is drawn anew.
         generator: Draws times, noise and what is told.
+        unused: Shape (N, latents), bool: those that do not count; None counts all.
     """
     clips = len(latent)
     time = torch.randint(diffusion.train_steps, (clips,), generator=generator, device=generator.device)
@@ -94,7 +96,8 @@ def latent_loss(
     noisy = power.sqrt() * latent + (1 - power).sqrt() * noise
     told = draw_told(clips, diffusion.null_probability, generator)
     heard = condition._replace(heard=condition.heard & told.heard, told=condition.told & told.told)
-    return F.mse_loss(denoiser(noisy, time, heard), noise if diffusion.predicts == "noise" else latent)
+    error = (denoiser(noisy, time, heard) - (noise if diffusion.predicts == "noise" else latent)).square()
+    return error.mean() if unused is None else error[~unused].mean()
 
 
 def lip_share(image: Tensor, target: Tensor, lips: Tensor) -> Tensor:

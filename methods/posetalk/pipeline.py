@@ -117,7 +117,7 @@ class PoseTalk:
             text_guidance=controls["text_guidance"],
         )
         prompt = self.networks.posing.text([controls["text"]])[0] if controls["text"].strip() else None
-        shape = (net.sizes.latents, net.sizes.width)
+        shape = net.sizes.latent_shape
         start = [noise.normal(shape, "window", number) for number in range(len(net.starts(len(audio), diffusion)))]
         relative = net.long_track(
             audio,

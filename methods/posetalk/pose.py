@@ -29,7 +29,8 @@ class PoseLatentDiffusion(nn.Module):
     track_deviation: Tensor
     """Shape (track,)."""
     latent_mean: Tensor
-    """Shape (latents, width)."""
+    """Shape (latents, latent width); (latent width,) where latents are timed, as what they tell is the same at each
+    place."""
     latent_deviation: Tensor
     """Of the same shape."""
 
@@ -39,8 +40,9 @@ class PoseLatentDiffusion(nn.Module):
         self.vae = PoseVAE(sizes)
         self.denoiser = PoseDenoiser(sizes)
         self.register_buffer("track_deviation", torch.ones(sizes.track))
-        self.register_buffer("latent_mean", torch.zeros(sizes.latents, sizes.width))
-        self.register_buffer("latent_deviation", torch.ones(sizes.latents, sizes.width))
+        each = sizes.latent_shape[1:] if sizes.timed else sizes.latent_shape
+        self.register_buffer("latent_mean", torch.zeros(each))
+        self.register_buffer("latent_deviation", torch.ones(each))
 
     def generate(
         self,
@@ -54,7 +56,7 @@ class PoseLatentDiffusion(nn.Module):
 
         Args:
             condition: What they depend on; N windows of F frames.
-            noise: Standard normal numbers, shape (N, latents, width).
+            noise: Standard normal numbers, shape (N, latents, latent width).
             diffusion: Sampler and guidance.
             plan: Which steps are computed.
             on_step: Told of each step.

@@ -1,7 +1,8 @@
 """The denoiser of Pose Latent Diffusion: noise in latents, from sound and text.
 
 Source: PoseTalk, section 3.2 and figure 2: the noisy latents stand in one sequence with the embeddings of the text, of
-the diffusion time and of the sound.
+the diffusion time and of the sound. Timed latents, which are this project's, are told the sound around their own frames
+instead.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from thbench_methods.nets.ddim import DDIM, ddim
 from thbench_methods.nets.embeddings import angles, frequencies
-from thbench_methods.posetalk.pose_vae import padding
+from thbench_methods.posetalk.pose_vae import between, padding, unused
 from thbench_methods.posetalk.transformer import SkipTransformer, encoder_layer
 from torch import Tensor, nn
 
@@ -42,22 +43,27 @@ class PoseDenoiser(nn.Module):
     def __init__(self, sizes: PoseSizes) -> None:
         super().__init__()
         self.sizes = sizes
-        width = sizes.width
-        most = sizes.latents + 2 + -(-sizes.window // sizes.audio_stride)
+        width, (latents, latent) = sizes.width, sizes.latent_shape
+        most = latents + 2 + (0 if sizes.timed else -(-sizes.window // sizes.audio_stride))
         self.positions = nn.Parameter(torch.randn(most, width) / 10)
         self.embed_time = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))
         self.embed_text = nn.Sequential(nn.ReLU(), nn.Linear(sizes.text, width))
-        self.embed_audio = nn.Linear(sizes.audio, width)
+        if not sizes.timed:
+            self.embed_audio = nn.Linear(sizes.audio, width)
         self.no_text = nn.Parameter(torch.randn(width))
-        self.no_audio = nn.Parameter(torch.randn(width))
+        if not sizes.timed:
+            self.no_audio = nn.Parameter(torch.randn(width))
         shape = width, sizes.heads, sizes.feed_forward, sizes.dropout
         self.transformer = SkipTransformer(width, sizes.layers, lambda: encoder_layer(*shape))
+        self.embed_latent, self.read = between(latent, width), between(width, latent)
+        if sizes.timed:
+            self.listen = Listener(sizes)
 
     def forward(self, latent: Tensor, time: Tensor, condition: PoseCondition) -> Tensor:
         """Predict the noise in latents, or the clean latents, as `PoseDiffusion.predicts` has it.
 
         Args:
-            latent: Shape (N, latents, width).
+            latent: Shape (N, latents, latent width).
             time: Shape (N,): diffusion times.
             condition: What the tracks depend on.
 
@@ -79,19 +85,51 @@ class PoseDenoiser(nn.Module):
         return self._leave(deep, self.transformer.enter(tokens, src_key_padding_mask=mask), mask)
 
     def _leave(self, deep: Tensor, first: Tensor, mask: Tensor) -> Tensor:
-        return self.transformer.leave(deep, first, src_key_padding_mask=mask)[:, : self.sizes.latents]
+        left = self.transformer.leave(deep, first, src_key_padding_mask=mask)
+        read: Tensor = self.read(left[:, : self.sizes.latent_shape[0]])
+        return read
 
     def _sequence(self, latent: Tensor, time: Tensor, condition: PoseCondition) -> tuple[Tensor, Tensor]:
         """Return the tokens, (N, S, width), and where they are padding, (N, S)."""
         turns = angles(time, frequencies(self.sizes.width // 2).to(time.device))
         moment = self.embed_time(torch.cat((turns.sin(), turns.cos()), dim=-1))
         text = torch.where(condition.told[:, None], self.embed_text(condition.text), self.no_text)
+        known, hidden = self.embed_latent(latent), unused(self.sizes, condition.lengths)
+        shown = hidden.new_zeros(len(latent), 2)
+        if self.sizes.timed:
+            tokens = torch.cat((known + self.listen(condition), moment[:, None], text[:, None]), dim=1)
+            return tokens + self.positions, torch.cat((hidden, shown), dim=1)
         audio = self.embed_audio(pooled(condition.audio, condition.lengths, self.sizes.audio_stride))
         audio = torch.where(condition.heard[:, None, None], audio, self.no_audio)
-        tokens = torch.cat((latent, moment[:, None], text[:, None], audio), dim=1)
+        tokens = torch.cat((known, moment[:, None], text[:, None], audio), dim=1)
         silent = padding(-(-condition.lengths // self.sizes.audio_stride), audio.shape[1])
-        mask = torch.cat((silent.new_zeros(len(latent), tokens.shape[1] - audio.shape[1]), silent), dim=1)
-        return tokens + self.positions[: tokens.shape[1]], mask
+        return tokens + self.positions[: tokens.shape[1]], torch.cat((hidden, shown, silent), dim=1)
+
+
+HEARD, FORGOTTEN = 12, 0.2
+"""Values that a stretch's sound is told by; share of its features that training leaves out. With more of them a network
+knows the clips of its training by their sound, and what their heads do: it then moves the heads of others less."""
+
+
+class Listener(nn.Module):
+    """What timed latents are told of the sound around their frames: nothing where it is not told, and at first."""
+
+    def __init__(self, sizes: PoseSizes) -> None:
+        super().__init__()
+        self.sizes = sizes
+        stride = sizes.track_stride
+        # Frames are told apart, as their mean would not say where in the stretch a syllable is.
+        self.near = nn.Conv1d(sizes.audio, HEARD, 3 * stride, stride, padding=stride)
+        self.tell = nn.Linear(HEARD, sizes.width)
+        nn.init.zeros_(self.tell.weight)
+        nn.init.zeros_(self.tell.bias)
+
+    def forward(self, condition: PoseCondition) -> Tensor:
+        """Return (N, latents, width): of the stretch of each latent, with the one before and the one behind it."""
+        audio = condition.audio.masked_fill(padding(condition.lengths, condition.audio.shape[1])[..., None], 0.0)
+        whole = F.pad(audio, (0, 0, 0, self.sizes.tokens * self.sizes.track_stride - audio.shape[1]))
+        told: Tensor = self.tell(F.silu(self.near(F.dropout(whole, FORGOTTEN, self.training).mT)).mT)
+        return told * condition.heard[:, None, None]
 
 
 def pooled(audio: Tensor, lengths: Tensor, stride: int) -> Tensor:
@@ -115,7 +153,7 @@ class Guided:
     diffusion: PoseDiffusion
 
     def full(self, z: Tensor, t: Tensor, condition: PoseCondition) -> tuple[Tensor, Tensor]:
-        """Return the guided noise of (N, latents, width), and what entered the last merge."""
+        """Return the guided noise of (N, latents, latent width), and what entered the last merge."""
         noise, deep = self.denoiser.full(z.repeat(VIEWS, 1, 1), t.repeat(VIEWS), views(condition))
         return self._guided(noise), deep
 

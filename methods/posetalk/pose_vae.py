@@ -1,7 +1,8 @@
 """The variational autoencoder of Pose Latent Diffusion: tracks of pose and gaze to a few latents, and back.
 
 Source: PoseTalk, section 3.2; Motion Latent Diffusion, mld/models/architectures/mld_vae.py, for the layout: learned
-tokens in front of the frames gather the latents, and the decoder's queries are positions.
+tokens in front of the frames gather the latents, and the decoder's queries are positions. Timed latents, which are this
+project's, are read from the frames' own tokens, and each query carries the latent of its frames.
 """
 
 from __future__ import annotations
@@ -23,6 +24,19 @@ def padding(lengths: Tensor, frames: int) -> Tensor:
     return torch.arange(frames, device=lengths.device) >= lengths[:, None]
 
 
+def unused(sizes: PoseSizes, lengths: Tensor) -> Tensor:
+    """Return (N, latents), True for latents that lie behind the end of tracks of some lengths (N,)."""
+    count = sizes.latent_shape[0]
+    if not sizes.timed:
+        return torch.zeros(len(lengths), count, dtype=torch.bool, device=lengths.device)
+    return padding(-(-lengths // sizes.track_stride), count)
+
+
+def between(wide: int, narrow: int) -> nn.Module:
+    """Return a layer from one width to another; nothing is changed where they are the same."""
+    return nn.Identity() if wide == narrow else nn.Linear(wide, narrow)
+
+
 FIRST_LOG_VARIANCE = -4.0
 """Where training starts: latents that say something, before the divergence widens them."""
 
@@ -34,14 +48,16 @@ class PoseVAE(nn.Module):
         super().__init__()
         self.sizes = sizes
         shape = sizes.width, sizes.heads, sizes.feed_forward, sizes.dropout
-        tokens = -(-sizes.window // sizes.track_stride)
+        tokens, latent = sizes.tokens, sizes.latent_shape[1]
+        summaries = 0 if sizes.timed else sizes.latents
         self.embed = nn.Linear(sizes.track_stride * sizes.track, sizes.width)
-        self.summary = nn.Parameter(torch.randn(sizes.latents, sizes.width))
-        self.encoder_positions = nn.Parameter(torch.randn(sizes.latents + tokens, sizes.width) / 10)
+        self.summary = nn.Parameter(torch.randn(summaries, sizes.width))
+        self.encoder_positions = nn.Parameter(torch.randn(summaries + tokens, sizes.width) / 10)
         self.encoder = SkipTransformer(sizes.width, sizes.layers, lambda: encoder_layer(*shape))
         # Read by a layer of its own, as the transformer's last norm would hold the variance near one.
-        self.moments = nn.Linear(sizes.width, 2 * sizes.width)
-        nn.init.constant_(self.moments.bias[sizes.width :], FIRST_LOG_VARIANCE)
+        self.moments = nn.Linear(sizes.width, 2 * latent)
+        nn.init.constant_(self.moments.bias[latent:], FIRST_LOG_VARIANCE)
+        self.embed_latent = between(latent, sizes.width)
         self.queries = nn.Parameter(torch.randn(tokens, sizes.width) / 10)
         self.decoder = SkipTransformer(sizes.width, sizes.layers, lambda: decoder_layer(*shape))
         self.read = nn.Linear(sizes.width, sizes.track_stride * sizes.track)
@@ -54,7 +70,7 @@ class PoseVAE(nn.Module):
             lengths: Shape (N,): frames of each that count.
 
         Returns:
-            Of shape (N, latents, width).
+            Of shape (N, latents, latent width); standard normal for timed latents behind the end.
         """
         clips, frames, _ = track.shape
         stride = self.sizes.track_stride
@@ -65,19 +81,26 @@ class PoseVAE(nn.Module):
         mask = torch.cat((hidden.new_zeros(clips, len(self.summary)), hidden), dim=1)
         positions = self.encoder_positions[: tokens.shape[1]]
         encoded: Tensor = self.encoder(tokens + positions, src_key_padding_mask=mask)
-        return Posterior(*self.moments(encoded[:, : len(self.summary)]).chunk(2, dim=-1))
+        if not self.sizes.timed:
+            return Posterior(*self.moments(encoded[:, : len(self.summary)]).chunk(2, dim=-1))
+        moments = self.moments(encoded).masked_fill(hidden[..., None], 0.0)
+        return Posterior(*F.pad(moments, (0, 0, 0, self.sizes.tokens - moments.shape[1])).chunk(2, dim=-1))
 
     def decode(self, latent: Tensor, lengths: Tensor, frames: int) -> Tensor:
-        """Return tracks (N, frames, track) of latents (N, latents, width); zero behind the end of each."""
+        """Return tracks (N, frames, track) of latents (N, latents, latent width); zero behind the end of each."""
         stride = self.sizes.track_stride
         count = -(-frames // stride)
         queries = self.queries[:count].expand(len(latent), -1, -1)
-        hidden = padding(-(-lengths // stride), count)
-        read = self.read(self.decoder(queries, memory=latent, tgt_key_padding_mask=hidden))
+        hidden, unseen, memory = padding(-(-lengths // stride), count), None, self.embed_latent(latent)
+        if self.sizes.timed:
+            memory = queries = queries + memory[:, :count]
+            unseen = hidden
+        context = {"memory": memory, "tgt_key_padding_mask": hidden, "memory_key_padding_mask": unseen}
+        read = self.read(self.decoder(queries, **context))
         decoded: Tensor = read.view(len(latent), count * stride, self.sizes.track)[:, :frames]
         return decoded.masked_fill(padding(lengths, frames)[..., None], 0.0)
 
     def forward(self, track: Tensor, lengths: Tensor, noise: Tensor) -> tuple[Tensor, Posterior]:
-        """Reconstruct tracks, for training, with standard normal numbers (N, latents, width)."""
+        """Reconstruct tracks, for training, with standard normal numbers (N, latents, latent width)."""
         posterior = self.encode(track, lengths)
         return self.decode(posterior.draw(noise), lengths, track.shape[1]), posterior

@@ -12,7 +12,10 @@ from thbench_methods.posetalk import train_pose, train_video
 from thbench_methods.posetalk.bundle import POSE_FILE, VIDEO_FILE, Drawing, Posing
 from thbench_methods.posetalk.config import MINI
 from thbench_methods.posetalk.examples import open_examples
+from thbench_methods.posetalk.movers import open_movers
 from thbench_methods.posetalk.objective import COMPACT_WEIGHT
+
+from thbench.data.synth_heads.pictures import FOLDER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,13 +56,15 @@ def train_the_pose(order: Order, examples: Examples) -> None:
     """Train and write the autoencoder of tracks, then the denoiser of its latents."""
     torch.manual_seed(train_pose.VAE.seed)
     network = Posing(MINI)
-    trainings = [fitted(train_pose.VaeTask(network, examples), train_pose.VAE, order, "posetalk-tracks")]
-    compact = train_pose.VaeTask(network, examples, COMPACT_WEIGHT)
+    moves = examples.moves.joined(open_movers(order.data / FOLDER))
+    trainings = [fitted(train_pose.VaeTask(network, moves), train_pose.VAE, order, "posetalk-tracks")]
+    compact = train_pose.VaeTask(network, moves, COMPACT_WEIGHT)
     trainings.append(fitted(compact, train_pose.COMPACT, order, "posetalk-compact"))
-    task = train_pose.DenoiserTask(network, examples)
+    task = train_pose.DenoiserTask(network, moves)
     task.measure()
     trainings.append(fitted(task, train_pose.DENOISER, order, "posetalk-pose"))
-    trainings += [fitted(task, again, order, f"posetalk-pose-{again.seed}") for again in train_pose.AGAIN]
+    listening = train_pose.ListenerTask(network, moves)
+    trainings.append(fitted(listening, train_pose.LISTENER, order, "posetalk-listener"))
     ship(destination(order, POSE_FILE), network, train_pose.ABOUT, order, whole(trainings), examples.pictures)
 
 

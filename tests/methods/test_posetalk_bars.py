@@ -21,11 +21,7 @@ def scores(file: Path) -> dict[str, Score]:
     return {score.name: score for score in card.scores}
 
 
-SHAKES = "0.77 precision: of four heads that are seen to shake, one was asked for something else"
-SHAKEN = pytest.mark.xfail(strict=True, reason=SHAKES)
-
-
-@pytest.mark.parametrize("action", [pytest.param(name, marks=SHAKEN if name == "shake" else ()) for name in ASKED])
+@pytest.mark.parametrize("action", ASKED)
 def test_the_card_of_pose_tells_every_bar_and_holds_it(action: str) -> None:
     for what in ("precision", "recall"):
         told = scores(POSE_FILE)[f"{action}: {what}"]
@@ -42,14 +38,17 @@ def method() -> PoseTalk:
 
 
 @pytest.mark.full
-@SHAKEN
 def test_prompts_are_followed(method: PoseTalk, held_out: HeldOut) -> None:
     assert {
         claim.statement: claim.verdict for claim in action_claims(method, held_out.clips) if claim.verdict != "pass"
     } == {}
 
 
+UNCLEAR = "113 for text and sound, 109 for text, 121 for sound: not told apart; the distance sees no sound beside pose"
+
+
 @pytest.mark.full
+@pytest.mark.xfail(strict=True, reason=UNCLEAR)
 def test_pose_of_text_and_sound_is_more_real_than_of_either(method: PoseTalk, held_out: HeldOut) -> None:
     assert realness_claim(method, held_out.clips).verdict == "pass"
 

@@ -15,7 +15,7 @@ from thbench_methods.nets.sampling import sample
 from thbench_methods.posetalk import objective, pose, text
 from thbench_methods.posetalk.config import PAPER, PoseDiffusion, PoseSizes
 from thbench_methods.posetalk.pose_denoiser import Guided, PoseCondition, PoseDenoiser, alpha_bars, pooled, sampler
-from thbench_methods.posetalk.pose_vae import PoseVAE, padding
+from thbench_methods.posetalk.pose_vae import PoseVAE, padding, unused
 from thbench_methods.posetalk.transformer import SkipTransformer, encoder_layer
 from torch import Tensor
 
@@ -24,6 +24,7 @@ from thbench.accel.named import Setting, planned, steps_of
 from thbench.errors import MethodError, MissingExtraError
 
 SMALL = PoseSizes(width=16, latents=2, layers=3, heads=2, feed_forward=32, dropout=0.0, window=20, audio=6, text=7)
+TIMED = replace(SMALL, track_stride=5, timed=True, latent_width=3)
 DIFFUSION = PoseDiffusion(steps=4, overlap=6)
 
 
@@ -38,6 +39,14 @@ def conditioned(clips: int = 2, frames: int = 13, lengths: tuple[int, ...] = (13
 def denoiser() -> PoseDenoiser:
     torch.manual_seed(0)
     return PoseDenoiser(SMALL).eval()
+
+
+@pytest.fixture(scope="module")
+def timed() -> pose.PoseLatentDiffusion:
+    torch.manual_seed(0)
+    made = pose.PoseLatentDiffusion(TIMED).eval()
+    torch.nn.init.normal_(made.denoiser.listen.tell.weight)  # nothing is heard before the training
+    return made
 
 
 @pytest.fixture(scope="module")
@@ -77,9 +86,18 @@ def test_the_paper_sized_networks_can_be_built() -> None:
     assert 10e6 < sum(p.numel() for p in net.parameters()) < 60e6
 
 
-def test_what_lies_behind_the_end_of_a_track_does_not_matter() -> None:
+def test_the_shape_of_latents_is_that_of_the_layout() -> None:
+    assert PAPER.pose.latent_shape == (4, 256) and SMALL.latent_shape == (2, 16) and TIMED.latent_shape == (4, 3)
+    assert replace(TIMED, window=21).latent_shape == (5, 3) and replace(SMALL, latent_width=5).latent_shape == (2, 5)
+    lengths = torch.tensor([1, 5, 6, 20])
+    assert not unused(SMALL, lengths).any()
+    assert (~unused(TIMED, lengths)).sum(dim=1).tolist() == [1, 1, 2, 4]
+
+
+@pytest.mark.parametrize("sizes", [SMALL, replace(SMALL, latent_width=5), TIMED])
+def test_what_lies_behind_the_end_of_a_track_does_not_matter(sizes: PoseSizes) -> None:
     torch.manual_seed(0)
-    vae = PoseVAE(SMALL).eval()
+    vae = PoseVAE(sizes).eval()
     track, lengths = torch.randn(2, 13, 8), torch.tensor([13, 8])
     other = track.clone()
     other[1, 8:] = 100
@@ -88,16 +106,28 @@ def test_what_lies_behind_the_end_of_a_track_does_not_matter() -> None:
         alone = vae.encode(track[1:, :8], lengths[1:])
         decoded = vae.decode(first.mean, lengths, 13)
         decoded_alone = vae.decode(alone.mean, lengths[1:], 8)
-    assert first.mean.shape == (2, 2, 16)
+    assert first.mean.shape == (2, *sizes.latent_shape)
     torch.testing.assert_close(first.mean, second.mean)
     torch.testing.assert_close(first.mean[1:], alone.mean, atol=1e-5, rtol=1e-4)
     assert decoded[1, 8:].abs().max() == 0
     torch.testing.assert_close(decoded[1:, :8], decoded_alone, atol=1e-5, rtol=1e-4)
 
 
-def test_the_autoencoder_learns_tracks() -> None:
+def test_timed_latents_behind_the_end_say_nothing() -> None:
     torch.manual_seed(0)
-    vae = PoseVAE(SMALL).train()
+    vae, lengths = PoseVAE(TIMED).eval(), torch.tensor([13, 8])
+    with torch.inference_mode():
+        found = vae.encode(torch.randn(2, 13, 8), lengths)
+        other = torch.where(unused(TIMED, lengths)[..., None], 100.0, found.mean)
+        decoded, again = (vae.decode(latent, lengths, 13) for latent in (found.mean, other))
+    assert found.mean[0, 3:].abs().max() == found.log_variance[1, 2:].abs().max() == 0 < found.mean[1, 1].abs().min()
+    assert torch.equal(decoded, again)
+
+
+@pytest.mark.parametrize("sizes", [SMALL, TIMED])
+def test_the_autoencoder_learns_tracks(sizes: PoseSizes) -> None:
+    torch.manual_seed(0)
+    vae = PoseVAE(sizes).train()
     time = torch.linspace(0, 1, 20)
     track = (
         torch.stack([torch.sin(6 * time * (1 + n / 8)) for n in range(8)], dim=1)[None]
@@ -107,7 +137,7 @@ def test_the_autoencoder_learns_tracks() -> None:
     optimiser = torch.optim.Adam(vae.parameters(), 2e-3)
     losses = []
     for _ in range(250):
-        predicted, posterior = vae(track, lengths, torch.randn(2, 2, 16))
+        predicted, posterior = vae(track, lengths, torch.randn(2, *sizes.latent_shape))
         loss = objective.vae_loss(predicted, track, lengths, posterior)
         optimiser.zero_grad()
         loss.backward()
@@ -153,6 +183,34 @@ def test_what_is_not_told_does_not_matter(denoiser: PoseDenoiser) -> None:
     assert (full[0] - full[2]).abs().max() > 1e-3 and (full[0] - deaf[0]).abs().max() > 1e-3
 
 
+def test_timed_latents_hear_the_sound_of_their_own_frames(timed: pose.PoseLatentDiffusion) -> None:
+    net, condition = timed.denoiser, conditioned(2, 20, (20, 20))
+    latent, time = torch.randn(2, 4, 3), torch.tensor([500, 3])
+    other = condition.audio.clone()
+    other[:, :5] += 3  # of the first stretch, which its neighbour hears too
+    with torch.inference_mode():
+        before, after = (net(latent, time, condition._replace(audio=each)) for each in (condition.audio, other))
+        told = net.listen(condition._replace(audio=other)) - net.listen(condition)
+        deaf = condition._replace(heard=torch.tensor([False, True]))
+        assert net.listen(deaf)[0].abs().max() == 0 < net.listen(deaf)[1].abs().min()
+    moved = (after - before).abs().mean(dim=(0, 2))
+    assert moved[:2].min() > 1.5 * moved[2:].max()
+    assert told[:, 2:].abs().max() == 0 < told[:, :2].abs().min()
+
+
+def test_sound_and_timed_latents_behind_the_end_do_not_matter(timed: pose.PoseLatentDiffusion) -> None:
+    net, condition = timed.denoiser, conditioned()
+    latent, time = torch.randn(2, 4, 3), torch.tensor([500, 3])
+    audio, noisy = condition.audio.clone(), latent.clone()
+    audio[1, 8:], noisy[1, 2:] = 50, 50
+    with torch.inference_mode():
+        first, second = net(latent, time, condition), net(noisy, time, condition._replace(audio=audio))
+        alone = PoseCondition(*(part[1:, :8] if part is condition.audio else part[1:] for part in condition))
+        third = net(latent[1:], time[1:], alone)
+    torch.testing.assert_close(second[1, :2], first[1, :2])
+    torch.testing.assert_close(third[0, :2], first[1, :2], atol=1e-5, rtol=1e-4)
+
+
 def test_guidance_has_two_scales(denoiser: PoseDenoiser) -> None:
     latent, time, condition = torch.randn(2, 2, 16), torch.tensor([500, 3]), conditioned()
     nobody = torch.zeros(2, dtype=torch.bool)
@@ -186,10 +244,15 @@ def test_guided_passes_go_on_from_each_other_and_in_batches(denoiser: PoseDenois
     torch.testing.assert_close(both[::2], noise, atol=1e-5, rtol=1e-4)
 
 
+LAYOUTS = pytest.mark.parametrize("layout", ["diffusion", "timed"])
+
+
+@LAYOUTS
 @pytest.mark.parametrize("name", ["lightningcp", "fewer-steps"])
-def test_tracks_are_sampled_under_plans(diffusion: pose.PoseLatentDiffusion, name: str) -> None:
+def test_tracks_are_sampled_under_plans(layout: str, name: str, request: pytest.FixtureRequest) -> None:
+    diffusion: pose.PoseLatentDiffusion = request.getfixturevalue(layout)
     scales = replace(DIFFUSION, steps=8)
-    audio, noise = torch.randn(20, 6), torch.randn(1, 2, 16)
+    audio, noise = torch.randn(20, 6), torch.randn(1, *diffusion.sizes.latent_shape)
     with torch.inference_mode():
         plain = diffusion.long_track(audio, None, noise, scales)
         fast = replace(scales, steps=steps_of((name,), 8))
@@ -228,10 +291,12 @@ def test_windows_go_on_from_one_another() -> None:
     torch.testing.assert_close(pose.chained(windows, starts), track - track[0], atol=1e-5, rtol=0)
 
 
-def test_a_long_track_follows_its_noise_and_its_prompt(diffusion: pose.PoseLatentDiffusion) -> None:
+@LAYOUTS
+def test_a_long_track_follows_its_noise_and_its_prompt(layout: str, request: pytest.FixtureRequest) -> None:
+    diffusion: pose.PoseLatentDiffusion = request.getfixturevalue(layout)
     audio, prompt = torch.randn(47, 6), torch.randn(7)
     starts = diffusion.starts(47, DIFFUSION)
-    noise = torch.randn(len(starts), 2, 16)
+    noise = torch.randn(len(starts), *diffusion.sizes.latent_shape)
     with torch.inference_mode():
         track, again = (diffusion.long_track(audio, prompt, noise, DIFFUSION) for _ in range(2))
         others = [
@@ -244,10 +309,13 @@ def test_a_long_track_follows_its_noise_and_its_prompt(diffusion: pose.PoseLaten
         diffusion.long_track(audio, None, noise[:2], DIFFUSION)
 
 
+@LAYOUTS
 @pytest.mark.parametrize("frames", [1, 2, 19, 20])
-def test_short_tracks_are_one_window(diffusion: pose.PoseLatentDiffusion, frames: int) -> None:
+def test_short_tracks_are_one_window(layout: str, frames: int, request: pytest.FixtureRequest) -> None:
+    diffusion: pose.PoseLatentDiffusion = request.getfixturevalue(layout)
     with torch.inference_mode():
-        track = diffusion.long_track(torch.randn(frames, 6), None, torch.randn(1, 2, 16), DIFFUSION)
+        noise = torch.randn(1, *diffusion.sizes.latent_shape)
+        track = diffusion.long_track(torch.randn(frames, 6), None, noise, DIFFUSION)
     assert track.shape == (frames, 8) and track.isfinite().all()
 
 
@@ -291,6 +359,21 @@ def test_what_is_predicted_is_what_the_loss_asks_for() -> None:
 
     assert loss("clean", latent) == 0 and loss("noise", None) == 0
     assert loss("clean", None) > 0.5 and loss("noise", latent) > 0.5
+
+
+def test_latents_behind_the_end_do_not_count() -> None:
+    latent, condition = torch.randn(2, 4, 3), conditioned()
+    hidden = unused(TIMED, condition.lengths)
+    diffusion = replace(DIFFUSION, predicts="clean")
+    answer = torch.where(hidden[..., None], 50.0, latent + 2)
+
+    def loss(*counted: Tensor) -> float:
+        draw = torch.Generator().manual_seed(0)
+        net = lambda *_: answer  # noqa: E731
+        powers = alpha_bars(diffusion)
+        return float(objective.latent_loss(net, diffusion, powers, latent, condition, draw, *counted))  # type: ignore[arg-type]
+
+    assert loss(hidden) == pytest.approx(4) and loss() > 100
 
 
 @pytest.mark.parametrize("predicts", ["noise", "clean"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -12,21 +13,26 @@ import numpy as np
 import pytest
 import torch
 from thbench_methods.dreamtalk.mean_face import measured_face
+from thbench_methods.dreamtalk.voices import spoken_clip
 from thbench_methods.nets.liveportrait.train_renderer import pyramid_l1
-from thbench_methods.posetalk import bundle
+from thbench_methods.posetalk import bundle, movers
+from thbench_methods.posetalk import train as training
 from thbench_methods.posetalk.bundle import Drawing, Posing
 from thbench_methods.posetalk.config import MINI
-from thbench_methods.posetalk.examples import EVERY, Examples, examples_of
+from thbench_methods.posetalk.examples import EVERY, Examples, Moves, examples_of, heard
 from thbench_methods.posetalk.pipeline import PoseTalk
+from thbench_methods.posetalk.pose_vae import unused
+from thbench_methods.posetalk.prompts import ACTIONS
 from thbench_methods.posetalk.tracks import HEAD, MIRROR_SIGN, Own
-from thbench_methods.posetalk.train import train
-from thbench_methods.posetalk.train_pose import DenoiserTask, VaeTask
+from thbench_methods.posetalk.train_pose import DenoiserTask, ListenerTask, VaeTask
 from thbench_methods.posetalk.train_video import CoarseTask, EnhanceTask, RefineTask, in_a_mirror, lips_of
 
 from thbench.data.synth_heads.dataset import clips_of, truth_of
 from thbench.data.synth_heads.expression import EXPRESSIONS
 from thbench.data.synth_heads.pictures import Pictures
+from thbench.errors import UsageError
 from thbench.media import read_frames
+from thbench.training import Point, Recipe, fit
 from thbench.training.order import Order
 from thbench.types import Audio, Request
 
@@ -145,14 +151,14 @@ def test_training_starts_nearer_to_the_frames_than_the_portrait_is(examples: Exa
 def test_tracks_are_standardised_and_prompts_tell_of_whole_clips(examples: Examples) -> None:
     torch.manual_seed(0)
     network = Posing(MINI)
-    task = VaeTask(network, examples)
+    task = VaeTask(network, examples.moves)
     batch = task.batch(np.random.default_rng(3))
     assert batch.track.shape == (CLIPS, FRAMES, 8) and batch.track[:, 0].abs().max() == 0
     assert (batch.told == (batch.lengths == FRAMES)).all() and len(batch.prompts) == CLIPS
     task.losses(batch)["loss"].backward()
     assert {name.split(".")[1] for name, p in network.named_parameters() if p.grad is not None} == {"vae"}
     network.zero_grad()
-    later = DenoiserTask(network, examples)
+    later = DenoiserTask(network, examples.moves)
     later.measure()
     assert network.diffusion.latent_deviation.min() > 0
     first, again = (later.losses(batch)["loss"] for _ in range(2))
@@ -160,6 +166,54 @@ def test_tracks_are_standardised_and_prompts_tell_of_whole_clips(examples: Examp
     first.backward()
     touched = {".".join(name.split(".")[:2]) for name, p in network.named_parameters() if p.grad is not None}
     assert {"text.words", "diffusion.denoiser"} <= touched and "diffusion.vae" not in touched
+    deafened = later.losses(batch._replace(audio=-batch.audio))["loss"]
+    assert torch.equal(first, deafened)
+
+
+def test_listening_is_learned_alone(examples: Examples) -> None:
+    torch.manual_seed(0)
+    network = Posing(MINI)
+    task = ListenerTask(network, examples.moves)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    task.losses(task.batch(np.random.default_rng(3)))["loss"].backward()
+    touched = {name for name, p in network.named_parameters() if p.grad is not None}
+    assert touched and all(name.startswith("diffusion.denoiser.listen.") for name in touched)
+    assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
+
+
+def test_latents_of_one_channel_are_standardised_alike(examples: Examples) -> None:
+    torch.manual_seed(0)
+    network = Posing(MINI)
+    task = DenoiserTask(network, examples.moves)
+    task.measure()
+    net, lengths = network.diffusion, torch.full((CLIPS,), FRAMES)
+    with torch.no_grad():
+        found = net.vae.encode(task.relative / net.track_deviation, lengths)
+    shown = ~unused(MINI.pose, lengths)
+    assert shown.sum(dim=1).tolist() == [FRAMES // MINI.pose.track_stride] * CLIPS
+    assert net.latent_mean.shape == MINI.pose.latent_shape[1:]
+    torch.testing.assert_close(net.latent_mean, found.mean[shown].mean(dim=0))
+    spread = found.mean[shown].var(dim=0) + found.log_variance[shown].exp().mean(dim=0)
+    torch.testing.assert_close(net.latent_deviation, spread.sqrt())
+
+
+def test_an_interrupted_training_of_pose_goes_on(examples: Examples, tmp_path: Path) -> None:
+    recipe = Recipe(steps=4, bfloat16=False)
+
+    def fitted(folder: Path, on_point: Callable[[Point], None] | None = None) -> dict[str, torch.Tensor]:
+        torch.manual_seed(0)
+        task = DenoiserTask(Posing(MINI), examples.moves)
+        task.measure()
+        return fit(task, recipe, folder, every=1, save_every=1, on_point=on_point).state
+
+    def interrupt(point: Point) -> None:
+        if point.step == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fitted(tmp_path / "broken", interrupt)
+    whole, resumed = fitted(tmp_path / "whole"), fitted(tmp_path / "broken")
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
 
 
 def test_the_whole_training_writes_files_that_generate(
@@ -176,13 +230,32 @@ def test_the_whole_training_writes_files_that_generate(
     kept = [entry for entry in manifest["clips"] if entry["id"] in {clip.id for clip in clips}]
     (split / "manifest.json").write_text(json.dumps({**manifest, "clips": kept}))
     order = Order("posetalk", "mini", "typed", split, tmp_path / "work", tmp_path / "out", share=0.0005)
-    train(order)
+    few = Moves(torch.rand(2, 100, 8), torch.rand(2, 100, MINI.pose.audio), ("nod", "none"), ("she nods", "he talks"))
+    monkeypatch.setattr(training, "open_movers", lambda folder: few if folder.parent == split else None)
+    training.train(order)
     for name in ("POSE_FILE", "VIDEO_FILE"):
         path = tmp_path / "out" / getattr(bundle, name).name
         assert path.with_suffix(".json").is_file() and path.with_suffix(".md").is_file()
         monkeypatch.setattr(bundle, name, path)
     before = [path.stat().st_mtime_ns for path in (tmp_path / "out").iterdir()]
-    train(order)  # what is there is kept
+    training.train(order)  # what is there is kept
     assert [path.stat().st_mtime_ns for path in (tmp_path / "out").iterdir()] == before
     request = Request(examples.pictures.frames[0, 0], Audio(examples.pictures.sound[0], 16_000), 25.0, 2)
     assert len(list(PoseTalk("mini").generate(request).frames)) == 2
+
+
+def test_people_move_once_and_as_they_speak(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(movers, "PART", 1)
+    both = movers.open_movers(tmp_path, 2)
+    assert both.track.shape == (2, 100, 8) and both.audio.shape == (2, 100, MINI.pose.audio)
+    assert both.track[:, :, :3].std(dim=1).min() > 0 and not torch.equal(both.track[0], both.track[1])
+    assert both.relative[:, 0].abs().max() == 0
+    assert set(both.intent) <= set(ACTIONS) and all(both.prompt)
+    sound, motion = spoken_clip(1)
+    torch.testing.assert_close(both.track[1, :, :3], torch.from_numpy(np.radians(motion.pose)), atol=1e-5, rtol=0)
+    torch.testing.assert_close(both.audio[1], heard([sound], 100)[0], atol=2e-3, rtol=1e-3)
+    monkeypatch.setattr(movers, "moved", None)
+    assert torch.equal(movers.open_movers(tmp_path, 1).track, both.track[:1])
+    monkeypatch.setattr(movers, "PART", 2)
+    with pytest.raises(UsageError, match="multiple of 2"):
+        movers.open_movers(tmp_path, 3)
