@@ -60,8 +60,8 @@ if TYPE_CHECKING:
 FRONT_END = Recipe(steps=1200, learning_rate=1e-3, warm_up=100, last_rate=0.02, average=0.998, bfloat16=False)
 HEAD = Recipe(steps=250, learning_rate=1e-3, warm_up=50, last_rate=0.2, average=0.99, bfloat16=False)
 EXPRESSION = Recipe(steps=1600, learning_rate=1e-3, warm_up=50, last_rate=0.2, average=0.99, bfloat16=False)
-VIDEO = Recipe(steps=250, learning_rate=1e-3, warm_up=50, last_rate=0.1, average=0.99, bfloat16=False)
-JOINT = Recipe(steps=1000, learning_rate=4e-4, warm_up=50, last_rate=0.02, average=0.998, bfloat16=False, seed=1)
+VIDEO = Recipe(steps=200, learning_rate=1e-3, warm_up=50, last_rate=0.1, average=0.99, bfloat16=False)
+JOINT = Recipe(steps=600, learning_rate=4e-4, warm_up=50, last_rate=0.02, average=0.998, bfloat16=False, seed=1)
 """Without AMX, float32 is the faster format on processors. The joint tuning has a seed of its own, so that it does not
 see the windows and the noise of stage 3 once more."""
 ABOUT = About(

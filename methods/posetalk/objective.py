@@ -96,7 +96,8 @@ def latent_loss(
     noisy = power.sqrt() * latent + (1 - power).sqrt() * noise
     told = draw_told(clips, diffusion.null_probability, generator)
     heard = condition._replace(heard=condition.heard & told.heard, told=condition.told & told.told)
-    error = (denoiser(noisy, time, heard) - (noise if diffusion.predicts == "noise" else latent)).square()
+    wanted = noise if diffusion.predicts == "noise" else latent
+    error: Tensor = (denoiser(noisy, time, heard) - wanted).square()
     return error.mean() if unused is None else error[~unused].mean()
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import torch
 from thbench_methods.common.claims import above, in_words, keep_claims
-from thbench_methods.common.judging import IMAGE_DIFFUSION_BARS, made, measured, one_of_each, read_held
+from thbench_methods.common.judging import FPS, IMAGE_DIFFUSION_BARS, made, measured, one_of_each, read_held
 from thbench_methods.common.training import keep_scores
 from thbench_methods.dreamtalk.bundle import load_mini as load_dreamtalk
 from thbench_methods.dreamtalk.config import MINI as DREAMTALK
@@ -53,12 +53,14 @@ STYLES = 24
 """Style clips, each of another person."""
 LEAST = 0.85
 """Area under the ROC curve that is asked for."""
-PAIRS, MIXES = 12, (0.0, 0.25, 0.5, 0.75, 1.0)
+PAIRS, MIXES = 8, (0.0, 0.25, 0.5, 0.75, 1.0)
 """Pairs of styles that are mixed, and shares of the second."""
-PEOPLE, DRAWS = 8, 3
+PEOPLE, DRAWS = 6, 3
 """People for whom styles are sampled, and how many styles and seeds for each."""
-FOLLOWERS = 8
+FOLLOWERS = 6
 """People whose heads follow another's."""
+SECONDS = 2.0
+"""Length of mixtures, of samples and of led heads; of what styles are told by, whole clips."""
 INDEPENDENT, PLAIN, OWN = "DreamTalk's style encoder", "statistics of expression", "SVP's own extractor"
 
 
@@ -212,7 +214,7 @@ def mixed(method: SVP, clips: Sequence[Held], pairs: int = PAIRS) -> tuple[list[
         other = int(np.linalg.norm(units - units[number], axis=1).argmax())
         speaker = clips[(number + 1) % len(clips)]
         paths = {"style": str(held.clip.path), "style_to": str(clips[other].clip.path)}
-        rows = [made(method, _asked(speaker, **paths, mix=share)) for share in MIXES]
+        rows = [made(method, _briefly(speaker, **paths, mix=share)) for share in MIXES]
         found = [plain(read(frames, speaker.sound, method)) / deviation for frames in rows]
         steps.append(steps_along(found, units[number], units[other]))
         people.append(held.clip.identity)
@@ -250,7 +252,7 @@ def sampled(method: SVP, clips: Sequence[Held], people: int = PEOPLE, draws: int
         seeds = range(draws)
 
         def say(seed: int, number: int, held: Held = held) -> Values:
-            request = replace(_asked(held, style=SAMPLED, style_seed=number), seed=seed)
+            request = replace(_briefly(held, style=SAMPLED, style_seed=number), seed=seed)
             row: Values = plain(read(made(method, request), held.sound, method)) / unit
             return row
 
@@ -283,7 +285,7 @@ def heads(method: SVP, clips: Sequence[Held], people: int = FOLLOWERS) -> list[t
         apart = float(torch.linalg.vector_norm(seen.key_points[1] - seen.key_points[0]))
         errors = []
         for controls in ({"head": str(other.clip.path)}, {}):
-            frames = made(method, _asked(held, style=NONE, **controls))
+            frames = made(method, _briefly(held, style=NONE, **controls))
             points = key_points_of(torch.from_numpy(look(loaded.face(), frames).landmarks / SIDE))
             count = min(len(points), len(track))
             away = torch.linalg.vector_norm(points[:count] - track[:count], dim=-1)
@@ -322,6 +324,11 @@ def claims(method: SVP, clips: Sequence[Held]) -> tuple[Claim, ...]:
 
 def _asked(held: Held, **controls: object) -> Request:
     return held.request(controls=controls)
+
+
+def _briefly(held: Held, **controls: object) -> Request:
+    request = _asked(held, **controls)
+    return replace(request, frames=min(request.frames, round(SECONDS * FPS)))
 
 
 def _half(one: Read, part: int) -> Read:
