@@ -26,6 +26,7 @@ from thbench.metrics.lse import RATE, audio_windows, score, window_count
 from thbench.metrics.moments import moments
 from thbench.metrics.observe_mini import pose_diversity, rows_of, track_of
 from thbench.metrics.sound import to_int16
+from thbench.run.seeds import clip_seed
 from thbench.stats.bootstrap import mean_estimate
 from thbench.training import Score
 from thbench.types import Audio, Request
@@ -58,6 +59,10 @@ class Held:
     def request(self, seed: int = 0, controls: Mapping[str, object] | None = None) -> Request:
         """Return what a method is asked: the first frame, the sound, as many frames."""
         return Request(self.frames[0], Audio(self.sound, RATE), FPS, len(self.frames), seed, controls or {})
+
+    def of_a_run(self) -> Request:
+        """Return what a method is asked in a run with seed 0."""
+        return self.request(clip_seed(0, self.clip.id))
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +218,7 @@ def compared(
 
 
 def measured(method: Method, clips: Iterable[Clip], bars: Mapping[str, str] = BARS) -> tuple[Score, ...]:
-    """Generate clips with seed 0 and return the scores of a method's card.
+    """Generate clips as a run with seed 0 does, and return the scores of a method's card.
 
     Args:
         method: Which.
@@ -222,6 +227,6 @@ def measured(method: Method, clips: Iterable[Clip], bars: Mapping[str, str] = BA
     """
     rows, truths = [], []
     for held in read_held(clips):
-        rows.append(judge(held, made(method, held.request())))
+        rows.append(judge(held, made(method, held.of_a_run())))
         truths.append(judge(held, held.frames))
-    return compared(rows, truths, "seed 0, first frame and sound of each clip", bars)
+    return compared(rows, truths, "a run with seed 0, first frame and sound of each clip", bars)

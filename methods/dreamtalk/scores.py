@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from thbench.training import Score
     from thbench.types import Clip
 
-HOW = "seed 0, first frame and sound of each clip"
+HOW = "a run with seed 0, first frame and sound of each clip"
 DRIVEN = "true expression, true head motion from the portrait's own pose on"
 KEPT = "generations of one style clip more alike than of different ones, AUC by strengths of emotions; two portraits"
 STYLED = "a result more like its style clip than like another person's, AUC by strengths of emotions"
@@ -37,7 +37,7 @@ DRIVEN_BARS = {"LSE-C (mini)": ">= 0.6", "identity (mini)": ">= 0.85"}
 
 def method_scores(method: DreamTalk, clips: Sequence[Held], truths: Sequence[Judged]) -> tuple[Score, ...]:
     """Return the scores of generated clips, beside those of the real ones, and how well styles are kept apart."""
-    rows = [judge(held, made(method, held.request())) for held in clips]
+    rows = [judge(held, made(method, held.of_a_run())) for held in clips]
     likeness = style_scores(style_consistency(method, clips), style_similarity(method, clips))
     return (*compared(rows, truths, HOW, BARS), *likeness)
 

@@ -44,12 +44,12 @@ class HeldOut:
             return [judge(held, held.frames, other.sound) for held, other in pairs]
 
     def generated(self, method: str, *accelerations: str) -> list[Judged]:
-        """What the small preset of a method makes with seed 0."""
+        """What the small preset of a method makes in a run with seed 0."""
         key = (method, *accelerations)
         if key not in self._rows:
             build = load(METHODS[method].factory, purpose=f"method {method!r}")
             ready = build("mini", accelerations=accelerations) if accelerations else build("mini")
-            self._rows[key] = self._judged(lambda held: judge(held, made(ready, held.request())))
+            self._rows[key] = self._judged(lambda held: judge(held, made(ready, held.of_a_run())))
         return self._rows[key]
 
     def _judged(self, row_of: Callable[[Held], Judged]) -> list[Judged]:

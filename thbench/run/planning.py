@@ -10,6 +10,7 @@ from thbench.media import probe
 from thbench.registry import METHODS
 from thbench.run.hashing import content_hash
 from thbench.run.job import ClipJob, Task, others_of
+from thbench.run.seeds import clip_seed
 from thbench.types import GROUND_TRUTH, Clip
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def suite_jobs(clips: Sequence[Clip], variants: Sequence[Variant], suite: Suite,
                         "variant": variant.model_dump(mode="json"),
                         "method_version": METHODS[variant.method].version,
                         "controls": suite.controls.get(variant.method, {}),
-                        "seed": seed,
+                        "seed": clip_seed(seed, clip.id),
                     }
                 ),
                 name=variant.name,

@@ -55,7 +55,7 @@ class Suite(Document):
     metrics: tuple[str, ...] = ("all",)
     """Metric names, families or globs."""
     seeds: tuple[int, ...] = Field(default=(0,), min_length=1)
-    """One generation per variant, clip and seed."""
+    """One generation per variant, clip and seed, from which each clip has one of its own (`seeds.clip_seed`)."""
     fps: float = Field(default=25.0, gt=0, le=240)
     """Instants per second, for generation and evaluation."""
     missing_face: MissingFace = "skip"

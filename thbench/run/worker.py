@@ -20,6 +20,7 @@ from thbench.registry import METHODS
 from thbench.run.building import build_method
 from thbench.run.features import write_features
 from thbench.run.generate import generate_video, request_of
+from thbench.run.seeds import clip_seed
 from thbench.types import Method, Record
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ class ClipWorker:
             spec,
             job.reference,
             fps=self.plan.settings.fps,
-            seed=task.seed,
+            seed=clip_seed(task.seed, job.clip),
             controls=self.plan.controls.get(spec.name, {}),
             other=job.others[0] if job.others else None,
         )
