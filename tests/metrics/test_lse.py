@@ -127,7 +127,9 @@ def test_streamed_lips_are_scored_as_the_whole_clip_and_used_up(network: SyncNet
     for frame in frames:
         lips.add(frame)
     whole, found = score(*clip_embeddings(network, frames, audio, chunk=4)), scored(network, lips, audio)
-    assert (found.lse_c, found.lse_d, found.offset) == (whole.lse_c, whole.lse_d, whole.offset)
+    assert found.offset == whole.offset
+    # Of distances in the hundreds; on some processors the last bit depends on how the frames lie in memory.
+    np.testing.assert_allclose((found.lse_c, found.lse_d), (whole.lse_c, whole.lse_d), rtol=0, atol=1e-6 * whole.lse_d)
     assert list(lips.pieces(9)) == []
 
 
