@@ -5,7 +5,7 @@ Source: Hanbo-Cheng/DAWN-pytorch, config/*.yaml, DM_3/train_vdm_*.py, PBnet/src/
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 
@@ -224,6 +224,17 @@ PAPER = Config()
 """The published preset at 128 px."""
 PAPER_256 = Config(image_size=256)
 """The published preset at 256 px; it has weights of its own and the same sizes."""
+_MINI_PBNET = PBNetSizes(
+    audio=96,
+    state_latent=32,
+    audio_latent=64,
+    feed_forward=96,
+    heads=2,
+    head_width=16,
+    longest=100,
+    anchored=True,
+    max_frames=200,
+)
 MINI = Config(
     lfg=LFGSizes(
         regions=HourglassSizes(8, 4, 96),
@@ -246,30 +257,8 @@ MINI = Config(
         groups=4,
         window=16,
     ),
-    pose=PBNetSizes(
-        state=6,
-        audio=96,
-        state_latent=32,
-        audio_latent=64,
-        feed_forward=96,
-        heads=2,
-        head_width=16,
-        longest=100,
-        anchored=True,
-        max_frames=200,
-    ),
-    blink=PBNetSizes(
-        state=2,
-        audio=96,
-        state_latent=32,
-        audio_latent=64,
-        feed_forward=96,
-        heads=2,
-        head_width=16,
-        longest=100,
-        anchored=True,
-        max_frames=200,
-    ),
+    pose=_MINI_PBNET,
+    blink=replace(_MINI_PBNET, state=2),
     diffusion=Diffusion(
         steps=4,
         eta=0.0,

@@ -44,8 +44,8 @@ ABOUT = About(
 )
 CLIPS = 12
 """Of a batch; fewer where the split has fewer."""
-SHORTEST, LONGEST = 40, MINI.pose.longest or 100
-"""Frames of a batch."""
+SHORTEST = 40
+"""Fewest frames of a batch; at most it has those that are drawn at once."""
 WEIGHTS = PBNetWeights(divergence=1e-4, adversarial=0.001)
 """In units of the squared error, which is small for states in [0, 1]."""
 SCALES, HALVINGS = (0.5, 2.0), 8
@@ -116,7 +116,7 @@ class StateTask:
         """Draw stretches."""
         count, total = min(CLIPS, len(self.states)), self.states.shape[1]
         clips = torch.from_numpy(rng.choice(len(self.states), count, replace=False))
-        length = min(int(rng.integers(SHORTEST, LONGEST + 1)), total)
+        length = min(int(rng.integers(SHORTEST, (self.network.net.sizes.longest or total) + 1)), total)
         first = torch.from_numpy(rng.integers(total - length + 1, size=count))
         rows = first[:, None] + torch.arange(length)
         return Batch(self.states[clips[:, None], rows], self.audio[clips[:, None], rows])

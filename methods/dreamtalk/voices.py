@@ -7,9 +7,8 @@ train split, and of their faces only the landmarks are computed that tell who so
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from thbench_methods.dreamtalk.faces import face_of
@@ -24,6 +23,7 @@ from thbench.data.synth_heads.truth import landmarks, select68
 from thbench.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -60,20 +60,41 @@ def open_voices(folder: Path, count: int = COUNT) -> Voices:
     Args:
         folder: Where they are kept; made if absent.
         count: How many, a multiple of `PART`.
+
+    Raises:
+        UsageError: There cannot be so many.
     """
-    if count % PART or count < 1:
-        raise UsageError(f"{count} voices cannot be made; choose a multiple of {PART}")
+    return Voices(**kept_people(folder, "voices", count, PART, spoken))
+
+
+def kept_people(
+    folder: Path, name: str, count: int, part: int, make: Callable[[range], Mapping[str, NDArray[Any]]]
+) -> dict[str, NDArray[Any]]:
+    """Return arrays of people by their names; who was never made is made now and kept.
+
+    Args:
+        folder: Where files are kept; made if absent.
+        name: Of the files.
+        count: How many people, a multiple of `part`.
+        part: People of one file.
+        make: The arrays of people of some numbers, each beginning with (people,).
+
+    Raises:
+        UsageError: There cannot be so many.
+    """
+    if count % part or count < 1:
+        raise UsageError(f"{count} {name} cannot be made; choose a multiple of {part}")
     folder.mkdir(parents=True, exist_ok=True)
     parts = []
-    for first in range(0, count, PART):
-        path = folder / f"voices-v{VERSION}-{FIRST + first}.npz"
+    for first in range(0, count, part):
+        path = folder / f"{name}-v{VERSION}-{FIRST + first}.npz"
         if not path.exists():
-            part = path.with_suffix(".part.npz")
-            np.savez(part, allow_pickle=False, **spoken(range(first, first + PART)))
-            part.replace(path)
+            unfinished = path.with_suffix(".part.npz")
+            np.savez(unfinished, allow_pickle=False, **make(range(first, first + part)))
+            unfinished.replace(path)
         with np.load(path) as kept:
-            parts.append([kept[field.name] for field in dataclasses.fields(Voices)])
-    return Voices(*map(np.concatenate, zip(*parts, strict=True)))
+            parts.append(dict(kept))
+    return {key: np.concatenate([one[key] for one in parts]) for key in parts[0]}
 
 
 def spoken(numbers: range) -> dict[str, NDArray[np.generic]]:

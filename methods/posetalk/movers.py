@@ -7,21 +7,19 @@ DreamTalk's style predictor also move.
 
 from __future__ import annotations
 
-from functools import reduce
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from thbench_methods.dreamtalk.voices import FIRST, FPS, PART, SECONDS, SIZE, spoken_clip
+from thbench_methods.dreamtalk.voices import FIRST, FPS, PART, SECONDS, SIZE, kept_people, spoken_clip
 from thbench_methods.posetalk.examples import Moves, heard
 from thbench_methods.posetalk.tracks import true_track
 
 from thbench.data.synth_heads.model import make_geometry
 from thbench.data.synth_heads.person import make_person
-from thbench.data.synth_heads.plan import VERSION, describe, plan
+from thbench.data.synth_heads.plan import describe, plan
 from thbench.data.synth_heads.scene import make_scene
 from thbench.data.synth_heads.truth import landmarks, select68
-from thbench.errors import UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,26 +43,9 @@ def open_movers(folder: Path, count: int = COUNT) -> Moves:
     Raises:
         UsageError: There cannot be so many.
     """
-    if count % PART or count < 1:
-        raise UsageError(f"{count} people cannot be made to move; choose a multiple of {PART}")
-    folder.mkdir(parents=True, exist_ok=True)
-    parts = []
-    for first in range(0, count, PART):
-        path = folder / f"movers-v{VERSION}-{FIRST + first}.npz"
-        if not path.exists():
-            part = path.with_suffix(".part.npz")
-            np.savez(part, allow_pickle=False, **moved(range(first, first + PART)))
-            part.replace(path)
-        with np.load(path) as kept:
-            parts.append(
-                Moves(
-                    torch.from_numpy(kept["track"]),
-                    torch.from_numpy(kept["audio"]).float(),
-                    tuple(map(str, kept["intent"])),
-                    tuple(map(str, kept["prompt"])),
-                )
-            )
-    return reduce(Moves.joined, parts)
+    kept = kept_people(folder, "movers", count, PART, moved)
+    track, audio = (torch.from_numpy(kept[name]).float() for name in ("track", "audio"))
+    return Moves(track, audio, tuple(map(str, kept["intent"])), tuple(map(str, kept["prompt"])))
 
 
 def moved(numbers: range) -> dict[str, NDArray[np.generic]]:

@@ -69,6 +69,8 @@ ABOUT = About(
     " stage 3, in which everything but the style extractor is trained.",
     (
         "Begins with the weights of Hallo mini: style attention and key-point guider are the identity at first.",
+        "These weights have not learned the style: the error of denoising is the same with the style of the clip, with"
+        " that of another and with none, for the voice tells the emotion too.",
         "Expression of style clips is read by the mini face regressor in training as in use; StyleSim by the same"
         " regressor is no independent measure of it.",
         "For some clips there are portraits that show another emotion; at least half of each batch is of these clips.",

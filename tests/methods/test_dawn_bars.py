@@ -12,7 +12,16 @@ import pytest
 from held_out import HeldOut, one_thread
 from thbench_methods.common.judging import Held, read_held
 from thbench_methods.dawn.bundle import A2V_FILE, LFG_FILE, PBNET_FILE
-from thbench_methods.dawn.claims import BLINKS, PEOPLE, blink_claim, length_claims, one_pass, pace_claim, speed_claim
+from thbench_methods.dawn.claims import (
+    BLINKS,
+    PEOPLE,
+    TRAINED,
+    blink_claim,
+    length_claims,
+    one_pass,
+    pace_claim,
+    seconds_per_frame,
+)
 from thbench_methods.dawn.pipeline import Dawn
 
 from thbench.data.synth_heads.dataset import clips_of
@@ -75,14 +84,23 @@ def test_blinks_come_as_often_as_in_real_clips(method: Dawn, held_out: HeldOut) 
         assert failing([blink_claim(method, held_out.clips)]) == {}
 
 
-BLOCKS = "faster than one frame after the other (0.100 s a frame against 0.306 s), not than blocks of 20 (0.094 s)"
+@pytest.fixture(scope="module")
+def seconds(method: Dawn, held_out: HeldOut) -> dict[str, float]:
+    with one_thread():
+        return seconds_per_frame(method, held_out.clips[0].request())
 
 
 @pytest.mark.full
-@pytest.mark.xfail(reason=BLOCKS)
-def test_all_frames_at_once_are_faster_than_one_after_the_other(method: Dawn, held_out: HeldOut) -> None:
-    with one_thread():
-        assert failing([speed_claim(method, held_out.clips[0].request())]) == {}
+def test_all_frames_at_once_are_faster_than_one_after_the_other(seconds: dict[str, float]) -> None:
+    assert seconds["at once"] < seconds["in blocks of 1"]
+
+
+@pytest.mark.full
+@pytest.mark.xfail(
+    strict=True, reason="0.100 s a frame at once, 0.094 s in blocks of 20: nothing is lost by short blocks"
+)
+def test_all_frames_at_once_are_faster_than_block_after_block(seconds: dict[str, float]) -> None:
+    assert seconds["at once"] < seconds[f"in blocks of {TRAINED}"]
 
 
 @pytest.mark.full
