@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from thbench.data.synth_heads.motion import Motion
+    from thbench.data.synth_heads.truth import Truth
     from thbench.types import Clip
 
 RESTING = ("pose", "place", "chest")
@@ -52,6 +53,11 @@ def still(folder: Path, pictures: Pictures, on_clip: Callable[[int, int], None] 
     """
     place = folder / FOLDER / f"still-v{VERSION}"
     keep(place, pictures.clips, drawn, on_clip)
+    return seen_at_rest(place, pictures)
+
+
+def seen_at_rest(place: Path, pictures: Pictures) -> Pictures:
+    """Return clips as they were drawn at rest into a folder: frames, landmarks and masks, and the pose that rests."""
     frames, points, mask = pictures.frames, pictures.landmarks68, pictures.mask
     return dataclasses.replace(
         pictures,
@@ -76,8 +82,13 @@ def rested(motion: Motion, at: int) -> Motion:
 
 def drawn(clip: Clip) -> Mapping[str, NDArray[Any]]:
     """Draw one clip at rest: its frames (F, size, size, 3), 68 landmarks (F, 68, 2) and face masks (F, 64, 64)."""
-    truth = truth_of(clip)
-    size, motion = truth.about.size, rested(truth.motion, resting_frame(truth.about.seed, len(truth)))
+    return acted_at_rest(truth_of(clip))
+
+
+def acted_at_rest(truth: Truth, motion: Motion | None = None) -> dict[str, NDArray[Any]]:
+    """Draw a clip with its head at rest as `drawn` does, with its own motion or with another of the same length."""
+    size = truth.about.size
+    motion = rested(motion or truth.motion, resting_frame(truth.about.seed, len(truth)))
     model, scene = make_model(make_person(truth.about.person), max(2 * size, 256)), make_scene(truth.about.seed)
     pictures = list(render(model, motion, scene, size))
     points = [select68(landmarks(model.geometry, motion, scene.camera, size, frame)) for frame in range(len(truth))]

@@ -98,7 +98,7 @@ ACCELERATED = Config(sampling=ACC_SAMPLING)
 MINI = Config(
     unet=replace(HALLO.unet, tokens=96),
     reference=HALLO.unet,
-    hearing=Hearing(rate=HALLO.fps, before=2, after=2, layers=4),
+    hearing=Hearing(rate=HALLO.fps, before=0, after=0, layers=4),
     locator=HALLO.locator,
     sampling=Sampling(guidance=HALLO.sampling.guidance),
     fps=HALLO.fps,
@@ -110,6 +110,7 @@ MINI = Config(
     locator_sees_portrait=HALLO.locator_sees_portrait,
 )
 """The small preset for synth-heads: in the sizes of Hallo's, from whose weights its training begins where they fit.
-Tokens are the features of the mini speech encoder."""
+Tokens are the features of the mini speech encoder at the frame's own time, which know what is heard around it:
+attention does not know the order of tokens, and of those of several frames a small network cannot tell which is now."""
 MINI_ACCELERATED = replace(MINI, sampling=ACC_SAMPLING)
 """The small accelerated preset."""

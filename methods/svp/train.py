@@ -3,8 +3,9 @@
 Stage 1: the style extractor, by contrast; half of the batches hear nothing. Stage 2: single frames, without motion
 modules; what draws frames, the key-point guider and the style's way into them, then what hears too: lips are learnt
 from many clips and times of the schedule in one batch. Stage 3: whole windows; motion, audio and the style's way, then
-everything together. Of the paper (arXiv 2409.03270) are the three stages and that the extractor comes first; what each
-of them trains is the project's choice. Velocity prediction with zero terminal SNR, as of Hallo.
+everything together, and last, in single frames, the style's way alone, at a rate at which it learns, of clips whose
+faces show what their voices do not. Of the paper (arXiv 2409.03270) are the three stages and that the extractor comes
+first; what each of them trains is the project's choice. Velocity prediction with zero terminal SNR, as of Hallo.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ from thbench_methods.svp.guidance import Told
 from thbench_methods.svp.key_points import based, drawn, key_points_of
 from thbench_methods.svp.networks import SVP, Condition, Given, silence
 from thbench_methods.svp.objective import contrast, statistics, triplet
+from thbench_methods.svp.restyled import restyled
 from thbench_methods.svp.style import Gaussian, StyleExtractor
 from torch import nn
 
@@ -58,6 +60,7 @@ STAGE_2 = Recipe(steps=500, learning_rate=1e-3, warm_up=50, last_rate=0.3, avera
 HEARING = Recipe(steps=900, learning_rate=1e-3, warm_up=50, last_rate=0.2, average=0.99, bfloat16=False, seed=1)
 STAGE_3 = Recipe(steps=250, learning_rate=5e-4, warm_up=50, last_rate=0.3, average=0.99, bfloat16=False)
 JOINT = Recipe(steps=1000, learning_rate=5e-4, warm_up=50, last_rate=0.02, average=0.998, bfloat16=False, seed=1)
+STYLING = Recipe(steps=1200, learning_rate=5e-3, warm_up=20, last_rate=0.05, average=0.99, bfloat16=False, seed=2)
 """Without AMX, float32 is the faster format on processors. Second parts have a seed of their own, so that they do not
 see once more what the first ones saw."""
 ABOUT = About(
@@ -65,12 +68,13 @@ ABOUT = About(
     "Tan et al., arXiv 2409.03270; base, sizes and schedule are the project's own",
     "Stage 1: InfoNCE of drawn styles, divergence from the standard normal distribution, statistics of expression;"
     " half of the batches hear nothing. Stage 2, single frames, and stage 3, windows of 16: velocity prediction with"
-    " zero terminal SNR, squared error weighted by where face, eyes and lips are. This card is of the last part of"
-    " stage 3, in which everything but the style extractor is trained.",
+    " zero terminal SNR, squared error weighted by where face, eyes and lips are. This card is of the last part, single"
+    " frames again, in which the style's way into the network is trained alone.",
     (
         "Begins with the weights of Hallo mini: style attention and key-point guider are the identity at first.",
-        "These weights have not learned the style: the error of denoising is the same with the style of the clip, with"
-        " that of another and with none, for the voice tells the emotion too.",
+        "Voices of clips tell the emotion as faces do, so that no style is needed. Most clips whose heads are not led"
+        " are therefore drawn once more, with their words and the face of another clip's emotion, and told that clip's"
+        " style.",
         "Expression of style clips is read by the mini face regressor in training as in use; StyleSim by the same"
         " regressor is no independent measure of it.",
         "For some clips there are portraits that show another emotion; at least half of each batch is of these clips.",
@@ -88,6 +92,9 @@ UNTOLD, UNSTYLED = 0.1, 0.1
 """Shares of clips that are told nothing, and everything but the style."""
 LED = 0.35
 """Share of clips that are told the key points."""
+RESTYLED = 0.6
+"""Share of clips with the face of another's emotion among those that are not led and are told a style or nothing: told
+speech alone, a network is to go on showing what voices say."""
 FIRST = 0.3
 """Share of windows that begin at their portrait, as the first one of a video does."""
 PAST_NOISE = 0.1
@@ -169,6 +176,8 @@ class Part(NamedTuple):
     """Frames follow each other and go on from those before them; motion modules run."""
     trains: Callable[[str], bool]
     """Whether a parameter of a name is trained."""
+    styled: bool = False
+    """All heads rest and all faces show another clip's emotion, with its style; otherwise some do."""
 
 
 class Batch(NamedTuple):
@@ -193,6 +202,8 @@ class Corpus:
     """With latents as the networks know them."""
     acted: Portraits
     """Of the people of the first clips, perhaps of none."""
+    style: NDArray[np.int64]
+    """Shape (clips,): number of the clip in whose style each is acted."""
 
 
 @dataclass
@@ -204,6 +215,8 @@ class DiffusionTask:
     """Clips that are told the key points."""
     resting: Corpus
     """The same clips with heads at rest, for those that are not."""
+    restyled: Corpus
+    """Clips at rest once more, with faces of other clips' emotions."""
     styles: Styles
     part: Part
     vae: AutoencoderKL
@@ -224,9 +237,13 @@ class DiffusionTask:
         count = len(chosen)
         draws = rng.random(count)
         kinds = [Told.NULL if u < UNTOLD else Told.HEARD if u < UNTOLD + UNSTYLED else Told.STYLED for u in draws]
-        told = tuple(sorted(kinds))
-        led = tuple((rng.random(count) < LED).tolist())
-        sources = [self.moving if on else self.resting for on in led]
+        told = (Told.STYLED,) * count if self.part.styled else tuple(sorted(kinds))
+        led = tuple((rng.random(count) < (0 if self.part.styled else LED)).tolist())
+        other = rng.random(count) < (1 if self.part.styled else RESTYLED)
+        sources = [
+            self.moving if on else self.restyled if swapped and part is not Told.HEARD else self.resting
+            for on, swapped, part in zip(led, other, told, strict=True)
+        ]
         shown = [
             draw_portrait(source.clips, source.acted, int(clip), rng)
             for source, clip in zip(sources, chosen, strict=True)
@@ -237,6 +254,7 @@ class DiffusionTask:
             for source, clip, one, at in zip(sources, chosen, shown, numbers, strict=True)
         ]
         heard = np.stack([own for own, _ in numbers])
+        styled = np.array([source.style[clip] for source, clip in zip(sources, chosen, strict=True)])
         known, before, weight, landmarks = (torch.stack(column) for column in zip(*rows, strict=True))
         portraits = torch.stack([one.latent.float() for one in shown])
         points = key_points_of(landmarks / size)
@@ -251,7 +269,7 @@ class DiffusionTask:
         given = Given(
             latents=torch.cat((portraits[:, None], before), dim=1).flatten(0, 1),
             audio=self.moving.clips.heard(chosen, heard, self.config.base.audio.window // 2),
-            codes=self._codes(chosen, rng)[:, None],
+            codes=self._codes(styled, rng)[:, None],
             key_points=by_clip(drawn(points.flatten(0, 1), size), frames).transpose(1, 2),
             face=torch.stack([one.identity for one in shown]),
             region=torch.cat(regions),
@@ -371,9 +389,13 @@ def draws_frames(name: str) -> bool:
 
 def moves_frames(name: str) -> bool:
     """Return whether a parameter is trained when stage 3 begins: audio, motion and the way of the style."""
-    return name.startswith(("audioproj.", "style_projection.")) or any(
-        part in name for part in (".audio_modules.", ".motion_modules.", ".attn_style.", ".norm_style.")
-    )
+    heard = name.startswith("audioproj.") or any(part in name for part in (".audio_modules.", ".motion_modules."))
+    return heard or styles_frames(name)
+
+
+def styles_frames(name: str) -> bool:
+    """Return whether a parameter is part of the way of the style."""
+    return name.startswith("style_projection.") or any(part in name for part in (".attn_style.", ".norm_style."))
 
 
 def everything(name: str) -> bool:
@@ -386,8 +408,9 @@ PARTS = (
     Part("svp-hearing", HEARING, clips=8, frames=4, windows=False, trains=everything),
     Part("svp-stage-3", STAGE_3, clips=2, frames=MINI.base.sampling.frames, windows=True, trains=moves_frames),
     Part("svp-joint", JOINT, clips=2, frames=MINI.base.sampling.frames, windows=True, trains=everything),
+    Part("svp-styling", STYLING, clips=8, frames=4, windows=False, trains=styles_frames, styled=True),
 )
-"""Of stages 2 and 3."""
+"""Of stages 2 and 3, and what comes last."""
 
 
 def begun(config: Config, hallo: Mapping[str, Tensor]) -> SVP:
@@ -433,16 +456,23 @@ def train(order: Order) -> None:
     network = begun(config, hallo.state_dict())
 
     def corpus(pictures: Pictures, *, resting: bool) -> Corpus:
-        packed = latent_clips(pictures, vae, load_speech_encoder(), config.base.packing, order.work)
         acted = open_acted(order.data, pictures.clips, resting=resting)
         portraits = portraits_of(acted.frames, acted.landmarks68, acted.body, vae, network.latents)
-        return Corpus(known_clips(packed, network.latents), portraits)
+        return Corpus(latents(pictures), portraits, np.arange(len(pictures)))
+
+    def latents(pictures: Pictures) -> LatentClips:
+        packed = latent_clips(pictures, vae, load_speech_encoder(), config.base.packing, order.work)
+        return known_clips(packed, network.latents)
 
     moving, resting = corpus(pictures, resting=False), corpus(still(order.data, pictures), resting=True)
+    others = restyled(order.data, pictures)
+    swapped = replace(resting, clips=latents(others.pictures), style=others.style)
     styles = styles_of(pictures, moving.clips.speech, config.style.every, order.data)
     train_style(network, styles, config, order)
     trainings = [
-        fitted(DiffusionTask(network, moving, resting, styles, part, vae, config), part.recipe, order, part.name)
+        fitted(
+            DiffusionTask(network, moving, resting, swapped, styles, part, vae, config), part.recipe, order, part.name
+        )
         for part in PARTS
     ]
     ship(destination(order, FILE), network, ABOUT, order, trainings[-1], pictures)

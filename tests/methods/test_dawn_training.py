@@ -380,7 +380,8 @@ def test_clips_are_drawn_as_the_stage_says(pictures: Pictures, states: States, n
         assert condition.source_feature.shape == (clips, 64, 32, 32)
         assert condition.audio.shape == (clips, frames, 96) and batch.weight.shape == (clips, frames, 32, 32)
         torch.testing.assert_close(condition.pose[..., 0] * 15, condition.blink[..., 0])
-        assert len(set((batch.draws.time / 1000).square().mul(clips).long().tolist())) == clips  # one of each stretch
+        stretches = ((batch.draws.time + 0.5) / 1000).square().mul(clips).long()
+        assert len(set(stretches.tolist())) == clips  # one of each
         torch.testing.assert_close(batch.weight.mean(dim=(2, 3)), torch.ones(clips, frames), atol=1e-3, rtol=0)
         dropped = batch.draws.dropped
         assert torch.equal(dropped, dropped[:, :1].expand_as(dropped))  # clips are told sound, or none

@@ -19,7 +19,7 @@ from thbench_methods.echomimic.acc.train import Distillation, leading, substeps
 from thbench_methods.echomimic.config import MINI, MINI_ACCELERATED, Sampling
 from thbench_methods.echomimic.networks import EchoMimic as Networks
 from thbench_methods.echomimic.pipeline import EchoMimic
-from thbench_methods.echomimic.train import DiffusionTask, begun, condition_of
+from thbench_methods.echomimic.train import AROUND, DiffusionTask, begun, condition_of
 from thbench_methods.hallo.config import MINI as HALLO
 from thbench_methods.hallo.networks import Hallo
 from thbench_methods.nets.unet3d import drawing
@@ -41,7 +41,7 @@ CONFIG = replace(
     MINI,
     unet=replace(UNET, tokens=3),
     reference=UNET,
-    hearing=replace(MINI.hearing, layers=2),
+    hearing=replace(MINI.hearing, layers=2, before=2, after=2),
     locator=BASE.locator,
     sampling=Sampling(window=3, overlap=1),
     size=32,
@@ -119,6 +119,16 @@ def test_a_batch_is_what_changes_of_the_portrait_with_what_is_heard(clips: Laten
         assert torch.equal(own[:, 0], own[:, 1])
         assert float(own[0, 0]) == pytest.approx(first * 128, abs=0.1)
         assert torch.equal(own[:, 0].diff(), torch.ones(2))
+
+
+def test_a_frame_that_hears_its_own_time_alone(clips: LatentClips) -> None:
+    assert (MINI.hearing.tokens, AROUND.hearing.tokens) == (4, 20)
+    hearing = replace(CONFIG.hearing, before=0, after=0)
+    batches = [
+        DiffusionTask(fresh(), clips, config).batch(np.random.default_rng(0))
+        for config in (CONFIG, replace(CONFIG, hearing=hearing))
+    ]
+    assert torch.equal(batches[1].audio, batches[0].audio[:, :, 4:6])
 
 
 def test_stage_1_shows_frames_by_themselves_with_their_own_sound(clips: LatentClips) -> None:

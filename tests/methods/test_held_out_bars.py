@@ -15,6 +15,8 @@ from thbench_methods.common.judging import fvd
 from thbench_methods.common.presets import shipped
 from thbench_methods.dawn.bundle import A2V_FILE
 from thbench_methods.dreamtalk.bundle import SPEAKING_FILE
+from thbench_methods.echomimic.bundle import ACC_FILE
+from thbench_methods.echomimic.bundle import FILE as ECHOMIMIC_FILE
 from thbench_methods.hallo.bundle import FILE as HALLO_FILE
 from thbench_methods.kdtalker.bundle import FILE as KDTALKER_FILE
 from thbench_methods.moda.bundle import FILE as MODA_FILE
@@ -43,6 +45,8 @@ ASKED = {
     "posetalk": Asked(VIDEO_FILE, 0.5, 0.85),
     "dawn": Asked(A2V_FILE, 0.5, 0.85),
     "hallo": Asked(HALLO_FILE, 0.45, 0.8),
+    "echomimic": Asked(ECHOMIMIC_FILE, 0.45, 0.8),
+    "echomimic-acc": Asked(ACC_FILE, 0.45, 0.8),
 }
 every_method = pytest.mark.parametrize("name", ASKED)
 

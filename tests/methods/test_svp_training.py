@@ -24,6 +24,7 @@ from thbench_methods.svp.style import Gaussian
 from thbench_methods.svp.train import (
     LED,
     PARTS,
+    RESTYLED,
     UNHEARD,
     Corpus,
     DiffusionTask,
@@ -48,7 +49,7 @@ CONFIG = replace(
     guider=(4, 4, 4, 4),
 )
 
-SINGLE, HEARING, WINDOWS, JOINT = (part._replace(frames=3, clips=min(part.clips, 3)) for part in PARTS)
+SINGLE, HEARING, WINDOWS, JOINT, STYLING = (part._replace(frames=3, clips=min(part.clips, 3)) for part in PARTS)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -118,11 +119,12 @@ def fresh(config: Any = CONFIG) -> Any:
 
 
 @pytest.fixture(scope="module")
-def corpora(clips: LatentClips, acted: Portraits) -> tuple[Corpus, Corpus]:
-    """Moving and at rest; see `as_moving`."""
+def corpora(clips: LatentClips, acted: Portraits) -> tuple[Corpus, Corpus, Corpus]:
+    """Moving, at rest, and at rest in the style of the last clip, of the one before it and so on; see `as_moving`."""
     resting = replace(clips, latents=-1 - clips.latents, pictures=copy(clips.pictures))
     resting.pictures.landmarks68 = np.broadcast_to(clips.pictures.landmarks68[:, :1], (CLIPS, FRAMES, 68, 2))
-    return Corpus(clips, acted), Corpus(resting, replace(acted, latents=-1 - acted.latents))
+    own, portraits = np.arange(CLIPS), replace(acted, latents=-1 - acted.latents)
+    return Corpus(clips, acted, own), Corpus(resting, portraits, own), Corpus(resting, portraits, own[::-1])
 
 
 def as_moving(latents: torch.Tensor, led: bool) -> torch.Tensor:
@@ -132,7 +134,7 @@ def as_moving(latents: torch.Tensor, led: bool) -> torch.Tensor:
 
 
 @pytest.fixture
-def task_of(corpora: tuple[Corpus, Corpus], styles: Styles) -> Any:
+def task_of(corpora: tuple[Corpus, Corpus, Corpus], styles: Styles) -> Any:
     def made(part: Any, config: Any = CONFIG) -> DiffusionTask:
         return DiffusionTask(fresh(config), *corpora, styles, part, Pooled(), config)  # type: ignore[arg-type]
 
@@ -387,6 +389,31 @@ def test_clips_are_told_in_the_stated_shares(task: DiffusionTask) -> None:
     assert led.mean() == pytest.approx(LED, abs=0.1)
 
 
+def test_faces_of_other_emotions_come_with_their_style(
+    task_of: Any, corpora: tuple[Corpus, Corpus, Corpus], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task, asked = task_of(HEARING), []
+    own = task._codes
+    monkeypatch.setattr(task, "_codes", lambda clips, rng: (asked.append(clips), own(clips, rng))[1])
+    swapped = corpora[2].clips
+    task.restyled = replace(corpora[2], clips=replace(swapped, latents=swapped.latents - 100))
+    rows: list[tuple[Told, bool, bool]] = []
+    for seed in range(40):
+        batch = task.batch(np.random.default_rng(seed))
+        for row, style in enumerate(asked[-1]):
+            latent = float(batch.clean[row, 0, 0, 0, 0])
+            other = latent < -50
+            clip = int(latent) if batch.led[row] else int(-1 - latent - 100 * other)
+            assert style == (CLIPS - 1 - clip if other else clip)
+            rows.append((batch.told[row], batch.led[row], other))
+    free = [(told, other) for told, led, other in rows if not led]
+    assert not any(other for _, led, other in rows if led)
+    assert not any(other for told, other in free if told is Told.HEARD)  # what voices say is left to them
+    assert np.mean([other for told, other in free if told is Told.STYLED]) == pytest.approx(RESTYLED, abs=0.12)
+    last = task_of(STYLING).batch(np.random.default_rng(0))
+    assert set(last.told) == {Told.STYLED} and not any(last.led)
+
+
 def test_the_same_step_draws_the_same(task: DiffusionTask) -> None:
     def once() -> float:
         torch.manual_seed(4)
@@ -431,6 +458,11 @@ def test_training_begins_as_hallo(task: DiffusionTask) -> None:
         ),
         (HEARING, ("audioproj", "audio_modules", "reference_unet", "attn_style"), ("motion_modules", "style.")),
         (JOINT, ("audioproj", "motion_modules", "reference_unet", "attn_style", "kps_guider"), ("style.",)),
+        (
+            STYLING,
+            ("style_projection", "attn_style", "norm_style"),
+            ("audioproj", "reference_unet", "resnets", "style."),
+        ),
     ],
 )
 def test_each_part_trains_what_it_says(task_of: Any, part: Any, learns: Any, rests: Any) -> None:
@@ -451,7 +483,7 @@ def test_each_part_trains_what_it_says(task_of: Any, part: Any, learns: Any, res
         )
 
 
-@pytest.mark.parametrize("part", [SINGLE, HEARING, WINDOWS, JOINT], ids=lambda part: part.name)
+@pytest.mark.parametrize("part", [SINGLE, HEARING, WINDOWS, JOINT, STYLING], ids=lambda part: part.name)
 def test_steps_lower_the_loss_of_one_batch(task_of: Any, part: Any) -> None:
     task = task_of(part)
     batch = task.batch(np.random.default_rng(0))

@@ -1,0 +1,88 @@
+"""Pictures of people who say their own words with the emotion of others, for the training of styles.
+
+In clips of synth-heads, as in films, voice and face show the same emotion, so that a network that hears has no need to
+be told the style. Here each clip is acted once more by the same person, with the same words at the same times, but with
+the face of another clip's emotion; the style that is told is that clip's, and the voice is no help. Heads are at rest
+as in `common.still`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from thbench_methods.common.still import acted_at_rest, seen_at_rest
+
+from thbench.data.synth_heads.dataset import truth_of
+from thbench.data.synth_heads.performance import perform, utter
+from thbench.data.synth_heads.person import make_person, stream
+from thbench.data.synth_heads.pictures import FOLDER, keep
+from thbench.data.synth_heads.plan import VERSION
+from thbench.data.synth_heads.style import make_style, make_voice
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from thbench.data.synth_heads.motion import Motion
+    from thbench.data.synth_heads.pictures import Pictures
+    from thbench.data.synth_heads.truth import Truth
+    from thbench.types import Clip
+
+
+class Restyled(NamedTuple):
+    """A split once more, with other faces."""
+
+    pictures: Pictures
+    """As of `still`: frames, landmarks and masks are those of the clips as they are acted here."""
+    style: NDArray[np.int64]
+    """Shape (clips,): number of the clip whose emotion each shows."""
+
+
+def restyled(folder: Path, pictures: Pictures) -> Restyled:
+    """Return the same clips, each with the emotion of another; what was never drawn is drawn now and kept.
+
+    Args:
+        folder: Of the split.
+        pictures: Clips of it, from the first.
+    """
+    others = drawn_others(pictures.emotion)
+    place = folder / FOLDER / f"restyled-v{VERSION}-{len(pictures)}"
+    numbers = {clip.id: number for number, clip in enumerate(pictures.clips)}
+
+    def drawn(clip: Clip) -> Mapping[str, NDArray[Any]]:
+        truth, other = truth_of(clip), int(others[numbers[clip.id]])
+        return acted_at_rest(truth, acted(truth, pictures.emotion[other], int(pictures.level[other])))
+
+    keep(place, pictures.clips, drawn)
+    return Restyled(seen_at_rest(place, pictures), others)
+
+
+def drawn_others(emotion: Sequence[str]) -> NDArray[np.int64]:
+    """Draw for each clip another with a different emotion; itself where all have the same.
+
+    Args:
+        emotion: Of each clip.
+    """
+    rng = stream(0x4E57, len(emotion))
+    others = [[number for number, name in enumerate(emotion) if name != own] for own in emotion]
+    return np.array([rng.choice(some) if some else number for number, some in enumerate(others)], np.int64)
+
+
+def acted(truth: Truth, emotion: str, level: int) -> Motion:
+    """Return the motion of a clip with the face of another emotion: speech, its times, head and chest stay as they are.
+
+    Args:
+        truth: Of the clip.
+        emotion: A name in `EMOTIONS`.
+        level: 1 to 3.
+    """
+    about, seconds = truth.about, len(truth) / truth.about.fps
+    person = make_person(about.person)
+    said = utter(about.text, make_voice(person, about.language), about.emotion, about.level, seconds)
+    style = make_style(about.person)
+    other = perform(said, style, emotion, level, about.intent, seed=about.seed, seconds=seconds, fps=about.fps).motion
+    return dataclasses.replace(truth.motion, expression=other.expression, gaze=other.gaze)
