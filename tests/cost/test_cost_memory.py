@@ -29,7 +29,7 @@ def test_a_short_peak_is_seen_and_forgotten() -> None:
         before = sampler.peak()
         moment = np.ones(200 * MIB, np.uint8)
         del moment
-        assert sampler.peak() - before >= 190 * MIB
+        assert sampler.peak() - before >= 150 * MIB  # what other tests left may be freed meanwhile
         sampler.restart()
         assert sampler.peak() - before < 100 * MIB
 
