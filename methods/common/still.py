@@ -88,7 +88,7 @@ def drawn(clip: Clip) -> Mapping[str, NDArray[Any]]:
 def acted_at_rest(truth: Truth, motion: Motion | None = None) -> dict[str, NDArray[Any]]:
     """Draw a clip with its head at rest as `drawn` does, with its own motion or with another of the same length."""
     size = truth.about.size
-    motion = rested(motion or truth.motion, resting_frame(truth.about.seed, len(truth)))
+    motion = rested(truth.motion if motion is None else motion, resting_frame(truth.about.seed, len(truth)))
     model, scene = make_model(make_person(truth.about.person), max(2 * size, 256)), make_scene(truth.about.seed)
     pictures = list(render(model, motion, scene, size))
     points = [select68(landmarks(model.geometry, motion, scene.camera, size, frame)) for frame in range(len(truth))]

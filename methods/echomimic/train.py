@@ -48,16 +48,17 @@ if TYPE_CHECKING:
 
 STAGE_1 = Recipe(steps=3000, learning_rate=1e-3, warm_up=100, last_rate=0.2, average=0.998, bfloat16=False)
 STAGE_2 = Recipe(steps=2500, learning_rate=7e-4, warm_up=100, last_rate=0.02, average=0.998, bfloat16=False)
-NOW = Recipe(steps=400, learning_rate=4e-4, warm_up=20, last_rate=0.02, average=0.99, bfloat16=False, seed=1)
+STAGE_3 = Recipe(steps=400, learning_rate=4e-4, warm_up=20, last_rate=0.02, average=0.99, bfloat16=False, seed=1)
 """Without AMX, float32 is the faster format on processors."""
 AROUND = replace(MINI, hearing=replace(MINI.hearing, before=2, after=2))
-"""What is heard in the first two stages."""
+"""What is heard in the first two stages: five frames. Of so much a network learns sooner that sound matters at all, but
+not which frame is its own; that is left to the third."""
 ABOUT = About(
     "EchoMimic mini",
     "Chen et al., arXiv 2407.08136; sizes are the project's own",
     "Velocity prediction with zero terminal SNR, squared error weighted by where face, eyes and lips are: single frames"
     " with their sound first, then windows of 12 frames with motion. At first a frame hears the features of five"
-    f" frames, in the last {NOW.steps} steps, which this card is of, those of its own time alone, as in use.",
+    f" frames, in the last {STAGE_3.steps} steps, which this card is of, those of its own time alone, as in use.",
     (
         "Begins with the weights of Hallo mini where layouts are the same: not in what attends to audio, and not in the"
         " motion modules of the lowest level.",
@@ -221,5 +222,5 @@ def train(order: Order) -> None:
     clips = prepared(order, network, MINI)
     fitted(DiffusionTask(network, clips, AROUND, motion=False), STAGE_1, order, "echomimic-stage-1")
     fitted(DiffusionTask(network, clips, AROUND), STAGE_2, order, "echomimic-stage-2")
-    training = fitted(DiffusionTask(network, clips), NOW, order, "echomimic-now")
+    training = fitted(DiffusionTask(network, clips), STAGE_3, order, "echomimic-stage-3")
     ship(destination(order, FILE), network, ABOUT, order, training, clips.pictures)

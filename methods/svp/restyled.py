@@ -55,7 +55,7 @@ def restyled(folder: Path, pictures: Pictures) -> Restyled:
 
     def drawn(clip: Clip) -> Mapping[str, NDArray[Any]]:
         truth, other = truth_of(clip), int(others[numbers[clip.id]])
-        return acted_at_rest(truth, acted(truth, pictures.emotion[other], int(pictures.level[other])))
+        return acted_at_rest(truth, with_emotion(truth, pictures.emotion[other], int(pictures.level[other])))
 
     keep(place, pictures.clips, drawn)
     return Restyled(seen_at_rest(place, pictures), others)
@@ -72,7 +72,7 @@ def drawn_others(emotion: Sequence[str]) -> NDArray[np.int64]:
     return np.array([rng.choice(some) if some else number for number, some in enumerate(others)], np.int64)
 
 
-def acted(truth: Truth, emotion: str, level: int) -> Motion:
+def with_emotion(truth: Truth, emotion: str, level: int) -> Motion:
     """Return the motion of a clip with the face of another emotion: speech, its times, head and chest stay as they are.
 
     Args:

@@ -3,8 +3,8 @@
 Stage 1: the style extractor, by contrast; half of the batches hear nothing. Stage 2: single frames, without motion
 modules; what draws frames, the key-point guider and the style's way into them, then what hears too: lips are learnt
 from many clips and times of the schedule in one batch. Stage 3: whole windows; motion, audio and the style's way, then
-everything together. Of the paper (arXiv 2409.03270) are the three stages and that the extractor comes first; what
-each of them trains is the project's choice. Velocity prediction with zero terminal SNR, as of Hallo.
+everything together. Of the paper (arXiv 2409.03270) are the three stages and that the extractor comes first; what each
+of them trains is the project's choice. Velocity prediction with zero terminal SNR, as of Hallo.
 """
 
 from __future__ import annotations

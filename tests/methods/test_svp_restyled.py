@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from thbench_methods.common.still import still
-from thbench_methods.svp.restyled import acted, drawn_others, restyled
+from thbench_methods.svp.restyled import drawn_others, restyled, with_emotion
 
 from thbench.data.synth_heads.dataset import clips_of, embedded_folder, truth_of
 from thbench.data.synth_heads.expression import EXPRESSIONS
@@ -34,14 +34,14 @@ def own(folder: Path) -> Pictures:
 
 def test_a_clip_acted_with_its_own_emotion_is_the_same() -> None:
     truth = truth_of(clips_of()[0])
-    same = acted(truth, truth.about.emotion, truth.about.level)
+    same = with_emotion(truth, truth.about.emotion, truth.about.level)
     assert np.array_equal(same.expression, truth.motion.expression)
     assert np.array_equal(same.gaze, truth.motion.gaze)
 
 
 def test_another_emotion_changes_the_face_and_neither_words_nor_head() -> None:
     truth = next(truth for clip in clips_of() if (truth := truth_of(clip)).about.emotion != "happy")
-    happy = acted(truth, "happy", 3)
+    happy = with_emotion(truth, "happy", 3)
     smile, jaw = (EXPRESSIONS.index(name) for name in ("mouthSmileLeft", "jawOpen"))
     assert happy.expression[:, smile].mean() > truth.motion.expression[:, smile].mean() + 0.3
     assert np.corrcoef(happy.expression[:, jaw], truth.motion.expression[:, jaw])[0, 1] > 0.8
