@@ -57,9 +57,10 @@ def train_flow_generator(order: Order, pictures: Pictures) -> None:
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     draws = train_lfg.Draws(pictures, still(order.data, pictures))
     _, first = fitted(train_lfg.PaintTask(network, draws), train_lfg.PAINTING, order, "dawn-lfg-painting")
-    recipe, second = fitted(train_lfg.FindTask(network.eval(), draws), train_lfg.FINDING, order, "dawn-lfg-finding")
-    both = replace(second, seconds=first.seconds + second.seconds)
-    ship(destination(order, LFG_FILE), network, train_lfg.ABOUT, order, (recipe, both), pictures)
+    _, second = fitted(train_lfg.PaintTask(network, draws, lids=True), train_lfg.LIDS, order, "dawn-lfg-lids")
+    recipe, last = fitted(train_lfg.FindTask(network.eval(), draws), train_lfg.FINDING, order, "dawn-lfg-finding")
+    whole = replace(last, seconds=first.seconds + second.seconds + last.seconds)
+    ship(destination(order, LFG_FILE), network, train_lfg.ABOUT, order, (recipe, whole), pictures)
 
 
 def train_pose_and_blink(order: Order, pictures: Pictures) -> None:

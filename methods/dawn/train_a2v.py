@@ -16,7 +16,7 @@ from thbench_methods.common.training import About
 from thbench_methods.dawn.attention import TemporalAttention
 from thbench_methods.dawn.config import MINI
 from thbench_methods.dawn.diffusion import motion_of
-from thbench_methods.dawn.examples import calm, draw_portrait
+from thbench_methods.dawn.examples import calm, draw_frames, draw_portrait, shutting
 from thbench_methods.dawn.face_mask import face_mask
 from thbench_methods.dawn.head import head_motion
 from thbench_methods.dawn.objective import Draws, Stage, clean_loss
@@ -47,8 +47,8 @@ ABOUT = About(
     "DAWN mini: A2V-FDM",
     "Cheng et al., arXiv 2410.13726; sizes are the project's own",
     "Motion without its noise, squared error weighted by where face, eyes and lips are, and that of its steps from"
-    " frame to frame. First single frames in which heads rest, so that speech is most of what moves, then windows, half"
-    " of which move.",
+    " frame to frame. First single frames in which heads rest, so that speech is most of what moves, a third of them"
+    " with lids that shut; then windows, half of which move.",
     (
         "The network predicts motion; the published one predicts its noise, of which the small motion of lips is a"
         " small part.",
@@ -98,9 +98,12 @@ class MotionTask:
     config: Config = MINI
     calm: NDArray[np.bool_] = field(init=False)
     """Which frames of clips are mostly portraits, (clips, frames)."""
+    shutting: NDArray[np.bool_] = field(init=False)
+    """In which frames a lid is not open, (clips, frames)."""
 
     def __post_init__(self) -> None:
-        self.calm = calm(self.moving.motions.pictures)
+        pictures = self.moving.motions.pictures
+        self.calm, self.shutting = calm(pictures), shutting(pictures)
         self.network.face.requires_grad_(False)
         for module in self.network.diffusion.modules():
             if isinstance(module, TemporalAttention):
@@ -141,7 +144,7 @@ class MotionTask:
         there = len(states.pose[clip])
         reference = draw_portrait(self.calm[clip], rng)
         if self.stage.single:
-            frames = np.sort(rng.choice(there, length, replace=False))
+            frames = draw_frames(self.shutting[clip], length, rng)
         else:
             frames = rng.integers(there - length + 1) + np.arange(length)
         motion = motion_of(motions.flow(clip, reference, frames), 1, self.config.motion)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from thbench_methods.common.still import rested, resting_frame
@@ -25,11 +25,12 @@ from thbench.data.synth_heads.scene import make_scene
 from thbench.data.synth_heads.truth import landmarks, select68, small_mask
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
+    from thbench.data.synth_heads.motion import Motion
     from thbench.data.synth_heads.truth import Truth
     from thbench.types import Clip
 
@@ -38,6 +39,15 @@ CLIPS, EACH = 128, 20
 pictures."""
 OPAQUE = 128
 """Share of a pixel, of 255, from which on it counts as face."""
+
+
+class Faces(NamedTuple):
+    """Expressions and gazes that are shown in the place of those of the clips."""
+
+    name: str
+    """Of what is kept of them."""
+    of: Callable[[int], Motion]
+    """Number of a clip to a motion as long as it."""
 
 
 @dataclass(frozen=True)
@@ -61,32 +71,46 @@ class Acted:
         return len(self.frames)
 
 
-def open_acted(folder: Path, clips: Sequence[Clip], *, resting: bool = False) -> Acted:
+def open_acted(folder: Path, clips: Sequence[Clip], *, resting: bool = False, faces: Faces | None = None) -> Acted:
     """Open the pictures of a split; what was never drawn is drawn now and kept.
 
     Args:
         folder: Of the split.
         clips: Of it, from the first; no more than `CLIPS` of them count.
         resting: Heads and backdrops are where they are in the pictures of `still`.
+        faces: What is shown; expression and gaze of the clips themselves unless stated.
     """
     clips = clips[:CLIPS]
-    place = folder / FOLDER / f"acted-{'resting-' if resting else ''}v{VERSION}-{len(clips)}x{EACH}"
+    kind = "".join(f"{word}-" for word in ("resting" if resting else "", faces.name if faces else "") if word)
+    place = folder / FOLDER / f"acted-{kind}v{VERSION}-{len(clips)}x{EACH}"
     place.mkdir(exist_ok=True, parents=True)
-    truths = [truth_of(clip) for clip in clips]
+    paths = [place / f"{clip.id}.npz" for clip in clips]
+    if not all(path.exists() for path in paths):
+        truths = [truth_of(clip) for clip in clips]
+        shown = [faces.of(number) if faces else truth.motion for number, truth in enumerate(truths)]
+        for number, path in enumerate(paths):
+            if not path.exists():
+                part = path.with_suffix(".part.npz")
+                np.savez(part, allow_pickle=False, **drawn(truths, number, shown, resting=resting))
+                part.replace(path)
     parts = []
-    for number, clip in enumerate(clips):
-        path = place / f"{clip.id}.npz"
-        if not path.exists():
-            part = path.with_suffix(".part.npz")
-            np.savez(part, allow_pickle=False, **drawn(truths, number, resting=resting))
-            part.replace(path)
+    for path in paths:
         with np.load(path) as kept:
             parts.append([kept[field.name] for field in dataclasses.fields(Acted)])
     return Acted(*map(np.stack, zip(*parts, strict=True)))
 
 
-def drawn(truths: Sequence[Truth], number: int, *, resting: bool = False) -> dict[str, NDArray[np.generic]]:
-    """Draw the person of one clip with what is shown in others: the fields of `Acted`, without the leading axis."""
+def drawn(
+    truths: Sequence[Truth], number: int, shown: Sequence[Motion], *, resting: bool = False
+) -> dict[str, NDArray[np.generic]]:
+    """Draw the person of one clip with what is shown in others: the fields of `Acted`, without the leading axis.
+
+    Args:
+        truths: Of all clips.
+        number: Of the clip.
+        shown: Motion of all clips, whose expression and gaze are shown.
+        resting: As of `open_acted`.
+    """
     own = truths[number]
     rng = stream(0x57AC7, own.about.seed)
     body = np.sort(rng.choice(len(own), EACH, replace=False))
@@ -94,7 +118,7 @@ def drawn(truths: Sequence[Truth], number: int, *, resting: bool = False) -> dic
     instant = np.array([rng.integers(len(truths[other])) for other in source])
     expression, gaze = own.expression.copy(), own.gaze.copy()
     for frame, other, at in zip(body, source, instant, strict=True):
-        expression[frame], gaze[frame] = truths[other].expression[at], truths[other].gaze[at]
+        expression[frame], gaze[frame] = shown[other].expression[at], shown[other].gaze[at]
     motion = dataclasses.replace(own.motion, expression=expression, gaze=gaze)
     if resting:
         motion = rested(motion, resting_frame(own.about.seed, len(own)))

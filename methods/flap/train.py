@@ -444,7 +444,7 @@ def train(order: Order) -> None:
     def corpus(pictures: Pictures, *, resting: bool) -> Corpus:
         packed = latent_clips(pictures, vae, load_speech_encoder(), config.base.packing, order.work)
         drawn = open_acted(order.data, pictures.clips, resting=resting)
-        portraits = portraits_of(drawn.frames, drawn.landmarks68, drawn.body, vae, network.latents)
+        portraits = portraits_of(drawn, vae, network.latents)
         pose = pictures.pose[np.arange(len(drawn))[:, None], drawn.body]
         own = coefficients(pose, pictures.expression[drawn.source, drawn.instant])
         values = coefficients(pictures.pose, pictures.expression)

@@ -1,8 +1,8 @@
-"""What SVP is trained on beside the clips' latents: styles as they are read in use, and portraits of another emotion.
+"""What SVP is trained on beside the clips' latents: styles as they are read in use, and pictures of other emotions.
 
-The emotion of a clip of synth-heads does not change, so that a portrait of the clip itself tells what the style should.
-For some clips the portrait is therefore a picture of the same person in the same scene with what others show
-(`dreamtalk.acted`).
+The emotion of a clip of synth-heads does not change, so that a portrait of the clip itself tells what the style should;
+and of each person there are few clips, so that who it is tells it too. Of each clip there are therefore pictures of the
+same person in the same scene with what others show (`dreamtalk.acted`): some are portraits, others what is generated.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+    from thbench_methods.dreamtalk.acted import Acted
     from thbench_methods.nets.unet3d.latents import Latents
     from thbench_methods.nets.unet3d.train import LatentClips
     from thbench_methods.nets.vae.autoencoder import AutoencoderKL
@@ -93,7 +94,7 @@ def styles_of(pictures: Pictures, speech: Tensor, every: int, folder: Path) -> S
 
 @dataclass(frozen=True)
 class Portraits:
-    """Pictures of the first clips that may be their portraits; arrays begin with (clips, pictures)."""
+    """Pictures of the people of the first clips, who show what others do; arrays begin with (clips, pictures)."""
 
     frames: NDArray[np.uint8]
     """Shape (clips, pictures, size, size, 3), RGB."""
@@ -101,6 +102,10 @@ class Portraits:
     """Shape (clips, pictures, 68, 2); pixels."""
     frame: NDArray[np.int64]
     """Frame of the clip in which the head is where it is in the picture."""
+    words: NDArray[np.int64]
+    """Number of the clip whose words are said."""
+    instant: NDArray[np.int64]
+    """Frame of that clip."""
     latents: Tensor
     """Shape (clips, pictures, C, h, w), float16, as the networks know them."""
     identity: Tensor
@@ -152,18 +157,20 @@ def draw_portrait(clips: LatentClips, acted: Portraits, clip: int, rng: np.rando
 
 
 @torch.inference_mode()
-def portraits_of(
-    frames: NDArray[np.uint8],
-    landmarks: NDArray[np.float32],
-    frame: NDArray[np.int64],
-    vae: AutoencoderKL,
-    known: Latents,
-) -> Portraits:
-    """Return pictures with their latents and embeddings; fields as of `Portraits`."""
+def portraits_of(acted: Acted, vae: AutoencoderKL, known: Latents) -> Portraits:
+    """Return pictures with their latents and embeddings."""
     latents, identity, network = [], [], loaded.identity()
-    for some in frames:
+    for some in acted.frames:
         rgb = torch.from_numpy(np.array(some)).permute(0, 3, 1, 2).float() / 127.5 - 1
         latents.append(known.known(vae.encode(rgb)).half())
         small = np.stack([whole_frame(one, network.INPUT_SIZE) for one in some])
         identity.append(network(as_input(small)))
-    return Portraits(frames, landmarks, frame, torch.stack(latents).clone(), torch.stack(identity).clone())
+    return Portraits(
+        acted.frames,
+        acted.landmarks68,
+        acted.body,
+        acted.source,
+        acted.instant,
+        torch.stack(latents).clone(),
+        torch.stack(identity).clone(),
+    )

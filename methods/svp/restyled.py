@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from thbench_methods.common.still import acted_at_rest, seen_at_rest
+from thbench_methods.dreamtalk.acted import Faces
 
 from thbench.data.synth_heads.dataset import truth_of
 from thbench.data.synth_heads.performance import perform, utter
@@ -49,16 +50,26 @@ def restyled(folder: Path, pictures: Pictures) -> Restyled:
         folder: Of the split.
         pictures: Clips of it, from the first.
     """
-    others = drawn_others(pictures.emotion)
-    place = folder / FOLDER / f"restyled-v{VERSION}-{len(pictures)}"
+    faces = restyled_faces(pictures)
+    place = folder / FOLDER / f"{faces.name}-v{VERSION}-{len(pictures)}"
     numbers = {clip.id: number for number, clip in enumerate(pictures.clips)}
 
     def drawn(clip: Clip) -> Mapping[str, NDArray[Any]]:
-        truth, other = truth_of(clip), int(others[numbers[clip.id]])
-        return acted_at_rest(truth, with_emotion(truth, pictures.emotion[other], int(pictures.level[other])))
+        return acted_at_rest(truth_of(clip), faces.of(numbers[clip.id]))
 
     keep(place, pictures.clips, drawn)
-    return Restyled(seen_at_rest(place, pictures), others)
+    return Restyled(seen_at_rest(place, pictures), drawn_others(pictures.emotion))
+
+
+def restyled_faces(pictures: Pictures) -> Faces:
+    """Return the faces of a split, each with the emotion of another clip."""
+    others = drawn_others(pictures.emotion)
+
+    def of(number: int) -> Motion:
+        other = int(others[number])
+        return with_emotion(truth_of(pictures.clips[number]), pictures.emotion[other], int(pictures.level[other]))
+
+    return Faces("restyled", of)
 
 
 def drawn_others(emotion: Sequence[str]) -> NDArray[np.int64]:

@@ -20,7 +20,7 @@ from thbench_methods.common.training import keep_scores
 from thbench_methods.dawn.claims import asked, long_speech
 from thbench_methods.xactor.bundle import ACTING_FILE, RENDERING_FILE
 from thbench_methods.xactor.config import MINI
-from thbench_methods.xactor.crop import boxes_of, crop_boxes, cropped, placements
+from thbench_methods.xactor.crop import boxes_of, crop_boxes, cropped
 from thbench_methods.xactor.encoder import as_faces
 from thbench_methods.xactor.networks import Acted
 from thbench_methods.xactor.pipeline import XActor
@@ -54,12 +54,15 @@ if TYPE_CHECKING:
     Rows = NDArray[np.float32]
 
 PAPER = "Zhang et al., X-Actor, arXiv 2508.02944"
+VARIANT = "x-actor@mini"
 COMMAND = "python -m thbench_methods.xactor.claims FOLDER"
 FPS = 25
 SECONDS, END = 60, 10
 """Length of the long clips, and of what is compared of them: their beginning and their end."""
-PEOPLE = 6
+PEOPLE = 4
 """Held-out people who speak long clips."""
+STEPS = 5
+"""Denoising steps of the video of long clips, of which each has 125 windows; a quarter of the preset's."""
 GROWTH = 8e6
 """Bytes by which the process may have grown from the end of the first part to the end of the clip; the frames
 between them would be 61 MB. An allocator's own unsteadiness is a few MB."""
@@ -235,15 +238,13 @@ def carried_bytes(method: XActor, request: Request, chunks: int) -> int:
 
 @torch.inference_mode()
 def driven(method: XActor, portrait: Frames, frames: Frames, seed: int = 0) -> Frames:
-    """Return the portrait (128, 128, 3) moved as in frames (n, 128, 128, 3), by stage 2 alone."""
+    """Return a portrait (128, 128, 3) moved as in frames (n, 128, 128, 3) by stage 2 alone; its head stays in place."""
     config, size = method.config, method.config.size
-    boxes = boxes_of(look(loaded.face(), frames).landmarks)
-    crops = crop_boxes(boxes, size)
+    crops = crop_boxes(boxes_of(look(loaded.face(), frames).landmarks), size)
     cut = np.stack([cropped(frame, box, config.encoder.side) for frame, box in zip(frames, crops, strict=True)])
     motion = torch.cat([method.bundle.rendering.encoder(part) for part in torch.split(as_faces(cut), BATCH)])
-    placement = torch.from_numpy(placements(boxes, boxes[0])).float()
     told = method.told({name: control.default for name, control in CONTROLS.items()})
-    rows = iter(method.bundle.acted.normalised(motion, placement))
+    rows = iter(method.bundle.acted.normalised(motion))
     pictures = method.render(method.look(portrait), rows, len(frames), told, Noise(seed), Stages())
     return np.stack(list(pictures))
 
@@ -277,19 +278,19 @@ def claims(method: XActor, rival: XActor | None, clips: Sequence[Held], controls
     requests = [replace(asked(held), controls=controls) for held in long]
     people = [held.clip.identity for held in long]
     distance = Distance(np.concatenate([seen(list(held.frames), held.frames[0]).features for held in clips]))
+    variant = ", ".join((VARIANT, *(f"{name} {value}" for name, value in controls.items())))
     ours = [ends_of(method, request, person) for request, person in zip(requests, people, strict=True)]
     chunk = MINI.actor.chunk
     carried = [carried_bytes(method, requests[0], seconds * FPS // chunk) for seconds in (END, SECONDS)]
     found = [
-        memory_claim(ours, (carried[0], carried[1])),
-        *end_claims(ours, distance),
+        *_under(variant, memory_claim(ours, (carried[0], carried[1])), *end_claims(ours, distance)),
         identity_claim(clips, lambda portrait, frames: driven(method, portrait, frames)),
     ]
     if rival is None:
         return [*found, *(_untested(part) for part in ("identity", "realism"))]
     others = [replace(request, controls={**controls, **CLEAN}) for request in requests]
     theirs = [ends_of(rival, request, person) for request, person in zip(others, people, strict=True)]
-    return [*found, *forcing_claims(ours, theirs, distance)]
+    return [*found, *_under(variant, *forcing_claims(ours, theirs, distance))]
 
 
 def with_rival(method: XActor, path: Path) -> XActor:
@@ -305,7 +306,11 @@ def rendering_scores(method: XActor, clips: Sequence[Held]) -> tuple[Score, ...]
     """Return the scores of clips that stage 2 makes of their own motion."""
     rows = [judge(held, driven(method, held.frames[0], held.frames)) for held in clips]
     truths = [judge(held, held.frames) for held in clips]
-    return compared(rows, truths, "motion of each true frame, first frame as portrait; seed 0")
+    return compared(rows, truths, "motion of each true frame, first frame as portrait, its head in its place; seed 0")
+
+
+def _under(variant: str, *claims: Claim) -> list[Claim]:
+    return [claim.model_copy(update={"variant": variant}) for claim in claims]
 
 
 def _columns(rows: Sequence[Ends]) -> tuple[list[End], list[End]]:
@@ -324,7 +329,7 @@ def _untested(part: str) -> Claim:
         expected="worse with the same network trained with a clean history",
         verdict="not tested",
         reason="the rival's weights are not here; `thbench train x-actor` leaves them in its folder of checkpoints",
-        variant="x-actor@mini",
+        variant=VARIANT,
         command=COMMAND,
     )
 
@@ -338,7 +343,7 @@ def _claim(statement: str, expected: str, found: str, verdict: Verdict) -> Claim
         measured=found,
         verdict=verdict,
         reason="the intervals do not tell" if verdict == "cannot tell" else None,
-        variant="x-actor@mini",
+        variant=VARIANT,
         command=COMMAND,
     )
 
@@ -348,7 +353,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m thbench_methods.xactor.claims")
     parser.add_argument("folder", type=Path, help="folder of a run or of a report")
     parser.add_argument("--rival", type=Path, help="actor trained with a clean history, from the training's folder")
-    parser.add_argument("--steps", type=int, default=10, help="denoising steps of the long videos (%(default)s)")
+    parser.add_argument("--steps", type=int, default=STEPS, help="denoising steps of the long videos (%(default)s)")
     options = parser.parse_args()
     torch.set_num_threads(1)
     method = XActor("mini")

@@ -22,9 +22,6 @@ from thbench_methods.nets.vae.config import MINI as MINI_VAE
 from thbench_methods.nets.vae.config import PAPER as PAPER_VAE
 from thbench_methods.nets.vae.config import VAEConfig
 
-PLACEMENT = 3
-"""Values of a head placement: down, right, and size, against the portrait's."""
-
 
 @dataclass(frozen=True, slots=True)
 class Encoder:
@@ -51,7 +48,7 @@ class Encoder:
     motion: int = 512
     """Values of the facial motion latent."""
     placed: int = 64
-    """Width of the embedded head placement."""
+    """Width of the embedded head placement, which is always that of the portrait."""
     tokens: int = 32
     """Tokens that the renderer reads; each has `motion / tokens` values."""
     dropout: float = 0.5
@@ -170,9 +167,6 @@ class Config:
     """Its sampler."""
     renderer: Renderer = field(default_factory=Renderer)
     """Of the video generator, and its sampler."""
-    placement: bool = False
-    """Head placement is generated beside the facial motion. X-NeMo's published inference holds the head in its
-    place."""
     fps: float = 25.0
     """Frames per second of motion and video."""
     size: int = 512
@@ -184,18 +178,12 @@ class Config:
     components: int = 0
     """Principal components of packed latents that are kept; 0 keeps all channels."""
     change: float = 0.0
-    """Factor of the frames' difference from the portrait with its head placed as in each, which is denoised; 0 denoises
-    latents."""
+    """Factor of the frames' difference from the portrait, which is denoised; 0 denoises latents."""
 
     @property
     def side(self) -> int:
         """Rows and columns of what is denoised."""
         return self.size // (self.vae.factor * self.packing)
-
-    @property
-    def motion(self) -> int:
-        """Values of a generated motion vector."""
-        return self.encoder.motion + (PLACEMENT if self.placement else 0)
 
 
 PAPER = Config()
@@ -213,7 +201,7 @@ MINI = Config(
         groups=8,
         motion=32,
         placed=16,
-        tokens=8,
+        tokens=2,
         dropout=0.1,
     ),
     actor=Actor(width=56, heads=4, blocks=4, audio_layers=4, audio=96, chunk=10, context=5, rotary_theta=256.0),
@@ -230,7 +218,6 @@ MINI = Config(
         predicts_velocity=True,
         beta_end=0.012,
     ),
-    placement=True,
     size=128,
     vae=MINI_VAE,
     packing=2,
@@ -240,8 +227,8 @@ MINI = Config(
 """The small preset for synth-heads.
 
 Its renderer has the widths, the prediction, the changes and the noise of Hallo's small preset, so that training goes on
-from those weights; it sees the portrait through the face locator for the same reason as there. Heads of synth-heads
-move within their picture, and a renderer that is not told where would have to guess it anew in each window: placement
-is generated, and the portrait's head is moved along by it before the renderer changes anything. A chunk sees 2 s; the
-windows of the training, of 9 chunks, fit into its clips of 4 s anywhere, and five of their chunks see as much.
+from those weights; it sees the portrait through the face locator for the same reason as there. Motion comes in two
+tokens of 16 values: an attention has one projection of values for all its tokens, and until it has learnt to tell them
+apart it reads their mean, through which no more directions of motion pass than a token has values. A chunk sees 2 s;
+the windows of the training, of 9 chunks, fit into its clips of 4 s anywhere, and five of their chunks see as much.
 """

@@ -1,9 +1,8 @@
-"""Where the face is: the crop that the motion encoder reads, and the head placement that it does not see.
+"""Where the face is: the crop that the motion encoder reads.
 
 The side of the crop is that of a clip's first frame, and its centre follows the face slowly; so most of what moves the
-head in the picture is taken out of the crop and told as placement. Source: bytedance/x-nemo-inference,
-scripts/pose2vid_xnemo.py, with the box around landmarks in the place of a face detector's. That a portrait's head is
-moved along by its placement before a network changes anything is the project's choice.
+head in the picture is not to be seen in the crop. Source: bytedance/x-nemo-inference, scripts/pose2vid_xnemo.py, with
+the box around landmarks in the place of a face detector's.
 """
 
 from __future__ import annotations
@@ -12,13 +11,10 @@ from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
-import torch
 from scipy.ndimage import gaussian_filter1d
-from thbench_methods.hallo.portrait import moved
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from torch import Tensor
 
     Floats = NDArray[np.float64]
 
@@ -35,38 +31,6 @@ def boxes_of(landmarks: NDArray[np.floating]) -> Floats:
     low, high = points.min(axis=1), points.max(axis=1)
     middle = (low + high) / 2
     return np.column_stack((middle[:, 1], middle[:, 0], (high - low).max(axis=1)))
-
-
-def placements(boxes: Floats, reference: Floats) -> Floats:
-    """Return head placements (..., 3) of squares (..., 3) against the portrait's (3,).
-
-    Down and right in sides of the portrait's square, and the side over the portrait's.
-    """
-    return np.concatenate(
-        ((boxes[..., :2] - reference[..., :2]) / reference[..., 2:], boxes[..., 2:] / reference[..., 2:]), axis=-1
-    )
-
-
-def placed_boxes(placement: Floats, reference: Floats) -> Floats:
-    """Return the squares (..., 3) of head placements (..., 3) against the portrait's (3,): the way back."""
-    return np.concatenate(
-        (reference[:2] + placement[..., :2] * reference[2:], placement[..., 2:] * reference[2:]), axis=-1
-    )
-
-
-def based(picture: NDArray[np.uint8], landmarks: NDArray[np.floating], placement: Tensor) -> Tensor:
-    """Return a portrait with its head shifted and scaled by placements, (F, 3, size, size), range [-1, 1].
-
-    Args:
-        picture: Shape (size, size, 3).
-        landmarks: Of its face, (n, 2), pixels.
-        placement: Of each frame, (F, 3).
-    """
-    own = boxes_of(landmarks[None])[0]
-    after = placed_boxes(placement.double().cpu().numpy(), own)
-    face = landmarks.astype(np.float64) / len(picture)
-    heads = moved(picture, face, _corners(own), _corners(after))
-    return torch.from_numpy(heads).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
 def crop_boxes(boxes: Floats, size: int) -> Floats:
@@ -101,9 +65,3 @@ def cropped(picture: NDArray[np.uint8], box: Floats, side: int) -> NDArray[np.ui
         ),
         np.uint8,
     )
-
-
-def _corners(boxes: Floats) -> Floats:
-    """Return two corners (..., 2, 2), right and down, of squares (..., 3)."""
-    middle, half = boxes[..., [1, 0]], boxes[..., 2:] / 2
-    return np.stack((middle - half, middle + half), axis=-2)

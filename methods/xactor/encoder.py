@@ -14,7 +14,6 @@ import torch.nn.functional as F
 from thbench_methods.nets.building import computed
 from thbench_methods.nets.embeddings import position_table
 from thbench_methods.nets.unet3d.attention import Attention, FeedForward
-from thbench_methods.xactor.config import PLACEMENT
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from thbench_methods.xactor.config import Encoder
 
 NEUTRAL = (0.0, 0.0, 1.0)
-"""Head placement of the portrait itself: not moved, of its own size."""
+"""Head placement of the portrait: not moved, of its own size. The published inference holds every head there."""
 
 
 class FanBlock(nn.Module):
@@ -96,7 +95,7 @@ class Hourglass(nn.Module):
 
 
 class MotionEncoder(nn.Module):
-    """Face crops to motion latents, and motion latents with a head placement to the renderer's tokens."""
+    """Face crops to motion latents, and motion latents to the renderer's tokens."""
 
     token_positions: Tensor
 
@@ -117,7 +116,9 @@ class MotionEncoder(nn.Module):
         self.maps, self.maps_norm = nn.Conv2d(quarter, sizes.maps, 1), nn.BatchNorm2d(sizes.maps)
         self.one = nn.Conv2d(sizes.maps, 1, 3, stride=2, padding=1)
         self.latent = nn.Linear((sizes.side // 8) ** 2, sizes.motion)
-        self.place = nn.Sequential(nn.Linear(PLACEMENT, sizes.placed), nn.ReLU(), nn.Linear(sizes.placed, sizes.placed))
+        self.place = nn.Sequential(
+            nn.Linear(len(NEUTRAL), sizes.placed), nn.ReLU(), nn.Linear(sizes.placed, sizes.placed)
+        )
         self.fuse = nn.Linear(sizes.motion + sizes.placed, sizes.motion)
         self.register_buffer("token_positions", computed(lambda: position_table(sizes.tokens, sizes.token)))
 
@@ -131,17 +132,19 @@ class MotionEncoder(nn.Module):
         motion: Tensor = self.latent(F.relu(x.flatten(1)))
         return motion
 
-    def tokens(self, motion: Tensor, placement: Tensor) -> Tensor:
+    def tokens(self, motion: Tensor, placement: Tensor | None = None) -> Tensor:
         """Return what the renderer reads.
 
         Args:
             motion: Shape (..., motion).
             placement: Shape (..., 3): how far the head is down and right of the portrait's, in sides of the portrait's
-                face box, and its size over the portrait's.
+                face box, and its size over the portrait's; `NEUTRAL` unless stated.
 
         Returns:
             Shape (..., tokens, motion / tokens).
         """
+        if placement is None:
+            placement = motion.new_tensor(NEUTRAL).expand(*motion.shape[:-1], -1)
         fused = self.fuse(torch.cat((motion, self.place(placement)), dim=-1))
         tokens: Tensor = fused.unflatten(-1, (self.sizes.tokens, self.sizes.token)) + self.token_positions
         return tokens

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from thbench_methods.common.seeds import Noise
-    from thbench_methods.nets.unet3d.latents import Base
     from thbench_methods.xactor.actor import ActorTransformer, Condition, History
     from thbench_methods.xactor.config import Acting
     from torch import Tensor
@@ -145,22 +144,13 @@ def acted(
         yield from motion
 
 
-class Rendered(NamedTuple):
-    """Some frames."""
-
-    latents: Tensor
-    """Shape (frames, ...)."""
-    base: Base
-    """Of each of them: what the latents are changes of."""
-
-
 def windowed(
     motion: Iterator[Tensor],
     frames: int,
     window: int,
     overlap: int,
-    render: Callable[[int, Tensor], Rendered],
-) -> Iterator[Rendered]:
+    render: Callable[[int, Tensor], Tensor],
+) -> Iterator[Tensor]:
     """Yield a video, window by window; a window is rendered when its first new frame is read.
 
     Windows share `overlap` frames, over which the later one fades in, in equal parts. Behind the end of the video the
@@ -171,10 +161,10 @@ def windowed(
         frames: Of the video, at least 1.
         window: Frames that are rendered at once.
         overlap: Frames that two windows share, below half of `window`.
-        render: Number of the first frame and motion (window, m) to as many rendered frames.
+        render: Number of the first frame and motion (window, m) to the latents (window, ...) of as many frames.
 
     Yields:
-        The frames that are done: together `frames` of them.
+        Latents (n, ...) of the frames that are done: together `frames` of them.
     """
     stride, done = window - overlap, 0
     held: list[Tensor] = []
@@ -182,12 +172,12 @@ def windowed(
     while done < frames:
         while len(held) < window:
             held.append(next(motion) if done + len(held) < frames else held[-1])
-        latents, base = render(done, torch.stack(held))
+        latents = render(done, torch.stack(held))
         if tail is not None:
             share = torch.arange(1, overlap + 1).to(latents) / (overlap + 1)
             faded = torch.lerp(tail, latents[:overlap], share.view(-1, *[1] * (latents.ndim - 1)))
             latents = torch.cat((faded, latents[overlap:]))
         last = done + window >= frames
         count = frames - done if last else stride
-        yield Rendered(latents[:count], base.first(count))
+        yield latents[:count]
         tail, held, done = latents[stride:].clone(), held[stride:], done + count

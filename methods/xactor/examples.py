@@ -1,4 +1,4 @@
-"""What X-Actor is trained on: face crops of synth-heads with head placements, and their motion once it is encoded."""
+"""What X-Actor is trained on: face crops of synth-heads, and their motion once it is encoded."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from thbench_methods.nets.unet3d.train import PORTRAITS
-from thbench_methods.xactor.crop import boxes_of, crop_boxes, cropped, placements
+from thbench_methods.xactor.crop import boxes_of, crop_boxes, cropped
 from thbench_methods.xactor.encoder import as_faces
 
 if TYPE_CHECKING:
@@ -33,8 +32,6 @@ class Faces:
     """Where the faces of a split are."""
 
     pictures: Pictures
-    boxes: Floats
-    """Squares around the landmarks, (clips, frames, 3)."""
     crops: Floats
     """Squares that are cropped, (clips, frames, 3)."""
     side: int
@@ -44,40 +41,29 @@ class Faces:
     def of(cls, pictures: Pictures, side: int) -> Faces:
         """Find the faces by the true landmarks."""
         size = pictures.frames.shape[2]
-        boxes = np.stack([boxes_of(points) for points in pictures.landmarks68])
-        return cls(pictures, boxes, np.stack([crop_boxes(clip, size) for clip in boxes]), side)
+        crops = [crop_boxes(boxes_of(points), size) for points in pictures.landmarks68]
+        return cls(pictures, np.stack(crops), side)
 
     def cut(self, clip: int, frames: NDArray[np.integer]) -> Tensor:
         """Return face crops (n, 3, side, side), range [-1, 1], of some frames of a clip."""
         own = [cropped(np.array(self.pictures.frames[clip, k]), self.crops[clip, k], self.side) for k in frames]
         return as_faces(np.stack(own))
 
-    def placed(self, clip: int, frames: NDArray[np.integer], reference: int) -> Tensor:
-        """Return head placements (n, 3) of some frames of a clip against one of them as portrait."""
-        return torch.from_numpy(placements(self.boxes[clip, frames], self.boxes[clip, reference])).float()
-
 
 @torch.inference_mode()
 def encoded(faces: Faces, encoder: MotionEncoder) -> Tensor:
     """Return the motion (clips, frames, motion) of a split; the encoder is in evaluation mode."""
-    count = faces.boxes.shape[1]
+    count = faces.crops.shape[1]
     clips = []
-    for clip in range(len(faces.boxes)):
+    for clip in range(len(faces.crops)):
         parts = np.array_split(np.arange(count), -(-count // BATCH))
         clips.append(torch.cat([encoder(faces.cut(clip, part)) for part in parts]))
         if clip % 64 == 63:
-            _log.info("motion of %d of %d clips", clip + 1, len(faces.boxes))
+            _log.info("motion of %d of %d clips", clip + 1, len(faces.crops))
     return torch.stack(clips).clone()
 
 
-def statistics(motion: Tensor, faces: Faces, *, placed: bool) -> tuple[Tensor, Tensor]:
-    """Return mean and deviation (m,) of motion (clips, frames, motion), and of placement where it is generated."""
+def statistics(motion: Tensor) -> tuple[Tensor, Tensor]:
+    """Return mean and deviation (motion,) of motion (clips, frames, motion)."""
     flat = motion.flatten(0, 1)
-    if placed:
-        frames = np.arange(faces.boxes.shape[1])
-        portraits = [k for k in PORTRAITS if k < len(frames)]
-        rows = [faces.placed(clip, frames, k) for clip in range(len(faces.boxes)) for k in portraits]
-        each = torch.cat(rows)
-        mean = torch.cat((flat.mean(dim=0), each.mean(dim=0)))
-        return mean, torch.cat((flat.std(dim=0), each.std(dim=0))).clamp(min=STILL)
     return flat.mean(dim=0), flat.std(dim=0).clamp(min=STILL)

@@ -6,9 +6,8 @@ from dataclasses import replace
 
 import torch
 from thbench_methods.nets.unet3d.guidance import is_guided, with_guidance
-from thbench_methods.nets.unet3d.layout import images
 from thbench_methods.xactor.actor import Condition, Kept
-from thbench_methods.xactor.config import MINI, PAPER, PLACEMENT, Config
+from thbench_methods.xactor.config import MINI, PAPER, Config
 from thbench_methods.xactor.networks import Acted, Rendering
 from thbench_methods.xactor.renderer import Portrait
 
@@ -50,20 +49,19 @@ def offer_of(config: Config, dtype: str = "float16") -> Offer:
         acted, rendering = Acted(config).to("meta").eval(), Rendering(config).to("meta").eval()
         video, encoder = rendering.video, rendering.encoder
         face = torch.empty(1, 3, config.encoder.side, config.encoder.side)
-        motion, placement = torch.empty(own.frames, config.encoder.motion), torch.empty(own.frames, PLACEMENT)
+        motion = torch.empty(own.frames, config.encoder.motion)
         latents = torch.empty(1, own.unet.latent, config.side, config.side)
         embedding = torch.empty(1, own.unet.tokens if own.face is None else own.face.embedding)
         lit = torch.empty(1, 3, config.size, config.size) if own.locator else None
         tokens = torch.empty(1, config.encoder.tokens, config.encoder.token)
         sitting = video.sit(Portrait(latents, embedding, tokens, lit), guided=guided)
         noise = torch.empty(1, own.unet.latent, own.frames, config.side, config.side)
-        base = torch.empty_like(noise)
-        condition = video.moved(sitting, tokens[:, None].expand(-1, own.frames, -1, -1), base)
+        condition = video.moved(sitting, tokens[:, None].expand(-1, own.frames, -1, -1))
         appearance = video.appearance(embedding)
         chunk, levels, heard = _chunk(acted, config)
     parts = [
         Part("motion_encoder", encoder, lambda: encoder(face), inputs=(face,)),
-        Part("motion_tokens", encoder, lambda: encoder.tokens(motion, placement), inputs=(motion, placement)),
+        Part("motion_tokens", encoder, lambda: encoder.tokens(motion), inputs=(motion,)),
         Part(
             "actor",
             acted,
@@ -82,8 +80,8 @@ def offer_of(config: Config, dtype: str = "float16") -> Offer:
     if locator is not None and lit is not None:
         region = lit[:, :, None]
         parts.append(Part("face_locator", locator, lambda: locator(region), inputs=(region,)))
-    if (placed := video.base) is not None:
-        parts.append(Part("base", placed, lambda: placed(images(base)), inputs=(images(base),)))
+    if (base := video.base) is not None:
+        parts.append(Part("base", base, lambda: base(latents), inputs=(latents,)))
     return Offer(
         workload=f"{fresh} new frames of a window of {own.frames} at {config.size} px, {own.steps} steps"
         f"{', guided' if guided else ''}; motion in {acting.steps} steps",
@@ -107,10 +105,11 @@ def _chunk(acted: Acted, config: Config) -> tuple[torch.Tensor, torch.Tensor, Co
     """Return what one step of a chunk is given, once the context is full."""
     sizes, batch = config.actor, 1 if config.acting.guidance == 1 else 2
     sound = torch.empty(batch, sizes.chunk + 2 * sizes.reach, sizes.audio_layers, sizes.audio)
-    condition = acted.actor.condition(torch.empty(batch, config.motion), sound)
+    condition = acted.actor.condition(torch.empty(batch, config.encoder.motion), sound)
     past = torch.empty(batch, sizes.heads, (sizes.context - 1) * sizes.chunk, sizes.width // sizes.heads)
     history = tuple(Kept(past, past) for _ in range(sizes.blocks))
-    chunk, levels = torch.empty(batch, sizes.chunk, config.motion), torch.zeros(batch, 1, dtype=torch.int64)
+    chunk = torch.empty(batch, sizes.chunk, config.encoder.motion)
+    levels = torch.zeros(batch, 1, dtype=torch.int64)
     return chunk, levels, replace(condition, history=history)
 
 

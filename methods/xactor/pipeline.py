@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -19,7 +18,6 @@ from thbench_methods.common import (
     speech,
     to_frame_batch,
 )
-from thbench_methods.common.tracks import read_track
 from thbench_methods.hallo.bundle import outlines68
 from thbench_methods.hallo.pipeline import at_times
 from thbench_methods.nets.unet3d.guidance import is_guided, with_guidance
@@ -27,16 +25,15 @@ from thbench_methods.nets.unet3d.latents import Base, decoded
 from thbench_methods.nets.unet3d.layout import images
 from thbench_methods.xactor import bundle as files
 from thbench_methods.xactor.bundle import lit
-from thbench_methods.xactor.config import MINI, PAPER, PLACEMENT
-from thbench_methods.xactor.crop import based, boxes_of, crop_boxes, cropped
+from thbench_methods.xactor.config import MINI, PAPER
+from thbench_methods.xactor.crop import boxes_of, crop_boxes, cropped
 from thbench_methods.xactor.encoder import as_faces
-from thbench_methods.xactor.endless import Rendered, Scene, acted, windowed
+from thbench_methods.xactor.endless import Scene, acted, windowed
 from thbench_methods.xactor.forcing import TOP
 from thbench_methods.xactor.hearing import Hearing
-from thbench_methods.xactor.networks import neutral
 from thbench_methods.xactor.renderer import Portrait
 from thbench_methods.xactor.schedule import sampler, start
-from thbench_methods.xactor.spec import CONTROLS, GENERATED, NEUTRAL
+from thbench_methods.xactor.spec import CONTROLS
 
 from thbench.accel import sample
 from thbench.accel.calibrate import stored_key_steps
@@ -81,23 +78,6 @@ class Seen(NamedTuple):
     """Head, neck and shoulders, (h, w) of what is denoised, bool, on the CPU."""
     picture: Tensor
     """Shape (1, 3, size, size), range [-1, 1]."""
-    rgb: NDArray[np.uint8]
-    """The same, (size, size, 3)."""
-    landmarks: NDArray[np.floating]
-    """Shape (68, 2), in pixels of it."""
-
-
-class Window(NamedTuple):
-    """What is to be seen in some frames."""
-
-    first: int
-    """Number of the first of them."""
-    motion: Tensor
-    """Shape (frames, motion), as encoded."""
-    placement: Tensor
-    """Shape (frames, 3)."""
-    base: Base
-    """What changes are of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +91,6 @@ class Told:
     """Of the video."""
     guidance: float
     """Of the video."""
-    placement: Tensor | None
-    """Shape (rows, 3): head placement of each frame, the last one held; None for what is generated."""
 
 
 class XActor:
@@ -158,7 +136,7 @@ class XActor:
         """Return how a clip is to be generated; a number that is 0 leaves it to the preset.
 
         Raises:
-            MethodError: Controls do not go together, or the track of placements cannot be used.
+            MethodError: Controls do not go together, or not with the preset.
         """
         acting, renderer = self.config.acting, self.config.renderer
         steps, in_flight = controls["acting_steps"] or acting.steps, controls["in_flight"] or acting.in_flight
@@ -183,7 +161,6 @@ class XActor:
             controls["context"] or longest,
             steps_of(self._accelerations, rendered, stored_key_steps(__name__, self._preset, rendered)),
             controls["guidance"] or renderer.guidance,
-            self._placement(controls["placement"]),
         )
 
     @torch.inference_mode()
@@ -197,8 +174,7 @@ class XActor:
         picture = portrait_tensor(portrait, config.size)
         rgb = to_frame_batch(picture)[0]
         looked = self.bundle.look(rgb)
-        landmarks = looked.landmarks * config.size
-        box = crop_boxes(boxes_of(landmarks[None]), config.size)[0]
+        box = crop_boxes(boxes_of(looked.landmarks[None] * config.size), config.size)[0]
         face = as_faces(cropped(rgb, box, config.encoder.side)[None])
         motion = rendering.encoder(face.to(self._device))
         inside = foreground(
@@ -209,27 +185,20 @@ class XActor:
         whole = (2 * picture - 1).to(self._device)
         return Seen(
             Portrait(
-                self.encode(whole),
+                rendering.video.latents.known(self.bundle.vae.encode(whole)),
                 looked.embedding.to(self._device),
-                rendering.encoder.tokens(motion, neutral(motion)),
+                rendering.encoder.tokens(motion),
                 lit(looked.landmarks, picture).to(self._device) if config.renderer.locator else None,
             ),
             motion,
             inside,
             whole,
-            rgb,
-            landmarks,
         )
-
-    @torch.inference_mode()
-    def encode(self, pictures: Tensor) -> Tensor:
-        """Return latents (n, latent, side, side) of pictures (n, 3, size, size), range [-1, 1]."""
-        return self.bundle.rendering.video.latents.known(self.bundle.vae.encode(pictures))
 
     def act(
         self, seen: Seen, sound: NDArray[np.float32], frames: int, told: Told, noise: Noise, stages: Stages
     ) -> Iterator[Tensor]:
-        """Yield normalised motion (m,) of each frame, without end."""
+        """Yield normalised motion (motion,) of each frame, without end."""
         return acted(
             self.scene(seen, sound, frames, told, noise),
             lambda step: stages.told("act", step.index, step.count),
@@ -243,7 +212,7 @@ class XActor:
             self.bundle.hear, sound, frames, self.config.fps, self.config.actor.reach, device=self._device
         )
         with torch.inference_mode():
-            reference = acted_by.normalised(seen.motion, neutral(seen.motion))
+            reference = acted_by.normalised(seen.motion)
         return Scene(acted_by.actor, told.acting, reference, hearing, noise, told.context)
 
     def render(
@@ -254,53 +223,40 @@ class XActor:
         with stages.stage("portrait"), torch.inference_mode():
             sitting = self.bundle.rendering.video.sit(seen.portrait, guided=is_guided(told.guidance))
 
-        def render(first: int, part: Tensor) -> Rendered:
+        def render(first: int, part: Tensor) -> Tensor:
             with stages.stage("denoise"):
-                window = self.window(seen, first, part, told)
-                return Rendered(self._denoised(seen, sitting, window, told, noise, stages), window.base)
+                return self._denoised(seen, sitting, first, part, told, noise, stages)
 
-        for latents, base in windowed(motion, frames, own.frames, own.overlap, render):
+        for latents in windowed(motion, frames, own.frames, own.overlap, render):
             with stages.stage("decode"):
-                pictures = self.decode(latents, base)
+                pictures = self.decode(latents, seen)
                 shown = to_frame_batch((pictures + 1) / 2)
             yield from shown
 
     @torch.inference_mode()
-    def window(self, seen: Seen, first: int, motion: Tensor, told: Told) -> Window:
-        """Return what is to be seen in a window of normalised motion (frames, m)."""
-        own, placement = self.bundle.acted.restored(motion)
-        if told.placement is not None:
-            rows = torch.arange(first, first + len(motion)).clamp(max=len(told.placement) - 1)
-            placement = told.placement[rows].to(own)
-        if not self.config.change:
-            return Window(first, own, placement, self._unmoved(seen))
-        heads = based(seen.rgb, seen.landmarks, placement).to(self._device)
-        return Window(first, own, placement, Base(heads, self.encode(heads).transpose(0, 1)[None]))
-
-    @torch.inference_mode()
-    def decode(self, denoised: Tensor, base: Base) -> Tensor:
+    def decode(self, denoised: Tensor, seen: Seen) -> Tensor:
         """Return pictures (frames, 3, size, size), range [-1, 1].
 
         Args:
             denoised: Shape (frames, latent, side, side).
-            base: Of these frames.
+            seen: The portrait.
         """
-        form = self.bundle.rendering.video.latents
+        form, base = self.bundle.rendering.video.latents, Base(seen.picture, seen.portrait.latents[:, :, None])
         return decoded(form, self.bundle.vae, denoised.transpose(0, 1)[None], base)
 
     @torch.inference_mode()
     def _denoised(
-        self, seen: Seen, sitting: Condition, window: Window, told: Told, noise: Noise, stages: Stages
+        self, seen: Seen, sitting: Condition, first: int, motion: Tensor, told: Told, noise: Noise, stages: Stages
     ) -> Tensor:
-        """Return latents (frames, latent, side, side) of a window.
+        """Return what is denoised, (frames, latent, side, side), of a window of normalised motion (frames, motion).
 
         The noise of a frame depends on its number alone, so that windows share it where they overlap.
         """
         config, rendering = self.config, self.bundle.rendering
-        tokens = rendering.encoder.tokens(window.motion, window.placement)[None]
-        condition = rendering.video.moved(sitting, tokens, window.base.latents)
+        tokens = rendering.encoder.tokens(self.bundle.acted.restored(motion))[None]
+        condition = rendering.video.moved(sitting, tokens)
         shape = (config.renderer.unet.latent, config.side, config.side)
-        drawn = [noise.normal(shape, "frame", window.first + frame) for frame in range(len(window.motion))]
+        drawn = [noise.normal(shape, "frame", first + frame) for frame in range(len(motion))]
         schedule = sampler(told.steps, config.renderer)
         latents = sample(
             with_guidance(rendering.video.denoising_unet, told.guidance),
@@ -318,19 +274,3 @@ class XActor:
             lambda step: stages.told("denoise", step.index, step.count),
         )
         return images(latents)
-
-    def _unmoved(self, seen: Seen) -> Base:
-        return Base(seen.picture, seen.portrait.latents[:, :, None])
-
-    def _placement(self, given: str) -> Tensor | None:
-        if given == GENERATED:
-            return None
-        if given == NEUTRAL:
-            return neutral(torch.empty(1, PLACEMENT))
-        rows = read_track(Path(given), f"{NAME}: placement", (GENERATED, NEUTRAL), (PLACEMENT,))
-        if rows[:, -1].min() <= 0:
-            raise MethodError(
-                f"{NAME}: placement is {given!r}, in which a head has the size {rows[:, -1].min():g};"
-                " sizes must be above 0"
-            )
-        return torch.from_numpy(rows)

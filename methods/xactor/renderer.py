@@ -17,7 +17,7 @@ from thbench_methods.nets.unet3d.attention import Attention, FeedForward
 from thbench_methods.nets.unet3d.focus import Attend, Choose, Focus, Run, attend_at, everywhere
 from thbench_methods.nets.unet3d.guidance import paired
 from thbench_methods.nets.unet3d.latents import Latents
-from thbench_methods.nets.unet3d.layout import clips, images, to_maps, to_tokens
+from thbench_methods.nets.unet3d.layout import images, to_maps, to_tokens
 from thbench_methods.nets.unet3d.locator import FaceLocator
 from thbench_methods.nets.unet3d.motion import ATTENTIONS, MotionModule
 from thbench_methods.nets.unet3d.projections import ImageProjModel
@@ -47,8 +47,7 @@ class Condition:
     reference: Mapping[str, Tensor]
     """Place to (B, h w, C): features of the portrait. A place that is left out reads none."""
     locator: Tensor | None = None
-    """Shape (B, C, F, h, w), or 1 in the place of F: from the face locator and of the moved portrait, where there are
-    such."""
+    """Shape (B, C, 1, h, w): what the portrait adds to the first feature, from `VideoGenerator.located`."""
     guided: bool = True
     """The first half of the batch is unconditional: it reads no reference."""
     plain: int = 0
@@ -81,7 +80,7 @@ class Portrait(NamedTuple):
     embedding: Tensor
     """Shape (N, embedding): of the face, or of the picture."""
     tokens: Tensor
-    """Shape (N, tokens, c): the portrait's own motion, not moved."""
+    """Shape (N, tokens, c): the portrait's own motion."""
     lit: Tensor | None
     """Shape (N, 3, H, W), range [0, 1]: the portrait, lit where the face is; None without locator."""
 
@@ -181,7 +180,7 @@ class DenoisingUNet(VideoUNet[Condition]):
         super().__init__(unet, stages)
 
     def first(self, z: Tensor, condition: Condition) -> Tensor:
-        """Return the first feature, with the face locator's where there is one."""
+        """Return the first feature, with what the portrait adds to it."""
         first: Tensor = self.conv_in(images(z))
         return first if condition.locator is None else located(first, condition.locator, z.shape[2])
 
@@ -215,41 +214,41 @@ class VideoGenerator(nn.Module):
 
         Args:
             portrait: N is 1.
-            guided: Return [unconditional | conditional]: without portrait, as it was moved itself; and with both.
+            guided: Return [unconditional | conditional]: without portrait, moved as in it; and with both.
         """
         led = self.appearance(portrait.embedding)
         plain = self.appearance(torch.zeros_like(portrait.embedding))
         features = split(self.reference_unet(portrait.latents, led), past=0).image
-        locator = None
-        if self.face_locator is not None and portrait.lit is not None:
-            locator = paired(self.face_locator(portrait.lit[:, :, None]), guided=guided)
+        locator = self.located(portrait.latents, portrait.lit)
         return Condition(
             appearance=paired(led, plain, guided=guided),
             acting=paired(portrait.tokens, portrait.tokens, guided=guided)[:, None],
             reference={place: paired(tokens, tokens, guided=guided) for place, tokens in features.items()},
-            locator=locator,
+            locator=None if locator is None else paired(locator, guided=guided),
             guided=guided,
         )
 
-    def moved(self, sitting: Condition, tokens: Tensor, base: Tensor | None = None) -> Condition:
+    def moved(self, sitting: Condition, tokens: Tensor) -> Condition:
         """Return the condition of a window.
 
         Args:
             sitting: That of its portrait.
             tokens: Motion tokens (1, F, tokens, c).
-            base: Latents (1, latent, F, h, w) of what changes are of; where latents are denoised it is not looked at.
         """
-        own, guided = sitting.acting[:1].expand_as(tokens), sitting.guided
-        place = None if base is None else self.placed(base)
-        locator = sitting.locator
-        if place is not None:
-            place = paired(place, guided=guided)
-            locator = place if locator is None else locator + place
-        return replace(sitting, acting=paired(tokens, own, guided=guided), locator=locator)
+        own = sitting.acting[:1].expand_as(tokens)
+        return replace(sitting, acting=paired(tokens, own, guided=sitting.guided))
 
-    def placed(self, base: Tensor) -> Tensor | None:
-        """Return what the moved portrait (B, latent, F, h, w) adds to the first feature, (B, C, F, h, w).
+    def located(self, latents: Tensor, lit: Tensor | None) -> Tensor | None:
+        """Return what portraits add to the first feature, (N, C, 1, h, w); None where there is nothing to add.
 
-        None where latents themselves are denoised.
+        Args:
+            latents: Shape (N, latent, h, w); looked at where changes are denoised, which are of them.
+            lit: Shape (N, 3, H, W), range [0, 1]: what the face locator sees, where there is one.
         """
-        return None if self.base is None else clips(self.base(images(base)), base.shape[2])
+        place = None
+        if self.face_locator is not None and lit is not None:
+            place = self.face_locator(lit[:, :, None])
+        if self.base is None:
+            return place
+        base: Tensor = self.base(latents)[:, :, None]
+        return base if place is None else place + base

@@ -8,8 +8,9 @@
 | asynchronously sampled noise levels, levels that fall over the history in sampling | the paper |
 | frame-aligned sound by windowed cross-attention; video without end | the paper |
 | networks of the encoder and of the renderer, guidance, noise and start of the renderer | X-NeMo, of the same group |
+| a head that stays where it is in the portrait | X-NeMo's published inference |
 | sizes, chunks, context, levels by chunk, schedule and prediction, steps, levels of the history | the project |
-| how a portrait conditions the motion, generated head placement, guidance by sound | the project |
+| how a portrait conditions the motion, guidance by sound | the project |
 | keys and values that are kept, windows that fade into each other instead of closing into a ring | the project |
 | all of the preset `mini`, its objectives beside the noise levels, its data | the project |
 
@@ -23,8 +24,6 @@ from thbench_methods.xactor.config import MINI, PAPER
 
 from thbench.spec import MethodSpec
 
-GENERATED, NEUTRAL = "generated", "neutral"
-"""Words for the head placement."""
 CONTROLS = {
     "steps": Control(
         "denoising steps of the video, 0 for the preset's: "
@@ -67,12 +66,6 @@ CONTROLS = {
         0,
         0,
         max(PAPER.actor.context, MINI.actor.context),
-    ),
-    "placement": Control(
-        f"where the head is: {GENERATED}, {NEUTRAL} (it stays where the portrait's is), or the path of a .npy or .csv"
-        " file with a row per frame, 25 per second: down and right in sides of the portrait's face box, and size"
-        " over the portrait's",
-        GENERATED,
     ),
 }
 """By name. The authors state no control of emotion or by text."""

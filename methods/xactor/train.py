@@ -1,6 +1,7 @@
 """Trains the mini X-Actor on synth-heads: motion encoder and renderer, then the actor over encoded motion.
 
-What is there is kept. The autoencoder and the speech encoder are the shipped ones.
+All of it sees the clips of the split with heads at rest. What is there is kept. The autoencoder and the speech encoder
+are the shipped ones.
 """
 
 from __future__ import annotations
@@ -33,9 +34,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from thbench_methods.nets.unet3d.train import LatentClips
-    from thbench_methods.nets.vae.autoencoder import AutoencoderKL
 
-    from thbench.data.synth_heads.pictures import Pictures
     from thbench.training.order import Order
 
 _log = logging.getLogger(__name__)
@@ -47,34 +46,28 @@ RIVAL = "x-actor-clean-history.safetensors"
 
 def train(order: Order) -> None:
     """Train what is not there yet."""
-    pictures, vae = open_pictures(order.data, order.clips), load_mini_vae()
-
-    def corpus(drawn: Pictures) -> Corpus:
-        clips = latent_clips(drawn, vae, load_speech_encoder(), MINI.packing, order.work)
-        return Corpus(clips, Faces.of(drawn, MINI.encoder.side), truth_of(drawn, pictures))
-
-    moving = corpus(pictures)
+    pictures = still(order.data, open_pictures(order.data, order.clips))
+    clips = latent_clips(pictures, load_mini_vae(), load_speech_encoder(), MINI.packing, order.work)
+    faces = Faces.of(pictures, MINI.encoder.side)
     if not destination(order, RENDERING_FILE).exists():
-        train_renderer(order, moving, corpus(still(order.data, pictures)), vae)
+        train_renderer(order, Corpus(clips, faces, truth_of(pictures)))
     ours, rival = destination(order, ACTING_FILE), order.work / RIVAL
     if ours.exists() and rival.exists():
         return
     rendering = Rendering(MINI)
     load_weights(destination(order, RENDERING_FILE), rendering)
-    motion = encoded(moving.faces, rendering.encoder)
+    motion = encoded(faces, rendering.encoder)
     for path, objective in ((ours, Objective()), (rival, Objective(forcing=False))):
         if not path.exists():
-            train_actor(order, path, motion, moving.faces, moving.clips, objective)
+            train_actor(order, path, motion, clips, objective)
 
 
-def train_renderer(order: Order, moving: Corpus, resting: Corpus, vae: AutoencoderKL) -> None:
+def train_renderer(order: Order, corpus: Corpus) -> None:
     """Train and write motion encoder and video generator, from the mini Hallo's weights on.
 
     Args:
         order: What is ordered.
-        moving: The split, with packed latents.
-        resting: The same clips with heads at rest.
-        vae: Of these latents.
+        corpus: The split with heads at rest, with packed latents.
 
     Raises:
         MissingWeightsError: Hallo's weights are not there.
@@ -85,27 +78,25 @@ def train_renderer(order: Order, moving: Corpus, resting: Corpus, vae: Autoencod
     _log.info("%d tensors of the video generator begin as those of %s", len(taken), HALLO_FILE)
     form = rendering.video.latents
     if "latents.basis" not in taken:
-        form.keep(moving.clips.latents[:, ::EVERY].flatten(0, 1).float())
-    moving, resting = (replace(corpus, clips=known_clips(corpus.clips, form)) for corpus in (moving, resting))
-    network = Supervised(rendering, MINI.encoder.motion, moving.truth.shape[-1])
-    frames = RenderingTask(network, moving, resting, vae, windows=False)
+        form.keep(corpus.clips.latents[:, ::EVERY].flatten(0, 1).float())
+    corpus = replace(corpus, clips=known_clips(corpus.clips, form))
+    network = Supervised(rendering, MINI.encoder.motion, corpus.truth.shape[-1])
+    frames = RenderingTask(network, corpus, windows=False)
     fitted(frames, train_rendering.FRAMES_RECIPE, order, "x-actor-frames")
     # Made when it is its turn: it lets the motion modules run.
-    windows = RenderingTask(network, moving, resting, vae)
+    windows = RenderingTask(network, corpus)
     training = fitted(windows, train_rendering.WINDOWS_RECIPE, order, "x-actor-windows")
-    ship(destination(order, RENDERING_FILE), rendering, train_rendering.ABOUT, order, training, moving.clips.pictures)
+    ship(destination(order, RENDERING_FILE), rendering, train_rendering.ABOUT, order, training, corpus.clips.pictures)
 
 
-def train_actor(
-    order: Order, path: Path, motion: torch.Tensor, faces: Faces, clips: LatentClips, objective: Objective
-) -> None:
+def train_actor(order: Order, path: Path, motion: torch.Tensor, clips: LatentClips, objective: Objective) -> None:
     """Train and write the actor; a card goes with the one that is shipped."""
     torch.manual_seed(train_acting.RECIPE.seed)
     network = Acted(MINI)
-    mean, std = statistics(motion, faces, placed=MINI.placement)
+    mean, std = statistics(motion)
     network.mean.copy_(mean)
     network.std.copy_(std)
-    task = ActingTask(network, motion, faces, clips.speech, objective=objective)
+    task = ActingTask(network, motion, clips.speech, objective=objective)
     training = fitted(task, train_acting.RECIPE, order, "x-actor-actor" if objective.forcing else "x-actor-rival")
     if objective.forcing:
         ship(path, network, train_acting.ABOUT, order, training, clips.pictures)

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from thbench_methods.common.training import About
 from thbench_methods.xactor.config import MINI, Config, Objective
-from thbench_methods.xactor.networks import Acted, neutral
 from thbench_methods.xactor.objective import drawn_levels, losses
 
 from thbench.training import Recipe
@@ -17,7 +16,7 @@ from thbench.training import Recipe
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from thbench_methods.xactor.examples import Faces
+    from thbench_methods.xactor.networks import Acted
     from torch import Tensor
 
 RECIPE = Recipe(steps=2500, learning_rate=1e-3, warm_up=100, last_rate=0.02, average=0.998, bfloat16=False)
@@ -28,7 +27,7 @@ ABOUT = About(
     "Squared error of clean motion latents of windows of 9 chunks, each noised to a level of its own, weighted by the"
     " clamped signal-to-noise ratio, and the same error of differences between frames; levels are sorted in half of the"
     " windows, in 30 % those before some chunk are as low as in sampling, sound is dropped in 10 %.",
-    ("Motion latents are those of the mini motion encoder, with the head placement by true landmarks.",),
+    ("Motion latents are those of the mini motion encoder, of clips drawn with heads at rest.",),
 )
 BATCH = 10
 CHUNKS = 9
@@ -43,9 +42,9 @@ class Batch(NamedTuple):
     """Windows."""
 
     motion: Tensor
-    """Shape (B, frames, m), normalised."""
+    """Shape (B, frames, motion), normalised."""
     reference: Tensor
-    """Shape (B, m), normalised."""
+    """Shape (B, motion), normalised: of the portrait."""
     audio: Tensor
     """Shape (B, frames + 2 reach, layers, channels)."""
     silent: Tensor
@@ -61,7 +60,6 @@ class ActingTask:
     network: Acted
     motion: Tensor
     """Shape (clips, frames, motion), as encoded."""
-    faces: Faces
     speech: Tensor
     """Hidden layers (clips, frames, layers, channels)."""
     config: Config = MINI
@@ -76,12 +74,9 @@ class ActingTask:
         references = np.where(rng.random(BATCH) < FIRST, first, rng.integers(count, size=BATCH))
         frames = first[:, None] + np.arange(length)
         around = first[:, None] + np.arange(-sizes.reach, length + sizes.reach)
-        places = zip(clips, frames, references, strict=True)
-        placement = torch.stack([self.faces.placed(int(clip), own, int(k)) for clip, own, k in places])
-        portraits = self.motion[clips, references]
-        reference = self.network.normalised(portraits, neutral(portraits))
+        reference = self.network.normalised(self.motion[clips, references])
         return Batch(
-            self.network.normalised(self.motion[clips[:, None], frames], placement),
+            self.network.normalised(self.motion[clips[:, None], frames]),
             reference + PORTRAIT_ERROR * torch.randn_like(reference),
             self.speech[clips[:, None], around.clip(0, count - 1)].float(),
             torch.rand(BATCH) < self.objective.silent_share,

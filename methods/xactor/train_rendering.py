@@ -4,8 +4,8 @@ The motion encoder sees the driving face in other colours, another size and anot
 it cannot tell the renderer more than motion. X-NeMo also has a decoder with two adversaries beside it, whose design is
 not published; here a linear layer reads the true expression, pose and gaze from the latent in its place.
 
-What is denoised is what a frame changes of the portrait whose head was moved along by the placement. Half of the clips
-are those with heads at rest: where heads move, lips are a small part of what changes.
+What is denoised is what a frame changes of the portrait. Clips are those with heads at rest: where heads move, lips are
+a small part of what changes, and the published inference holds the head in its place too.
 """
 
 from __future__ import annotations
@@ -17,14 +17,22 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from thbench_methods.common.training import About
+from thbench_methods.nets.unet3d.drawing import (
+    identities_of,
+    latents_of,
+    lips_of,
+    single_frames,
+    told,
+    weights_of,
+    windows,
+)
 from thbench_methods.nets.unet3d.layout import frames_apart
 from thbench_methods.nets.unet3d.motion import MotionModule
 from thbench_methods.nets.unet3d.reference import split
-from thbench_methods.nets.unet3d.train import PORTRAITS, LatentClips, Velocity
+from thbench_methods.nets.unet3d.train import LatentClips, Velocity
 from thbench_methods.xactor.bundle import lit
 from thbench_methods.xactor.config import MINI, Config
-from thbench_methods.xactor.crop import based
-from thbench_methods.xactor.networks import Rendering, neutral
+from thbench_methods.xactor.networks import Rendering
 from thbench_methods.xactor.renderer import ActingModule, Condition
 from thbench_methods.xactor.schedule import training_signal
 from torch import Tensor, nn
@@ -34,8 +42,6 @@ from thbench.training import Recipe
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from numpy.typing import NDArray
-    from thbench_methods.nets.vae.autoencoder import AutoencoderKL
     from thbench_methods.xactor.examples import Faces
 
     from thbench.data.synth_heads.pictures import Pictures
@@ -51,8 +57,9 @@ ABOUT = About(
     " expression, pose and gaze, read from the latent by a linear layer. This card is of the windows.",
     (
         "What it has in common with the mini Hallo begins with that one's weights, where they are there.",
-        "What is denoised are changes of the portrait, whose head is moved along by the placement. Half of the clips"
-        " are drawn with heads at rest.",
+        "What is denoised is the difference from the portrait's latent, in principal components.",
+        "Trained on the clips of synth-heads drawn with heads at rest: generated heads stay where they are in the"
+        " portrait, and lips, eyes and expression move.",
         "The embedding of the portrait comes from the mini identity network of the metrics; identity similarity (mini)"
         " is measured by the same network.",
         "X-Actor's own renderer and motion encoder are not published.",
@@ -62,8 +69,6 @@ CLIPS_1, FRAMES_1 = 6, 6
 """Clips of a batch of single frames, and frames of each."""
 CLIPS_2 = 2
 """Windows of a batch."""
-RESTING = 0.5
-"""Share of clips with heads at rest."""
 DROPPED = 0.1
 """Share of clips without any condition but the portrait's own motion, for guidance."""
 READ = 0.3
@@ -82,22 +87,18 @@ class Batch(NamedTuple):
     """What is denoised, (B, C, F, h, w)."""
     weight: Tensor
     """Shape (B, 1, F, h, w)."""
-    base: Tensor
-    """Latents of the portraits, their heads moved along, (B, C, F, h, w)."""
-    plain: int
-    """How many clips are without condition."""
     latents: Tensor
     """Of the portraits, (B, C, h, w)."""
     embedding: Tensor
     """Shape (B, E)."""
     lit: Tensor
-    """Shape (B, 3, H, W)."""
+    """Shape (B, 3, H, W): what the face locator sees of the portraits."""
     faces: Tensor
     """Face crops (B, 1 + F, 3, side, side): of the portrait, then of the frames."""
-    placement: Tensor
-    """Shape (B, F, 3)."""
     truth: Tensor
     """Shape (B, 1 + F, k): expression, pose and gaze, of deviation 1."""
+    plain: int
+    """How many clips are without condition."""
 
 
 class Supervised(nn.Module):
@@ -111,7 +112,7 @@ class Supervised(nn.Module):
 
 @dataclass(frozen=True)
 class Corpus:
-    """A split in one kind of pictures."""
+    """What is trained on: a split with heads at rest."""
 
     clips: LatentClips
     faces: Faces
@@ -124,11 +125,8 @@ class RenderingTask:
     """One part of the stage."""
 
     network: Supervised
-    moving: Corpus
+    corpus: Corpus
     """With latents in the channels that the networks know."""
-    resting: Corpus
-    """The same clips with heads at rest."""
-    vae: AutoencoderKL
     config: Config = MINI
     windows: bool = True
     """Windows of frames, and everything runs. Otherwise frames by themselves, without motion modules."""
@@ -141,22 +139,26 @@ class RenderingTask:
 
     def batch(self, rng: np.random.Generator) -> Batch:
         """Draw clips, in each a portrait and frames."""
-        count, total = CLIPS_2 if self.windows else CLIPS_1, self.moving.clips.frames
-        sources = [self.resting if rests else self.moving for rests in rng.random(count) < RESTING]
-        chosen = rng.choice(len(self.moving.clips), count, replace=False)
-        which = rng.integers(len(PORTRAITS), size=count)
+        corpus, clips = self.corpus, self.corpus.clips
         if self.windows:
-            length = self.config.renderer.frames
-            frames = rng.integers(total - length + 1, size=(count, 1)) + np.arange(length)
+            drawn = windows(rng, clips, CLIPS_2, self.config.renderer.frames)
         else:
-            frames = rng.integers(total, size=(count, FRAMES_1))
-        rows = [
-            self._row(source, int(clip), int(portrait), own, rng)
-            for source, clip, portrait, own in zip(sources, chosen, which, frames, strict=True)
-        ]
-        known, weight, base, *told = (torch.stack(column) for column in zip(*rows, strict=True))
-        clean = self.network.rendering.video.latents.changes(known, base)
-        return Batch(clean, weight, base, int((rng.random(count) < DROPPED).sum()), *told)
+            drawn = single_frames(rng, clips, CLIPS_1, FRAMES_1)
+        portraits = latents_of(clips, drawn.clips, drawn.portraits[:, None])
+        known = latents_of(clips, drawn.clips, drawn.frames)
+        shown = np.concatenate((drawn.portraits[:, None], drawn.frames), axis=1)
+        return Batch(
+            clean=self.network.rendering.video.latents.changes(known, portraits),
+            weight=weights_of(clips, drawn),
+            latents=portraits[:, :, 0],
+            embedding=identities_of(clips, drawn),
+            lit=torch.stack([self._lit(int(k), int(own)) for k, own in zip(drawn.clips, drawn.portraits, strict=True)]),
+            faces=torch.stack(
+                [driving(corpus.faces.cut(int(k), own), rng) for k, own in zip(drawn.clips, shown, strict=True)]
+            ),
+            truth=corpus.truth[drawn.clips[:, None], shown],
+            plain=int((rng.random(len(drawn.clips)) < DROPPED).sum()),
+        )
 
     def losses(self, batch: Batch) -> Mapping[str, Tensor]:
         """Return the squared errors of the velocity, and of what is read from the latent.
@@ -167,16 +169,13 @@ class RenderingTask:
         motion = self.network.rendering.encoder(batch.faces.flatten(0, 1)).unflatten(0, batch.faces.shape[:2])
         condition, clean, weight = self.condition(batch, motion), batch.clean, batch.weight
         if not self.windows:
-            # Each frame is a clip of one frame, with a time of its own.
+            # Each frame is a clip of one frame, with a time and a motion of its own.
             acting = condition.acting.flatten(0, 1)[:, None]
-            locator = condition.locator
-            if locator is not None:
-                locator = frames_apart(locator.expand(-1, -1, clean.shape[2], -1, -1))
-            condition = replace(condition.repeated(clean.shape[2]), acting=acting, locator=locator)
+            condition = replace(condition.repeated(clean.shape[2]), acting=acting)
             clean, weight = frames_apart(clean), frames_apart(weight)
         noisy, velocity, times = self.velocity.noisy(clean)
         predicted, _ = self.network.rendering.video.denoising_unet.full(noisy, times, condition)
-        found = self.velocity.losses(predicted, velocity, weight, (weight > weight.amax() / 2).float())
+        found = self.velocity.losses(predicted, velocity, weight, lips_of(weight))
         read = F.mse_loss(self.network.read(motion), batch.truth)
         return {**found, "loss": found["loss"] + READ * read, "read": read}
 
@@ -187,51 +186,22 @@ class RenderingTask:
             batch: Clips.
             motion: Latents (B, 1 + F, m) of portraits and frames.
         """
-        video, encoder = self.network.rendering.video, self.network.rendering.encoder
-        kept = (torch.arange(len(motion)) >= batch.plain).float()
-        appearance = video.appearance(batch.embedding * kept[:, None])
-        own = encoder.tokens(motion[:, :1], neutral(motion[:, :1]))
-        acting = encoder.tokens(motion[:, 1:], batch.placement)
-        locator = video.placed(batch.base)
-        if video.face_locator is not None:
-            lit_place = video.face_locator(batch.lit[:, :, None])
-            locator = lit_place if locator is None else lit_place + locator
+        video, plain = self.network.rendering.video, batch.plain
+        appearance = video.appearance(told(batch.embedding, plain))
+        own, acting = self.network.rendering.encoder.tokens(motion).tensor_split([1], dim=1)
+        locator = video.located(batch.latents, batch.lit)
         return Condition(
             appearance=appearance,
-            acting=torch.where(kept[:, None, None, None] > 0, acting, own),
+            acting=torch.cat((own[:plain].expand_as(acting[:plain]), acting[plain:])),
             reference=split(video.reference_unet(batch.latents, appearance), past=0).image,
-            locator=None if locator is None else locator * kept[:, None, None, None, None],
+            locator=None if locator is None else told(locator, plain),
             guided=False,
-            plain=batch.plain,
+            plain=plain,
         )
 
-    def _row(
-        self, source: Corpus, clip: int, which: int, frames: NDArray[np.int64], rng: np.random.Generator
-    ) -> tuple[Tensor, ...]:
-        """Latents (C, F, h, w) of frames of a clip, and what a batch has of them beside, in its order."""
-        clips, faces, portrait = source.clips, source.faces, PORTRAITS[which]
-        shown = np.concatenate(([portrait], frames))
-        known = clips.latents[clip, shown].float()
-        placement = faces.placed(clip, frames, portrait)
-        return (
-            known[1:].transpose(0, 1),
-            clips.weight[clip, frames].float().transpose(0, 1),
-            self._base(clips.pictures, clip, portrait, placement),
-            known[0],
-            clips.identity[clip, which],
-            self._lit(clips, clip, portrait),
-            driving(faces.cut(clip, shown), rng),
-            placement,
-            source.truth[clip, shown],
-        )
-
-    @torch.no_grad()
-    def _base(self, pictures: Pictures, clip: int, portrait: int, placement: Tensor) -> Tensor:
-        """Latents (C, F, h, w) of a portrait whose head is moved along."""
-        heads = based(np.array(pictures.frames[clip, portrait]), pictures.landmarks68[clip, portrait], placement)
-        return self.network.rendering.video.latents.known(self.vae.encode(heads)).transpose(0, 1)
-
-    def _lit(self, clips: LatentClips, clip: int, frame: int) -> Tensor:
+    def _lit(self, clip: int, frame: int) -> Tensor:
+        """Return what the face locator sees of a portrait (3, H, W), by its true landmarks."""
+        clips = self.corpus.clips
         picture = clips.portrait(clip, frame)[None]
         return lit(clips.pictures.landmarks68[clip, frame] / self.config.size, picture)[0]
 
@@ -247,17 +217,10 @@ def driving(faces: Tensor, rng: np.random.Generator) -> Tensor:
     return F.grid_sample(coloured, grid, padding_mode="border", align_corners=False)
 
 
-def truth_of(pictures: Pictures, over: Pictures | None = None) -> Tensor:
-    """Return expression, pose and gaze of a split, (clips, frames, k), of mean 0 and deviation about 1.
-
-    Args:
-        pictures: The split.
-        over: The same clips, whose mean and deviation are meant; its own unless stated.
-    """
-    whole, known = (
-        np.concatenate((one.expression, one.pose, one.gaze), axis=-1) for one in (pictures, over or pictures)
-    )
-    flat = known.reshape(-1, known.shape[-1])
+def truth_of(pictures: Pictures) -> Tensor:
+    """Return expression, pose and gaze of a split, (clips, frames, k), of mean 0 and deviation about 1."""
+    whole = np.concatenate((pictures.expression, pictures.pose, pictures.gaze), axis=-1)
+    flat = whole.reshape(-1, whole.shape[-1])
     return torch.from_numpy(((whole - flat.mean(axis=0)) / (flat.std(axis=0) + 0.02)).astype(np.float32))
 
 

@@ -58,7 +58,7 @@ def beginning(patch: pytest.MonkeyPatch, train: ModuleType, folder: Path) -> Non
     path = folder / "hallo.safetensors"
     save_weights(path, Hallo(MINI.base).state_dict(), torch.float16)
     patch.setattr(train, "HALLO_FILE", path)
-    patch.setattr(train, "open_acted", lambda _, clips, resting=False: acted(clips))
+    patch.setattr(train, "open_acted", lambda _, clips, **kinds: acted(clips))
     patch.setattr(train, "still", lambda _, pictures: pictures)
 
 

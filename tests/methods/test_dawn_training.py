@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -23,6 +25,7 @@ from thbench_methods.dawn.examples import (
     anchors_of,
     as_images,
     calm,
+    draw_frames,
     draw_portrait,
     places_of,
     true_regions,
@@ -42,7 +45,7 @@ from thbench_methods.dawn.train import measured_head, train
 from thbench_methods.dawn.train_a2v import STAGES, MotionTask, Told, apart
 from thbench_methods.dawn.train_lfg import CLIPS, DRIVERS, Draws, FindTask, PaintTask, found_flow, reconstructed
 from thbench_methods.dawn.train_pbnet import Rivals, StateTask, blinks, deviation, mirrored
-from thbench_methods.dawn.true_flow import INNER, above_lips, covered, moved_places, painted, true_flow
+from thbench_methods.dawn.true_flow import INNER, above_lips, covered, moved_places, painted, painted_eyes, true_flow
 from thbench_methods.dawn.unet import Condition
 from thbench_methods.nets.liveportrait.train_renderer import pyramid_l1
 
@@ -166,10 +169,16 @@ def test_anchors_are_means_of_landmarks() -> None:
 
 
 @pytest.mark.parametrize(
-    ("task", "falling"), [(PaintTask, {"rest": 0.95, "mouth": 0.95}), (FindTask, {"loss": 0.85, "places": 0.8})]
+    ("task", "falling"),
+    [
+        (PaintTask, {"rest": 0.95, "mouth": 0.95}),
+        (partial(PaintTask, lids=True), {"rest": 0.95, "mouth": 0.95, "eyes": 0.95}),
+        (FindTask, {"loss": 0.85, "places": 0.8}),
+    ],
+    ids=["paint", "lids", "find"],
 )
 def test_the_flow_generator_learns(
-    pictures: Pictures, task: type[PaintTask] | type[FindTask], falling: dict[str, float]
+    pictures: Pictures, task: Callable[..., PaintTask | FindTask], falling: dict[str, float]
 ) -> None:
     torch.manual_seed(0)
     whole = flow_generator(SMALL)
@@ -177,7 +186,8 @@ def test_the_flow_generator_learns(
     part.network.train()
     batch = part.batch(np.random.default_rng(0))
     assert batch.portrait.shape == (CLIPS, 3, 128, 128) and batch.frames.shape == (CLIPS * DRIVERS, 3, 128, 128)
-    assert 0.005 < batch.mouth.mean() < 0.2
+    assert 0.005 < batch.mouth.mean() < 0.2 and 0.005 < batch.eyes.mean() < 0.2
+    assert (batch.mouth * batch.eyes).max() == 0
     optimiser = torch.optim.Adam(part.network.parameters(), lr=5e-3)
     told = []
     for _ in range(8):
@@ -240,7 +250,7 @@ def test_the_true_flow_follows_heads_and_lips(pictures: Pictures) -> None:
     torch.testing.assert_close(still.optical_flow, grid[None], atol=1e-5, rtol=0)
     inner = covered(marks[:, INNER], 128)
     within = (..., slice(1, -1), slice(1, -1))  # pictures are read as black beyond their edges
-    torch.testing.assert_close(still.occlusion_map[within], (1 - painted(marks, 128))[within], atol=1e-3, rtol=0)
+    torch.testing.assert_close(still.occlusion_map[within], (1 - painted(marks, marks, 128))[within], atol=1e-3, rtol=0)
     # A head that goes to the right is read to the left, and what is far from it stays.
     moved = moved_places(marks, marks + torch.tensor([0.1, 0.0]), 32) - grid
     nose = ((pictures.landmarks68[0, 0, 30] + [6.4, 0]) / 4).astype(int)
@@ -255,7 +265,39 @@ def test_the_true_flow_follows_heads_and_lips(pictures: Pictures) -> None:
     assert moved[0, below[1], below[0], 1] < -0.04
     assert abs(moved[0, above[1], above[0], 1]) < 0.005 and moved[0, eye[1], eye[0]].abs().max() < 5e-3
     assert covered(fallen[:, INNER], 128).sum() > inner.sum() + 2
-    assert painted(fallen, 128).max() == 1
+    assert painted(marks, fallen, 128).max() == 1
+
+
+def test_eyes_whose_lids_moved_are_painted(pictures: Pictures) -> None:
+    marks = places_of(pictures.landmarks68[0, :1], 128)
+    shut = marks.clone()
+    for upper, lower in ((37, 41), (38, 40), (43, 47), (44, 46)):
+        shut[:, upper] = shut[:, lower]
+    assert painted_eyes(marks, marks, 128).max() == 0
+    assert painted_eyes(marks, marks + torch.tensor([0.1, 0.05]), 128).max() < 1e-3  # a head that moves blinks not
+    both = painted_eyes(marks, shut, 128)
+    for eye in (slice(36, 42), slice(42, 48)):
+        column, row = ((marks[0, eye].mean(0) + 1) * 16).long().tolist()
+        assert both[0, 0, row - 1 : row + 2, column].max() > 0.9
+    assert both[0, 0, 20:].max() == 0  # the mouth is no eye
+    half = painted_eyes(marks, (marks + shut) / 2, 128)
+    assert 0.4 < float(half.max()) < 0.8
+    torch.testing.assert_close(painted_eyes(shut, marks, 128), both, atol=0.1, rtol=0)
+    # Where the head has gone, there the eyes are painted.
+    torch.testing.assert_close(
+        painted_eyes(marks, shut + 2 / 32, 128)[..., 1:, 1:], both[..., :-1, :-1], atol=0.05, rtol=0
+    )
+
+
+def test_frames_with_lids_that_shut_are_drawn_more_often() -> None:
+    rng = np.random.default_rng(0)
+    lids = np.zeros(100, np.bool_)
+    lids[40:44] = True
+    drawn = np.array([draw_frames(lids, 4, rng) for _ in range(400)])
+    assert all(len(set(row)) == 4 and np.all(np.diff(row) > 0) for row in drawn.tolist())
+    assert 0.25 < lids[drawn].mean() < 0.4
+    none = np.array([draw_frames(np.zeros(100, np.bool_), 1, rng) for _ in range(400)])
+    assert 0.5 < len(np.unique(none)) / 100 <= 1
 
 
 def test_what_is_above_the_line_between_lips() -> None:

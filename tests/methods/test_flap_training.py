@@ -95,6 +95,8 @@ def acted() -> Acted:
         draw.integers(0, 256, (2, 3, 32, 32, 3), dtype=np.uint8),
         draw.uniform(8, 24, (2, 3, 68, 2)).astype(np.float32),
         np.array([[3, 50, 99]] * 2),
+        np.array([[5, 0, 3]] * 2),
+        np.array([[7, 30, 60]] * 2),
         latents.half(),
         torch.randn(2, 3, 9),
     )

@@ -93,13 +93,16 @@ def styles() -> Styles:
 
 @pytest.fixture(scope="module")
 def acted() -> Portraits:
-    """Of the first two clips; latents are 100 + clip."""
+    """Of the first two clips; latents are 100 + clip + picture / 4."""
     draw = np.random.default_rng(1)
-    latents = 100 + torch.arange(2.0).view(2, 1, 1, 1, 1).expand(-1, 3, 4, SIDE, SIDE)
+    number = torch.arange(2.0)[:, None] + torch.arange(3) / 4
+    latents = 100 + number.view(2, 3, 1, 1, 1).expand(-1, -1, 4, SIDE, SIDE)
     return Portraits(
         draw.integers(0, 256, (2, 3, 32, 32, 3), dtype=np.uint8),
         draw.uniform(8, 24, (2, 3, 68, 2)).astype(np.float32),
         np.array([[3, 50, 99]] * 2),
+        np.array([[5, 0, 3], [1, 4, 2]]),
+        np.array([[7, 30, 60], [90, 20, 8]]),
         latents.half(),
         torch.randn(2, 3, 9),
     )
@@ -245,7 +248,7 @@ def test_windows_go_on_from_their_past_and_know_their_clip(task: DiffusionTask) 
             clip = window.floor()
             torch.testing.assert_close((window - clip) * 1024, sound, atol=2, rtol=0)
             shown = as_moving(portraits[row, 0, 0, 0], led)
-            assert shown.floor() == clip[0] or shown == 100 + clip[0]
+            assert shown.floor() in (clip[0], 100 + clip[0])
             shows += bool(shown >= 100)
             past = as_moving(batch.given.latents.view(2, 3, 4, SIDE, SIDE)[row, 1:].mean(dim=(1, 2, 3)), led)
             begins = bool((past - shown).abs().max() < 0.2 and (shown >= 100 or sound[0] in (0, 20, 40, 60, 80)))
@@ -253,21 +256,29 @@ def test_windows_go_on_from_their_past_and_know_their_clip(task: DiffusionTask) 
     assert 0 < starts < 40 and 0 < shows < 40
 
 
-def test_single_frames_are_of_any_time_and_heard_there(task_of: Any) -> None:
+def test_single_frames_are_of_any_time_and_heard_there(task_of: Any, acted: Portraits) -> None:
     task = task_of(SINGLE)
-    apart_by = []
+    apart_by, pictures = [], 0
     for seed in range(20):
         batch = task.batch(np.random.default_rng(seed))
         assert batch.clean.shape == (3, 4, 3, SIDE, SIDE)
         assert batch.given.latents.shape == (3, 4, SIDE, SIDE)
+        assert batch.given.codes.shape[:2] == (3, 3) and batch.weight.shape == (3, 1, 3, SIDE, SIDE)
         assert [tuple(level.lip.shape) for level in batch.given.masks] == [(3, 16), (3, 4), (3, 1)]
         for row, led in enumerate(batch.led):
             frames, sound = as_moving(batch.clean[row, 0, :, 0, 0], led), batch.given.audio[row, :, 1, 0, 0]
             clip = frames.floor()
             assert (clip == clip[0]).all()
+            if clip[0] >= 100:
+                # Pictures of the person with what others show and say: none of them is the portrait.
+                number = ((frames - clip) * 4).long()
+                assert sound.tolist() == acted.instant[int(clip[0]) - 100, number].tolist()
+                assert as_moving(batch.given.latents[row, 0, 0, 0], led) not in frames
+                pictures += 1
+                continue
             torch.testing.assert_close((frames - clip) * 1024, sound, atol=2, rtol=0)
             apart_by += sound.diff().tolist()
-    assert len(set(apart_by)) > 20
+    assert len(set(apart_by)) > 20 and pictures > 5
 
 
 def test_each_single_frame_is_a_clip_with_a_time_of_its_own(task_of: Any) -> None:
@@ -282,7 +293,7 @@ def test_each_single_frame_is_a_clip_with_a_time_of_its_own(task_of: Any) -> Non
     alone = given._replace(
         latents=each(given.latents),
         audio=given.audio.flatten(0, 1)[:, None],
-        codes=each(given.codes),
+        codes=given.codes.flatten(0, 1)[:, None],
         key_points=frames_apart(given.key_points),
         face=each(given.face),
         region=each(given.region),
@@ -396,15 +407,20 @@ def test_faces_of_other_emotions_come_with_their_style(
     own = task._codes
     monkeypatch.setattr(task, "_codes", lambda clips, rng: (asked.append(clips), own(clips, rng))[1])
     swapped = corpora[2].clips
-    task.restyled = replace(corpora[2], clips=replace(swapped, latents=swapped.latents - 100))
+    task.restyled = replace(corpora[2], clips=replace(swapped, latents=swapped.latents - 50))
     rows: list[tuple[Told, bool, bool]] = []
     for seed in range(40):
         batch = task.batch(np.random.default_rng(seed))
-        for row, style in enumerate(asked[-1]):
-            latent = float(batch.clean[row, 0, 0, 0, 0])
-            other = latent < -50
-            clip = int(latent) if batch.led[row] else int(-1 - latent - 100 * other)
-            assert style == (CLIPS - 1 - clip if other else clip)
+        for row, styles in enumerate(asked[-1]):
+            latents = batch.clean[row, 0, :, 0, 0]
+            shown = latents if batch.led[row] else -1 - latents
+            words = shown.long().tolist()
+            other = words[0] >= 50
+            if words[0] >= 100:
+                words = [int(task.restyled.acted.words[int(x) - 100, int(4 * (x % 1))]) for x in shown]
+            else:
+                words = [word - 50 * other for word in words]
+            assert styles.tolist() == [CLIPS - 1 - word if other else word for word in words]
             rows.append((batch.told[row], batch.led[row], other))
     free = [(told, other) for told, led, other in rows if not led]
     assert not any(other for _, led, other in rows if led)

@@ -7,10 +7,9 @@ from dataclasses import replace
 import pytest
 import torch
 from thbench_methods.common.seeds import Noise
-from thbench_methods.nets.unet3d.latents import Base
 from thbench_methods.xactor.actor import ActorTransformer, Condition, WindowedAttention
 from thbench_methods.xactor.config import MINI, PAPER, Acting, Actor
-from thbench_methods.xactor.endless import Carried, Rendered, Scene, acted, windowed
+from thbench_methods.xactor.endless import Carried, Scene, acted, windowed
 from thbench_methods.xactor.forcing import (
     TOP,
     Forced,
@@ -379,24 +378,17 @@ def test_frames_come_one_by_one(net: ActorTransformer) -> None:
     torch.testing.assert_close(frames[:6], chunks(scene(net), 2).flatten(0, 1), atol=0, rtol=0)
 
 
-def shown(latents: Tensor) -> Rendered:
-    """Frames, with what their latents are changes of: here the latents once more."""
-    return Rendered(latents, Base(latents, latents[None, None]))
-
-
 @pytest.mark.parametrize("frames", [1, 7, 8, 9, 13, 14, 15, 50])
 def test_windows_of_equal_motion_join_without_a_seam(frames: int) -> None:
     motion = iter(torch.arange(1000.0)[:, None])
     seen: list[tuple[int, list[float]]] = []
 
-    def render(first: int, window: Tensor) -> Rendered:
+    def render(first: int, window: Tensor) -> Tensor:
         seen.append((first, window[:, 0].tolist()))
-        return shown(window)
+        return window
 
-    parts = list(windowed(motion, frames, 8, 2, render))
-    for made in (part.latents for part in parts), (part.base.pictures for part in parts):
-        torch.testing.assert_close(torch.cat(list(made))[:, 0], torch.arange(float(frames)))
-    assert all(part.base.latents.shape[2] == len(part.latents) for part in parts)
+    made = torch.cat(list(windowed(motion, frames, 8, 2, render)))
+    torch.testing.assert_close(made[:, 0], torch.arange(float(frames)))
     for number, (first, window) in enumerate(seen):
         assert first == 6 * number
         assert window == [min(first + frame, frames - 1) for frame in range(8)]
@@ -405,17 +397,17 @@ def test_windows_of_equal_motion_join_without_a_seam(frames: int) -> None:
 
 def test_a_later_window_fades_in() -> None:
     numbers = iter(range(10))
-    parts = windowed(iter(torch.zeros(99, 1)), 18, 8, 3, lambda _, window: shown(window + next(numbers)))
-    made = torch.cat([part.latents for part in parts])[:, 0]
+    parts = windowed(iter(torch.zeros(99, 1)), 18, 8, 3, lambda _, window: window + next(numbers))
+    made = torch.cat(list(parts))[:, 0]
     assert made.tolist() == [0] * 5 + [0.25, 0.5, 0.75, 1, 1, 1.25, 1.5, 1.75] + [2] * 5
 
 
 def test_windows_are_rendered_when_they_are_read() -> None:
     rendered: list[int] = []
 
-    def render(first: int, window: Tensor) -> Rendered:
+    def render(first: int, window: Tensor) -> Tensor:
         rendered.append(first)
-        return shown(window)
+        return window
 
     motion = iter(torch.arange(99.0)[:, None])
     stream = windowed(motion, 50, 8, 2, render)
@@ -428,7 +420,7 @@ def test_windows_are_rendered_when_they_are_read() -> None:
 
 def test_the_sizes_of_the_presets() -> None:
     with torch.device("meta"):
-        paper, mini = (ActorTransformer(c.actor, c.motion) for c in (PAPER, MINI))
+        paper, mini = (ActorTransformer(c.actor, c.encoder.motion) for c in (PAPER, MINI))
     assert sum(p.numel() for p in paper.parameters()) == 378_604_288
     assert sum(p.numel() for p in mini.parameters()) < 500_000
 
@@ -436,11 +428,12 @@ def test_the_sizes_of_the_presets() -> None:
 def test_operations_of_a_chunk_after_a_history() -> None:
     sizes, batch = PAPER.actor, 2
     width, length, past = sizes.width, sizes.chunk, (sizes.context - 1) * sizes.chunk
+    motion = PAPER.encoder.motion
     with torch.device("meta"), torch.inference_mode():
-        net = ActorTransformer(sizes, PAPER.motion)
+        net = ActorTransformer(sizes, motion)
         sound = torch.empty(batch, length + 2 * sizes.reach, sizes.audio_layers, sizes.audio)
-        condition = net.condition(torch.empty(batch, PAPER.motion), sound)
-        noisy, levels = torch.empty(batch, length, PAPER.motion), torch.zeros(batch, 1, dtype=torch.int64)
+        condition = net.condition(torch.empty(batch, motion), sound)
+        noisy, levels = torch.empty(batch, length, motion), torch.zeros(batch, 1, dtype=torch.int64)
         history = net.remember(noisy, levels, condition)
         history = tuple(type(k)(*(p[:, :, :1].expand(-1, -1, past, -1) for p in k)) for k in history)
         with FlopCounterMode(display=False) as counted:
@@ -448,7 +441,7 @@ def test_operations_of_a_chunk_after_a_history() -> None:
     heard, window = length + 2 * sizes.reach, 2 * sizes.reach + 1
     linear = length * width * (3 + 1 + 8 + 1 + 1) * width + heard * 2 * width**2 + 6 * width**2
     attention = 2 * length * (past + length) * width + 2 * length * window * width
-    ends = length * 2 * PAPER.motion * width + 2 * width**2 + 256 * width + width**2
+    ends = length * 2 * motion * width + 2 * width**2 + 256 * width + width**2
     assert counted.get_total_flops() == 2 * batch * (sizes.blocks * (linear + attention) + ends)
 
 

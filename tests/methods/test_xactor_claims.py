@@ -168,6 +168,9 @@ def test_without_the_rivals_weights_it_is_not_tested(
     found = subject.claims(method, None, clips, {"acting_steps": 1})
     assert [claim.verdict for claim in found[-2:]] == ["not tested"] * 2
     assert "2 s" in found[0].statement
+    # Long clips may be made in fewer steps than the preset's, and say so.
+    assert [claim.variant for claim in found[:3]] == ["x-actor@mini, acting_steps 1"] * 3
+    assert {claim.variant for claim in found[3:]} == {"x-actor@mini"}
     assert len({claim.statement for claim in found}) == len(found)
 
 

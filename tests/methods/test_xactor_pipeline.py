@@ -14,16 +14,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from thbench_methods.common import Noise, to_frame_batch
+from thbench_methods.common import Noise
 from thbench_methods.common.stages import Stages
 from thbench_methods.nets.speech.encoder import load_speech_encoder
 from thbench_methods.xactor import bundle as files
 from thbench_methods.xactor.config import MINI, PAPER
-from thbench_methods.xactor.crop import based
 from thbench_methods.xactor.endless import Scene
 from thbench_methods.xactor.flops import offer
 from thbench_methods.xactor.hearing import Hearing
-from thbench_methods.xactor.networks import neutral
 from thbench_methods.xactor.pipeline import XActor
 from thbench_methods.xactor.schedule import blurred, sampler, scaled_linear, start, training_signal
 from thbench_methods.xactor.spec import CONTROLS, XACTOR
@@ -152,7 +150,6 @@ def test_other_frame_rates_and_sizes(method: XActor, asked: Request) -> None:
         {"controls": {"guidance": -1.0}},
         {"controls": {"in_flight": 3}},
         {"controls": {"context": 10}},
-        {"controls": {"placement": "upwards"}},
     ],
 )
 def test_wrong_requests_are_refused_in_one_sentence(method: XActor, asked: Request, wrong: dict[str, Any]) -> None:
@@ -162,7 +159,7 @@ def test_wrong_requests_are_refused_in_one_sentence(method: XActor, asked: Reque
     assert len(str(caught.value)) < 300
 
 
-@pytest.mark.parametrize("name", ["emotion", "text", "contxt"])
+@pytest.mark.parametrize("name", ["emotion", "text", "placement", "contxt"])
 def test_controls_that_it_has_not_are_refused_by_name(method: XActor, asked: Request, name: str) -> None:
     with pytest.raises(MethodError, match=f"x-actor has no control '{name}'"):
         method.generate(replace(asked, controls={name: 1}))
@@ -197,40 +194,37 @@ def test_controls_of_the_video_leave_the_motion(method: XActor, asked: Request) 
         assert torch.equal(motion_of(method, replace(asked, controls=FAST | controls)), motion_of(method, asked))
 
 
-def test_placement_is_generated_neutral_or_given(method: XActor, asked: Request, tmp_path: Path) -> None:
-    def made(placement: str) -> np.ndarray:
-        return frames_of(method, replace(asked, controls=FAST | {"placement": placement}))
-
-    track = tmp_path / "track.csv"
-    track.write_text("0,0,1\n")
-    assert np.array_equal(made(str(track)), made("neutral"))
-    track.write_text("0.5,0.5,1.5\n0,0,1\n")
-    given = made(str(track))
-    assert not np.array_equal(given, made("neutral"))
-    np.save(tmp_path / "track.npy", np.array([[0.5, 0.5, 1.5], [0, 0, 1], [0, 0, 1]], np.float32))
-    assert np.array_equal(made(str(tmp_path / "track.npy")), given)
-    assert not np.array_equal(made("generated"), made("neutral"))
-    track.write_text("0,0,0\n")
-    with pytest.raises(MethodError, match="above 0"):
-        made(str(track))
-
-
-def test_what_does_not_change_is_the_portrait_moved_by_its_placement(
-    method: XActor, asked: Request, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("frames", [3, 30])
+def test_what_does_not_change_is_the_portrait(
+    method: XActor, asked: Request, frames: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Across windows, whose shared frames are those of one head."""
+    """Across windows, too: nothing blurs what the denoiser leaves as it is."""
     monkeypatch.setattr(method, "_denoised", lambda *_: torch.zeros(16, MINI.renderer.unet.latent, 8, 8))
-    size = asked.portrait.shape[0]
-    assert size == MINI.size
-    still = frames_of(method, replace(asked, frames=30, controls=FAST | {"placement": "neutral"}))
+    assert asked.portrait.shape[0] == MINI.size
+    still = frames_of(method, replace(asked, frames=frames))
+    assert len(still) == frames
     assert np.abs(still.astype(int) - asked.portrait).max() <= 1
-    track = torch.stack((torch.linspace(0, 0.4, 30), torch.zeros(30), torch.linspace(1, 1.2, 30)), dim=1)
-    np.save(tmp_path / "track.npy", track.numpy())
-    led = frames_of(method, replace(asked, frames=30, controls=FAST | {"placement": str(tmp_path / "track.npy")}))
-    seen = method.look(asked.portrait)
-    expected = to_frame_batch((based(seen.rgb, seen.landmarks, track) + 1) / 2)
-    assert np.abs(led.astype(int) - expected).max() <= 1
-    assert np.abs(led[-1].astype(int) - asked.portrait).max() > 30
+
+
+def test_the_renderer_is_told_motion_as_it_was_encoded(
+    method: XActor, asked: Request, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the statistics are, the portrait's own motion comes back as its own tokens."""
+    acted, encoder, told = method.bundle.acted, method.bundle.rendering.encoder, []
+    monkeypatch.setitem(acted._buffers, "mean", torch.linspace(-1, 1, MINI.encoder.motion))
+    monkeypatch.setitem(acted._buffers, "std", torch.linspace(0.5, 2, MINI.encoder.motion))
+    seen, own = method.look(asked.portrait), encoder.tokens
+
+    def watched(motion: Tensor) -> Tensor:
+        told.append(own(motion))
+        return told[-1]
+
+    monkeypatch.setattr(encoder, "tokens", watched)
+    rows = iter(acted.normalised(seen.motion).expand(MINI.renderer.frames, -1))
+    plan = method.told({name: control.default for name, control in CONTROLS.items()} | FAST)
+    assert len(list(method.render(seen, rows, 3, plan, Noise(0), Stages()))) == 3
+    (tokens,) = told
+    torch.testing.assert_close(tokens, seen.portrait.tokens.expand_as(tokens), atol=1e-5, rtol=1e-4)
 
 
 def test_windows_are_made_as_they_are_read_and_stages_are_told(method: XActor, asked: Request) -> None:
@@ -268,7 +262,7 @@ def test_a_minute_is_acted_on_what_a_second_is(method: XActor, asked: Request) -
     sound = np.tile(asked.audio.samples, 20)[: 60 * 16_000]
     hearing = Hearing(load_speech_encoder().features, sound, 1500, 25.0, MINI.actor.reach)
     seen = method.look(asked.portrait)
-    reference = method.bundle.acted.normalised(seen.motion, neutral(seen.motion))
+    reference = method.bundle.acted.normalised(seen.motion)
     acting = replace(MINI.acting, steps=1, guidance=1.0)
     scene = Scene(method.bundle.acted.actor, acting, reference, hearing, Noise(0), MINI.actor.context)
     carried, sizes = scene.begin(), []

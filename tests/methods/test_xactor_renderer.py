@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 import pytest
 import torch
@@ -16,9 +15,9 @@ from thbench_methods.nets.unet3d.guidance import Guided
 from thbench_methods.nets.unet3d.latents import Latents
 from thbench_methods.nets.unet3d.unet import Place
 from thbench_methods.xactor.config import MINI, PAPER, Config, Encoder, Renderer
-from thbench_methods.xactor.crop import REACH, based, boxes_of, crop_boxes, cropped, placed_boxes, placements
-from thbench_methods.xactor.encoder import MotionEncoder
-from thbench_methods.xactor.networks import Acted, Rendering, neutral
+from thbench_methods.xactor.crop import REACH, boxes_of, crop_boxes, cropped
+from thbench_methods.xactor.encoder import NEUTRAL, MotionEncoder
+from thbench_methods.xactor.networks import Acted, Rendering
 from thbench_methods.xactor.renderer import ActingModule, Condition, Portrait, VideoGenerator
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
@@ -86,10 +85,6 @@ def portrait(seed: int = 0, lit: bool = True) -> Portrait:
     )
 
 
-def base(frames: int = 3, seed: int = 11) -> Tensor:
-    return draw(1, 4, frames, 4, 4, seed=seed)
-
-
 def tokens(frames: int = 3, seed: int = 9) -> Tensor:
     return draw(1, frames, 4, 2, seed=seed)
 
@@ -104,11 +99,15 @@ def test_faces_to_motion_and_motion_to_tokens(encoder: MotionEncoder) -> None:
     assert motion.shape == (3, 8)
     torch.testing.assert_close(encoder(faces[1:2]), motion[1:2], atol=1e-5, rtol=1e-4)
     assert (motion[0] - motion[1]).abs().max() > 1e-3
-    placed = encoder.tokens(motion, neutral(motion))
-    assert placed.shape == (3, 4, 2)
-    torch.testing.assert_close(encoder.tokens(motion[None], neutral(motion)[None])[0], placed)
-    assert (encoder.tokens(motion, neutral(motion) + 1) - placed).abs().max() > 1e-3
-    assert neutral(motion).tolist() == [[0, 0, 1]] * 3
+    made = encoder.tokens(motion)
+    assert made.shape == (3, 4, 2)
+    torch.testing.assert_close(encoder.tokens(motion[None])[0], made)
+    # Unless another place is stated, the head is where the portrait's is.
+    assert NEUTRAL == (0, 0, 1)
+    neutral = torch.tensor(NEUTRAL).expand(3, -1)
+    assert torch.equal(encoder.tokens(motion, neutral), made)
+    for value in torch.eye(3):
+        assert (encoder.tokens(motion, neutral + value) - made).abs().amax(dim=(1, 2)).min() > 1e-4
 
 
 def test_the_self_attentions_of_the_encoder_begin_as_the_identity_and_see_the_whole_map() -> None:
@@ -145,7 +144,7 @@ def test_the_published_sizes_of_the_encoder_and_of_the_renderer() -> None:
     with torch.device("meta"):
         net = Rendering(PAPER).to("meta")
         assert net.encoder(torch.empty(2, 3, 224, 224)).shape == (2, 512)
-        assert net.encoder.tokens(torch.empty(2, 512), torch.empty(2, 3)).shape == (2, 32, 16)
+        assert net.encoder.tokens(torch.empty(2, 512)).shape == (2, 32, 16)
     # Stable Diffusion 1.5's UNet has 859 520 964 parameters, of which the reference network lacks the output.
     assert _count(net.video.reference_unet) == 859_520_964 - 320 * 2 - (320 * 9 * 4 + 4)
     assert net.video.face_locator is None
@@ -174,15 +173,13 @@ def test_all_of_the_mini_preset_is_below_8_mb() -> None:
     assert 2 * numbers + 100_000 + VAE_FILE.stat().st_size < 8e6
 
 
-def test_motion_is_normalised_and_restored_with_placement_and_without() -> None:
-    for config in (TINY, replace(TINY, placement=True)):
-        net = Acted(replace(config, actor=MINI.actor))
-        net.mean.copy_(draw(config.motion))
-        net.std.copy_(draw(config.motion, seed=1).abs() + 0.5)
-        motion, placement = draw(4, 8, seed=2), draw(4, 3, seed=3)
-        own, placed = net.restored(net.normalised(motion, placement))
-        torch.testing.assert_close(own, motion)
-        torch.testing.assert_close(placed, placement if config.placement else neutral(motion))
+def test_motion_is_normalised_and_restored() -> None:
+    net = Acted(replace(TINY, actor=MINI.actor))
+    net.mean.copy_(draw(8))
+    net.std.copy_(draw(8, seed=1).abs() + 0.5)
+    motion = draw(4, 8, seed=2)
+    torch.testing.assert_close(net.normalised(motion)[0], (motion[0] - net.mean) / net.std)
+    torch.testing.assert_close(net.restored(net.normalised(motion)), motion)
 
 
 def test_operations_of_an_acting_module() -> None:
@@ -251,31 +248,38 @@ def test_every_condition_matters_to_every_frame(video: VideoGenerator, part: str
 
 
 @pytest.mark.parametrize("config", [CHANGING, replace(TINY, change=2.0)], ids=["located", "without-locator"])
-def test_what_changes_are_of_is_seen_frame_by_frame_and_by_the_conditional_half_alone(config: Config) -> None:
+def test_what_changes_are_of_is_seen_in_every_frame_and_by_the_conditional_half_alone(config: Config) -> None:
     torch.manual_seed(0)
     net = VideoGenerator(config).eval()
-    for name, module in net.denoising_unet.named_modules():
-        if name.split(".")[-2:-1] == ["motion_modules"]:
-            module.runs = False
-    sitting = net.sit(portrait(lit=config is CHANGING), guided=True)
-    other = base()
-    other[:, :, 1] += 1
+    own = portrait(lit=config is CHANGING)
 
-    def predicted(of: Tensor) -> Tensor:
-        return net.denoising_unet.full(noisy(batch=2), TIME, net.moved(sitting, tokens(), of))[0]
+    def predicted() -> Tensor:
+        told = net.moved(net.sit(own, guided=True), tokens())
+        assert told.locator is not None
+        assert told.locator.shape == (2, 8, 1, 4, 4)
+        return net.denoising_unet.full(noisy(batch=2), TIME, told)[0]
 
-    changed = (predicted(other) - predicted(base())).abs().amax(dim=(1, 3, 4)) > 1e-6
-    assert changed.tolist() == [[False] * 3, [False, True, False]]
-    # One frame in the place of all.
-    still = base(1)
-    torch.testing.assert_close(predicted(still), predicted(still.expand(-1, -1, 3, -1, -1)))
+    before = predicted()
+    assert net.base is not None
+    # The reference network sees the portrait as before.
+    net.base.weight.add_(0.1)
+    changed = (predicted() - before).abs().amax(dim=(1, 3, 4)) > 1e-6
+    assert changed.tolist() == [[False] * 3, [True] * 3]
 
 
-def test_where_latents_are_denoised_nothing_looks_at_what_changes_would_be_of(video: VideoGenerator) -> None:
-    assert video.base is None
-    sitting = video.sit(portrait(), guided=False)
-    told, plain = video.moved(sitting, tokens(), base()), video.moved(sitting, tokens())
-    assert torch.equal(told.locator, plain.locator)
+def test_the_portrait_adds_its_latents_where_changes_are_denoised_and_its_lit_face_where_there_is_a_locator() -> None:
+    latents, lit = draw(2, 4, 4, 4), draw(2, 3, 32, 32, seed=1).sigmoid()
+    torch.manual_seed(0)
+    both = VideoGenerator(CHANGING).eval()
+    assert both.base is not None
+    assert both.face_locator is not None
+    face, base = both.face_locator(lit[:, :, None]), both.base(latents)[:, :, None]
+    assert torch.equal(both.located(latents, lit), face + base)
+    assert torch.equal(both.located(latents, None), base)
+    located = VideoGenerator(LOCATED).eval()
+    assert located.base is None
+    assert torch.equal(located.located(latents, lit), located.located(latents + 1, lit))
+    assert VideoGenerator(TINY).located(latents, lit) is None
 
 
 def test_motion_of_a_frame_reaches_the_others_through_the_motion_modules_alone(video: VideoGenerator) -> None:
@@ -352,24 +356,21 @@ def test_hallos_weights_fit_and_give_hallos_prediction() -> None:
     channels = sizes.unet.latent
     latents, face, lit = draw(1, channels, 8, 8), draw(1, 128, seed=1), draw(1, 3, 128, 128, seed=2).sigmoid()
     masks = [Masks(*(torch.ones(3, side * side),) * 3) for side in (8, 4, 2)]
-    changing = draw(1, channels, 3, 8, 8, seed=7)
     theirs = hallo.condition(
-        Given(latents, face, draw(1, 3, 5, 4, 96, seed=3), lit, masks, torch.ones(3), changing), guided=False
+        Given(latents, face, draw(1, 3, 5, 4, 96, seed=3), lit, masks, torch.ones(3), latents[:, :, None]), guided=False
     )
-    sitting = net.video.sit(Portrait(latents, face, draw(1, 8, 4, seed=4), lit), guided=False)
+    sitting = net.video.sit(Portrait(latents, face, draw(1, 2, 16, seed=4), lit), guided=False)
     z = draw(1, channels, 3, 8, 8, seed=5)
     expected = hallo.denoising_unet.full(z, TIME, theirs)[0]
-    told = net.video.moved(sitting, draw(1, 3, 8, 4, seed=6), changing)
+    told = net.video.moved(sitting, draw(1, 3, 2, 16, seed=6))
     made = net.video.denoising_unet.full(z, TIME, told)[0]
     torch.testing.assert_close(made, expected, atol=1e-5, rtol=1e-4)
 
 
-def test_boxes_placements_and_crops() -> None:
+def test_boxes_and_crops() -> None:
     corners = np.array([[[10.0, 20.0], [30.0, 30.0]], [[20.0, 20.0], [40.0, 60.0]]])
     boxes = boxes_of(corners)
     assert boxes.tolist() == [[25, 20, 20], [40, 30, 40]]
-    assert placements(boxes, boxes[0]).tolist() == [[0, 0, 1], [0.75, 0.5, 2]]
-    assert placed_boxes(placements(boxes, boxes[0]), boxes[0]).tolist() == boxes.tolist()
     crops = crop_boxes(boxes, 128)
     assert crops[:, 2].tolist() == [REACH * 20] * 2
     assert 25 < crops[0, 0] < crops[1, 0] < 40
@@ -387,22 +388,6 @@ def test_a_crop_is_the_part_of_the_picture() -> None:
     ramp = np.repeat(np.arange(64, dtype=np.uint8)[:, None, None], 64, axis=1).repeat(3, axis=2)
     small = cropped(ramp, np.array([32.0, 32.0, 32.0]), 8).astype(float)
     assert np.abs(small[:, 4, 0] - (16 + 4 * np.arange(8) + 1.5)).max() <= 0.5
-
-
-def test_a_portraits_head_is_where_its_placement_says_and_the_rest_stays() -> None:
-    face = np.array([[44.0, 40.0], [68.0, 64.0], [56.0, 52.0]])
-    grey = np.random.default_rng(0).integers(0, 60, (128, 128, 1), dtype=np.uint8).repeat(3, axis=2)
-    picture = cv2.circle(grey.copy(), (56, 52), 8, (250, 200, 150), -1)
-    # Half a box down, a quarter to the left, and half as large again.
-    made = based(picture, face, torch.tensor([[0.0, 0.0, 1.0], [0.5, -0.25, 1.5]]))
-    assert made.shape == (2, 3, 128, 128)
-    shown = ((made + 1) * 127.5).round().permute(0, 2, 3, 1).numpy().astype(np.uint8)
-    assert np.array_equal(shown[0], picture)
-    bright = shown[1, :, :, 0] > 120
-    down, right = np.nonzero(bright)
-    assert (down.mean(), right.mean()) == pytest.approx((52 + 12, 56 - 6), abs=0.5)
-    assert bright.sum() == pytest.approx(np.pi * 12**2, rel=0.1)
-    assert np.abs(shown[1, :, -8:].astype(int) - picture[:, -8:]).max() <= 4
 
 
 def test_the_paper_preset_denoises_latents_themselves() -> None:

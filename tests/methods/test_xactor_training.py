@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from copy import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,14 +13,15 @@ import torch
 from thbench_methods.hallo.config import MINI as HALLO_MINI
 from thbench_methods.hallo.networks import Hallo
 from thbench_methods.nets.unet3d.train import LatentClips
-from thbench_methods.nets.vae.autoencoder import load_mini_vae
 from thbench_methods.xactor import bundle, train, train_acting, train_rendering
 from thbench_methods.xactor.config import MINI, Objective
-from thbench_methods.xactor.crop import based, placements
-from thbench_methods.xactor.examples import Faces, encoded, statistics
+from thbench_methods.xactor.crop import boxes_of, crop_boxes, cropped
+from thbench_methods.xactor.encoder import as_faces
+from thbench_methods.xactor.examples import STILL, Faces, encoded, statistics
 from thbench_methods.xactor.forcing import TOP
-from thbench_methods.xactor.networks import Acted, neutral
+from thbench_methods.xactor.networks import Acted
 from thbench_methods.xactor.objective import drawn_levels, losses, weights
+from thbench_methods.xactor.renderer import Condition
 from thbench_methods.xactor.train_acting import ActingTask
 from thbench_methods.xactor.train_rendering import (
     Corpus,
@@ -58,10 +58,10 @@ def clips() -> LatentClips:
     draw = np.random.default_rng(0)
     pictures: Any = Pictures()
     pictures.frames = draw.integers(0, 256, (CLIPS, FRAMES, 128, 128, 3), dtype=np.uint8)
-    middle = draw.uniform(50, 78, (CLIPS, FRAMES, 1, 2))
+    middle = draw.uniform(50, 78, (CLIPS, 1, 1, 2)) + draw.uniform(-2, 2, (CLIPS, FRAMES, 1, 2))
     pictures.landmarks68 = (middle + draw.uniform(-20, 20, (1, 1, 68, 2))).astype(np.float32)
     pictures.expression = draw.random((CLIPS, FRAMES, 53), dtype=np.float32)
-    pictures.pose = draw.normal(0, 10, (CLIPS, FRAMES, 3)).astype(np.float32)
+    pictures.pose = np.broadcast_to(draw.normal(0, 10, (CLIPS, 1, 3)).astype(np.float32), (CLIPS, FRAMES, 3))
     pictures.gaze = draw.normal(0, 10, (CLIPS, FRAMES, 2)).astype(np.float32)
     pictures.person = np.arange(CLIPS)
     side, channels = MINI.side, MINI.renderer.unet.latent
@@ -75,43 +75,24 @@ def clips() -> LatentClips:
     )
 
 
-@pytest.fixture(scope="module")
-def resting(clips: LatentClips) -> LatentClips:
-    """Return the same clips with heads at rest; their latents tell them apart."""
-    pictures: Any = copy(clips.pictures)
-    pictures.landmarks68 = np.broadcast_to(clips.pictures.landmarks68[:, :1], (CLIPS, FRAMES, 68, 2))
-    pictures.pose = np.broadcast_to(clips.pictures.pose[:, :1], (CLIPS, FRAMES, 3))
-    return replace(clips, latents=-clips.latents - 0.01, pictures=pictures)
-
-
-@pytest.fixture(scope="module")
-def faces(clips: LatentClips) -> Faces:
-    return Faces.of(clips.pictures, MINI.encoder.side)
-
-
-def acting_task(faces: Faces, clips: LatentClips, objective: Objective | None = None) -> ActingTask:
+def acting_task(clips: LatentClips, objective: Objective | None = None) -> ActingTask:
     """Return the task with motion that tells clip and frame."""
     torch.manual_seed(0)
     network = Acted(MINI)
     frames = torch.arange(CLIPS)[:, None] * 1000.0 + torch.arange(FRAMES)
     motion = frames[..., None].expand(-1, -1, MINI.encoder.motion)
-    return ActingTask(network, motion, faces, clips.speech, objective=objective or Objective())
+    return ActingTask(network, motion, clips.speech, objective=objective or Objective())
 
 
-def corpora(clips: LatentClips, resting: LatentClips) -> tuple[Corpus, Corpus]:
-    moving, still = (
-        Corpus(of, Faces.of(of.pictures, MINI.encoder.side), truth_of(of.pictures, clips.pictures))
-        for of in (clips, resting)
-    )
-    return moving, still
+def corpus(clips: LatentClips) -> Corpus:
+    return Corpus(clips, Faces.of(clips.pictures, MINI.encoder.side), truth_of(clips.pictures))
 
 
-def rendering_task(clips: LatentClips, resting: LatentClips, *, windows: bool = True) -> RenderingTask:
+def rendering_task(clips: LatentClips, *, windows: bool = True) -> RenderingTask:
     torch.manual_seed(0)
     rendering, _ = fresh_rendering(MINI)
-    moving, still = corpora(clips, resting)
-    network = Supervised(rendering, MINI.encoder.motion, moving.truth.shape[-1])
-    return RenderingTask(network, moving, still, load_mini_vae(), windows=windows)
+    split = corpus(clips)
+    return RenderingTask(Supervised(rendering, MINI.encoder.motion, split.truth.shape[-1]), split, windows=windows)
 
 
 def loss_falls(network: nn.Module, loss: Any, rate: float, steps: int = 8) -> list[float]:
@@ -217,12 +198,12 @@ def test_windows_of_motion_are_longer_than_a_chunk_sees() -> None:
     assert train_acting.CHUNKS * MINI.actor.chunk <= FRAMES - MINI.actor.chunk
 
 
-def test_windows_of_motion_belong_to_their_sound_and_portrait(faces: Faces, clips: LatentClips) -> None:
-    task = acting_task(faces, clips)
+def test_windows_of_motion_belong_to_their_sound_and_portrait(clips: LatentClips) -> None:
+    task = acting_task(clips)
     starts = 0
     for seed in range(8):
         batch = task.batch(np.random.default_rng(seed))
-        assert batch.motion.shape == (10, 90, 35)
+        assert batch.motion.shape == (10, 90, 32)
         assert batch.audio.shape == (10, 106, 4, 96)
         assert batch.levels.shape == (10, 9)
         for motion, reference, audio in zip(batch.motion, batch.reference, batch.audio, strict=True):
@@ -232,26 +213,33 @@ def test_windows_of_motion_belong_to_their_sound_and_portrait(faces: Faces, clip
             heard = frame + torch.arange(-8.0, 98.0)
             assert torch.equal(audio[:, 0, 0], heard.clamp(0, 99))
             portrait = round(reference[0].item()) - 1000 * clip
+            assert 0 <= portrait < FRAMES
             starts += portrait == frame
-            boxes = faces.boxes[clip]
-            expected = placements(boxes[frame : frame + 90], boxes[portrait])
-            np.testing.assert_allclose(motion[:, -3:].numpy(), expected, rtol=1e-4, atol=1e-5)
-            assert (reference[-3:] - torch.tensor([0.0, 0.0, 1.0])).abs().max() < 0.3
     assert 10 < starts < 50
 
 
-def test_levels_may_be_drawn_for_each_frame(faces: Faces, clips: LatentClips) -> None:
-    task = acting_task(faces, clips, Objective(per_frame=True))
+def test_motion_is_normalised_and_the_portraits_is_a_little_off(clips: LatentClips) -> None:
+    plain, task = acting_task(clips), acting_task(clips)
+    task.network.mean.copy_(torch.linspace(-5, 5, MINI.encoder.motion))
+    task.network.std.copy_(torch.linspace(0.5, 2, MINI.encoder.motion))
+    given, batch = (one.batch(np.random.default_rng(0)) for one in (plain, task))
+    torch.testing.assert_close(batch.motion, task.network.normalised(given.motion))
+    # Motion as encoded is the same number in every place.
+    true = given.reference.mean(dim=1).round()[:, None].expand(-1, MINI.encoder.motion)
+    off = batch.reference - task.network.normalised(true)
+    assert float(off.std()) == pytest.approx(train_acting.PORTRAIT_ERROR, rel=0.2)
+
+
+def test_levels_may_be_drawn_for_each_frame(clips: LatentClips) -> None:
+    task = acting_task(clips, Objective(per_frame=True))
     batch = task.batch(np.random.default_rng(0))
     assert batch.levels.shape == (10, 90)
     assert torch.isfinite(task.losses(batch)["loss"])
 
 
 @pytest.mark.parametrize("objective", [Objective(), Objective(forcing=False)], ids=["forcing", "clean-history"])
-def test_a_step_of_the_actor_lowers_its_loss_and_moves_all_of_it(
-    faces: Faces, clips: LatentClips, objective: Objective
-) -> None:
-    task = acting_task(faces, clips, objective)
+def test_a_step_of_the_actor_lowers_its_loss_and_moves_all_of_it(clips: LatentClips, objective: Objective) -> None:
+    task = acting_task(clips, objective)
     task.motion = torch.randn(CLIPS, FRAMES, MINI.encoder.motion, generator=torch.Generator().manual_seed(3))
     batch = task.batch(np.random.default_rng(0))
     batch = batch._replace(silent=torch.arange(10) < 2)
@@ -263,51 +251,55 @@ def test_a_step_of_the_actor_lowers_its_loss_and_moves_all_of_it(
 
 
 @pytest.mark.parametrize("windows", [False, True], ids=["frames", "windows"])
-def test_clips_of_the_renderer_belong_together(clips: LatentClips, resting: LatentClips, windows: bool) -> None:
-    task = rendering_task(clips, resting, windows=windows)
-    form, rests = task.network.rendering.video.latents, []
-    for seed in range(4):
+def test_clips_of_the_renderer_belong_together(
+    clips: LatentClips, windows: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(train_rendering, "driving", lambda faces, rng: faces)
+    task = rendering_task(clips, windows=windows)
+    split = task.corpus
+    for seed in range(3):
         batch = task.batch(np.random.default_rng(seed))
         count, length = (2, 16) if windows else (6, 6)
         assert batch.clean.shape == (count, MINI.renderer.unet.latent, length, MINI.side, MINI.side)
-        assert batch.faces.shape == (count, 1 + length, 3, 64, 64)
-        known = form.changed(batch.clean, batch.base)
+        assert batch.weight.shape == (count, 1, length, MINI.side, MINI.side)
+        # What is denoised is what a frame changes of the latent of its portrait.
+        known = batch.latents[:, :, None] + batch.clean / MINI.change
+        seen = set()
         for row in range(count):
-            number = round(100 * batch.latents[row, 0, 0, 0].item())
-            rests.append(number < 0)
-            source, sign, beside = (task.resting, -1, 1) if number < 0 else (task.moving, 1, 0)
-            clip, reference = divmod(sign * number - beside, FRAMES)
+            clip, reference = divmod(round(100 * batch.latents[row, 0, 0, 0].item()), FRAMES)
+            seen.add(clip)
             assert reference in (0, 20, 40, 60, 80)
             assert torch.equal(batch.embedding[row], clips.identity[clip, reference // 20])
-            frames = sign * (100 * known[row, 0, :, 0, 0]).round().int() - beside - FRAMES * clip
+            frames = (100 * known[row, 0, :, 0, 0]).round().int() - FRAMES * clip
             if windows:
                 assert frames.diff().tolist() == [1] * 15
             shown = [reference, *frames.tolist()]
-            assert torch.equal(batch.truth[row], source.truth[clip, shown])
-            placed = source.faces.placed(clip, np.array(shown[1:]), reference)
-            torch.testing.assert_close(batch.placement[row], placed)
-            pictures = source.clips.pictures
-            heads = based(pictures.frames[clip, reference], pictures.landmarks68[clip, reference], placed)
-            with torch.no_grad():
-                expected = form.known(task.vae.encode(heads)).transpose(0, 1)
-            torch.testing.assert_close(batch.base[row], expected, atol=1e-4, rtol=1e-4)
-    assert 0 < sum(rests) < len(rests)
+            assert torch.equal(batch.truth[row], split.truth[clip, shown])
+            assert torch.equal(batch.faces[row], split.faces.cut(clip, np.array(shown)))
+            points = clips.pictures.landmarks68[clip, reference] / MINI.size
+            assert torch.equal(batch.lit[row], bundle.lit(points, clips.portrait(clip, reference)[None])[0])
+        assert len(seen) == count
 
 
-def test_heads_at_rest_are_told_in_the_same_numbers(clips: LatentClips, resting: LatentClips) -> None:
-    moving, still = corpora(clips, resting)
-    expression = clips.pictures.expression.shape[-1]
-    assert torch.equal(still.truth[..., :expression], moving.truth[..., :expression])
-    pose = slice(expression, expression + 3)
-    assert torch.equal(still.truth[:, 7, pose], moving.truth[:, 0, pose])
-    assert (still.faces.placed(2, np.arange(5), 40) - torch.tensor([0.0, 0.0, 1.0])).abs().max() < 1e-6
+def test_some_clips_are_without_condition(clips: LatentClips) -> None:
+    task = rendering_task(clips, windows=False)
+    plain = [task.batch(np.random.default_rng(seed)).plain for seed in range(20)]
+    assert 0 < sum(plain) < 0.25 * 20 * train_rendering.CLIPS_1
 
 
-def test_windows_are_read_as_in_use_and_single_frames_with_their_own_statistics(
-    clips: LatentClips, resting: LatentClips
-) -> None:
+def test_truth_has_mean_0_and_poses_that_rest(clips: LatentClips) -> None:
+    truth = truth_of(clips.pictures)
+    assert truth.shape == (CLIPS, FRAMES, 53 + 3 + 2)
+    assert truth.mean(dim=(0, 1)).abs().max() < 1e-4
+    assert (truth.flatten(0, 1).std(dim=0) - 1).abs().max() < 0.1
+    pose = truth[..., 53:56]
+    assert torch.equal(pose, pose[:, :1].expand_as(pose))
+    assert pose[:, 0].std(dim=0).min() > 0.5
+
+
+def test_windows_are_read_as_in_use_and_single_frames_with_their_own_statistics(clips: LatentClips) -> None:
     for windows in (False, True):
-        task = rendering_task(clips, resting, windows=windows)
+        task = rendering_task(clips, windows=windows)
         task.network.train()
         norm = task.network.rendering.encoder.stem_norm
         before = norm.running_mean.clone()
@@ -320,11 +312,9 @@ def test_windows_are_read_as_in_use_and_single_frames_with_their_own_statistics(
 
 
 @pytest.mark.parametrize("windows", [False, True], ids=["frames", "windows"])
-def test_a_step_of_the_renderer_lowers_its_loss_and_moves_all_that_runs(
-    clips: LatentClips, resting: LatentClips, windows: bool
-) -> None:
+def test_a_step_of_the_renderer_lowers_its_loss_and_moves_all_that_runs(clips: LatentClips, windows: bool) -> None:
     noise = torch.randn(clips.latents.shape, generator=torch.Generator().manual_seed(1)).half()
-    task = rendering_task(replace(clips, latents=noise), replace(resting, latents=noise), windows=windows)
+    task = rendering_task(replace(clips, latents=noise), windows=windows)
     batch = task.batch(np.random.default_rng(0))._replace(plain=1)
     found = loss_falls(task.network, lambda: task.losses(batch)["loss"], 1e-3, steps=4)
     assert found[1] < found[0]
@@ -346,8 +336,8 @@ def _behind_the_last_feature(name: str) -> bool:
     )
 
 
-def test_the_video_teaches_the_motion_encoder(clips: LatentClips, resting: LatentClips) -> None:
-    task = rendering_task(clips, resting)
+def test_the_video_teaches_the_motion_encoder(clips: LatentClips) -> None:
+    task = rendering_task(clips)
     for name, values in task.network.named_parameters():
         if "proj_out" in name:
             values.data.normal_(0, 0.05)
@@ -359,21 +349,56 @@ def test_the_video_teaches_the_motion_encoder(clips: LatentClips, resting: Laten
     assert grad.abs().max() > 0
 
 
-def test_clips_without_condition_are_told_their_own_motion_alone(clips: LatentClips, resting: LatentClips) -> None:
-    task = rendering_task(clips, resting)
+def test_the_denoiser_is_told_motion_and_portrait_and_without_condition_the_portraits_motion_alone(
+    clips: LatentClips,
+) -> None:
+    task = rendering_task(clips)
     task.network.eval()
     batch = task.batch(np.random.default_rng(0))._replace(plain=1)
+    video, encoder = task.network.rendering.video, task.network.rendering.encoder
     with torch.no_grad():
-        motion = task.network.rendering.encoder(batch.faces.flatten(0, 1)).unflatten(0, batch.faces.shape[:2])
+        motion = encoder(batch.faces.flatten(0, 1)).unflatten(0, batch.faces.shape[:2])
         condition = task.condition(batch, motion)
-        encoder = task.network.rendering.encoder
-        own = encoder.tokens(motion[0, 0], neutral(motion[0, 0]))
-    assert torch.allclose(condition.acting[0], own.expand(16, -1, -1))
-    torch.testing.assert_close(condition.acting[1], encoder.tokens(motion[1, 1:], batch.placement[1]))
+        own, led = encoder.tokens(motion[0, 0]), encoder.tokens(motion[1, 1:])
+        located = video.located(batch.latents, batch.lit)
+        nobody, somebody = video.appearance(torch.stack((torch.zeros(128), batch.embedding[1])))
+    assert condition.acting.shape == (2, 16, 2, 16)
+    torch.testing.assert_close(condition.acting[0], own.expand(16, -1, -1))
+    torch.testing.assert_close(condition.acting[1], led)
+    torch.testing.assert_close(condition.appearance, torch.stack((nobody, somebody)))
     assert condition.locator is not None
+    assert located is not None
     assert not condition.locator[0].any()
-    assert condition.locator[1].any()
-    assert condition.plain == 1
+    assert torch.equal(condition.locator[1], located[1])
+    assert (condition.plain, condition.guided) == (1, False)
+
+
+def test_of_single_frames_each_is_told_its_own_motion_and_the_portrait_of_its_clip(
+    clips: LatentClips, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task, told = rendering_task(clips, windows=False), []
+    batch = task.batch(np.random.default_rng(0))._replace(plain=2)
+    whole, video = task.condition, task.network.rendering.video
+
+    def watched(*given: Any) -> Condition:
+        told.append(whole(*given))
+        return told[-1]
+
+    def denoised(noisy: Tensor, times: Tensor, condition: Condition) -> tuple[Tensor, Tensor]:
+        told.append(condition)
+        return noisy, noisy
+
+    monkeypatch.setattr(task, "condition", watched)
+    monkeypatch.setattr(video.denoising_unet, "full", denoised)
+    task.losses(batch)
+    clip, frame = told
+    assert (clip.batch, clip.plain) == (6, 2)
+    assert (frame.batch, frame.plain) == (36, 12)
+    assert torch.equal(frame.acting[:, 0], clip.acting.flatten(0, 1))
+    assert torch.equal(frame.appearance, clip.appearance.repeat_interleave(6, dim=0))
+    assert torch.equal(frame.locator, clip.locator.repeat_interleave(6, dim=0))
+    for place, tokens in clip.reference.items():
+        assert torch.equal(frame.reference[place], tokens.repeat_interleave(6, dim=0))
 
 
 def test_driving_faces_are_off_in_colour_size_and_place_alike_over_a_clip() -> None:
@@ -389,23 +414,33 @@ def test_driving_faces_are_off_in_colour_size_and_place_alike_over_a_clip() -> N
     assert (made[0, :, 32, 8:56].diff(dim=1) > 0).all()
 
 
-def test_motion_of_a_split_and_its_statistics(faces: Faces) -> None:
+def test_faces_are_cut_where_the_landmarks_are(clips: LatentClips) -> None:
+    faces = Faces.of(clips.pictures, MINI.encoder.side)
+    assert faces.crops.shape == (CLIPS, FRAMES, 3)
+    frames, points = clips.pictures.frames[2], clips.pictures.landmarks68[2]
+    boxes = crop_boxes(boxes_of(points), MINI.size)
+    cut = faces.cut(2, np.array([7, 30]))
+    assert torch.equal(cut, as_faces(np.stack([cropped(frames[k], boxes[k], MINI.encoder.side) for k in (7, 30)])))
+
+
+def test_motion_of_a_split_and_its_statistics(clips: LatentClips) -> None:
     torch.manual_seed(0)
     encoder = fresh_rendering(MINI)[0].encoder.eval()
-    few = replace(faces, boxes=faces.boxes[:2, :60], crops=faces.crops[:2, :60])
+    faces = Faces.of(clips.pictures, MINI.encoder.side)
+    few = replace(faces, crops=faces.crops[:2, :60])
     motion = encoded(few, encoder)
     assert motion.shape == (2, 60, 32)
     with torch.no_grad():
         torch.testing.assert_close(motion[1, 57:58], encoder(few.cut(1, np.array([57]))), atol=1e-5, rtol=1e-4)
-    mean, std = statistics(motion, few, placed=True)
-    assert mean.shape == std.shape == (35,)
-    torch.testing.assert_close(mean[:32], motion.mean(dim=(0, 1)))
-    assert 0.8 < mean[-1] < 1.2
-    assert statistics(motion, few, placed=False)[0].shape == (32,)
+    motion = torch.cat((torch.full((2, 60, 1), 3.0), motion[..., 1:]), dim=2)
+    mean, std = statistics(motion)
+    torch.testing.assert_close(mean, motion.mean(dim=(0, 1)))
+    torch.testing.assert_close(std[1:], motion.flatten(0, 1).std(dim=0)[1:])
+    assert float(std[0]) == pytest.approx(STILL)
 
 
 def test_both_stages_leave_files_that_the_method_loads(
-    clips: LatentClips, resting: LatentClips, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    clips: LatentClips, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     short = Recipe(steps=1, warm_up=0, bfloat16=False)
     for module, name in (
@@ -417,15 +452,16 @@ def test_both_stages_leave_files_that_the_method_loads(
     order = Order("x-actor", "mini", "test", tmp_path, tmp_path / "work", tmp_path / "out")
     monkeypatch.setattr(train, "HALLO_FILE", tmp_path / "absent")
     with pytest.raises(MissingWeightsError):
-        train.train_renderer(order, *corpora(clips, resting), load_mini_vae())
+        train.train_renderer(order, corpus(clips))
     torch.manual_seed(0)
     save_weights(tmp_path / "hallo.safetensors", Hallo(HALLO_MINI).state_dict(), torch.float16)
     monkeypatch.setattr(train, "HALLO_FILE", tmp_path / "hallo.safetensors")
     latents = torch.randn(CLIPS, FRAMES, 32, MINI.side, MINI.side).half()
-    splits = {id(of.pictures): replace(of, latents=latents) for of in (clips, resting)}
-    monkeypatch.setattr(train, "open_pictures", lambda folder, count: clips.pictures)
-    monkeypatch.setattr(train, "still", lambda folder, pictures: resting.pictures)
-    monkeypatch.setattr(train, "latent_clips", lambda pictures, *_: splits[id(pictures)])
+    # Only of what is drawn with heads at rest are there latents.
+    drawn, rests = object(), {id(clips.pictures): replace(clips, latents=latents)}
+    monkeypatch.setattr(train, "open_pictures", lambda folder, count: drawn)
+    monkeypatch.setattr(train, "still", lambda folder, pictures: {id(drawn): clips.pictures}[id(pictures)])
+    monkeypatch.setattr(train, "latent_clips", lambda pictures, *_: rests[id(pictures)])
     monkeypatch.setattr(train, "encoded", lambda faces, encoder: torch.randn(CLIPS, FRAMES, MINI.encoder.motion))
     train.train(order)
     out = tmp_path / "out"

@@ -25,9 +25,6 @@ def random_mini(folder: Path) -> Iterator[None]:
             if not values.any():  # what begins as the identity is opened
                 values.data.normal_(0, 0.02)
     rendering.encoder.one.bias.data.fill_(1.0)
-    # Without it, motion of deviation 1 would put heads far outside of the picture.
-    acted.std[-3:] = 0.05
-    acted.mean[-1] = 1.0
     paths = {"ACTING_FILE": folder / "acting.safetensors", "RENDERING_FILE": folder / "rendering.safetensors"}
     for path, network in zip(paths.values(), (acted, rendering), strict=True):
         save_weights(path, network.state_dict(), torch.float16)

@@ -61,9 +61,9 @@ class LatentClips:
         return self.latents.shape[1]
 
     def heard(self, clips: NDArray[np.int64], frames: NDArray[np.int64], reach: int) -> Tensor:
-        """Return what is heard around frames (B, F) of clips (B,): (B, F, 2 reach + 1, layers, width), float32."""
+        """Return what is heard around frames (B, F) of clips (B,) or (B, F): (B, F, 2 reach + 1, layers, width)."""
         around = frames[..., None] + np.arange(-reach, reach + 1)
-        return self.speech[clips[:, None, None], around.clip(0, self.frames - 1)].float()
+        return self.speech[clips.reshape(len(clips), -1, 1), around.clip(0, self.frames - 1)].float()
 
     def portrait(self, clip: int, frame: int) -> Tensor:
         """Return a frame as (3, size, size), range [0, 1]."""
