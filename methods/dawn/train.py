@@ -20,19 +20,17 @@ from thbench_methods.dawn.bundle import (
 from thbench_methods.dawn.config import MINI
 from thbench_methods.dawn.examples import Motions, states_of
 from thbench_methods.dawn.face_mask import published_encoder
+from thbench_methods.dawn.head import measured_head
 from thbench_methods.dawn.lfg import flow_generator
 from thbench_methods.dawn.pbnet import normalised_pose
 from thbench_methods.dawn.train_a2v import Told
 from thbench_methods.dawn.train_pbnet import Rivals, StateTask
-from thbench_methods.dreamtalk.mean_face import measured_face
 
 from thbench.data.synth_heads.pictures import open_pictures
-from thbench.metrics.jitter import STEADY
 from thbench.training.weights import load_weights
 
 if TYPE_CHECKING:
     from thbench_methods.dawn.lfg import LatentFlowGenerator
-    from torch import Tensor
 
     from thbench.data.synth_heads.pictures import Pictures
     from thbench.training.order import Order
@@ -93,12 +91,6 @@ def train_diffusion(order: Order, pictures: Pictures) -> None:
         task = train_a2v.MotionTask(network, moving, at_rest, stage)
         training = fitted(task, recipe, order, f"dawn-a2v-{number}")
     ship(destination(order, A2V_FILE), network, train_a2v.ABOUT, order, training, pictures)
-
-
-def measured_head() -> dict[str, Tensor]:
-    """Return the numbers of the mean head."""
-    measured = measured_face(STEADY)
-    return {**measured, "basis": measured["basis"][:0]}
 
 
 def trained_flow_generator(order: Order) -> LatentFlowGenerator:

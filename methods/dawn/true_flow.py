@@ -93,12 +93,16 @@ def painted_eyes(of_source: Tensor, of_frames: Tensor, size: int) -> Tensor:
     as_before = _with_one(of_source) @ rigid_map(of_source, of_frames)
     shares = of_frames.new_zeros(len(of_frames), 1, size // CELL, size // CELL)
     for eye in EYES:
-        before, now = eye_height(of_source[:, eye]), eye_height(of_frames[:, eye])
-        share = (before - now).abs() / torch.maximum(before, now).clamp(min=LEAST_OPEN)
-        changed = (share / CLOSING).clamp(max=1)
+        changed = lid_share(eye_height(of_source[:, eye]), eye_height(of_frames[:, eye]))
         there = torch.maximum(covered(as_before[:, eye], size), covered(of_frames[:, eye], size))
         shares = torch.maximum(shares, changed[:, None, None, None] * (OPENED * there).clamp(max=1))
     return shares
+
+
+def lid_share(before: Tensor, now: Tensor) -> Tensor:
+    """Return how much of eyes is painted whose heights over their widths were one and are another; 0 to 1."""
+    change = (before - now).abs() / torch.maximum(before, now).clamp(min=LEAST_OPEN)
+    return (change / CLOSING).clamp(max=1)
 
 
 def eye_height(eye: Tensor) -> Tensor:

@@ -24,7 +24,14 @@ from thbench_methods.xactor.config import MINI, Objective
 from thbench_methods.xactor.examples import Faces, encoded, statistics
 from thbench_methods.xactor.networks import Acted, Rendering
 from thbench_methods.xactor.train_acting import ActingTask
-from thbench_methods.xactor.train_rendering import Corpus, RenderingTask, Supervised, fresh_rendering, truth_of
+from thbench_methods.xactor.train_rendering import (
+    Corpus,
+    ReadingTask,
+    RenderingTask,
+    Supervised,
+    fresh_rendering,
+    truth_of,
+)
 
 from thbench.backbones.checkpoint import read_state_dict
 from thbench.data.synth_heads.pictures import open_pictures
@@ -81,6 +88,7 @@ def train_renderer(order: Order, corpus: Corpus) -> None:
         form.keep(corpus.clips.latents[:, ::EVERY].flatten(0, 1).float())
     corpus = replace(corpus, clips=known_clips(corpus.clips, form))
     network = Supervised(rendering, MINI.encoder.motion, corpus.truth.shape[-1])
+    fitted(ReadingTask.of(network, corpus), train_rendering.READING_RECIPE, order, "x-actor-reading")
     frames = RenderingTask(network, corpus, windows=False)
     fitted(frames, train_rendering.FRAMES_RECIPE, order, "x-actor-frames")
     # Made when it is its turn: it lets the motion modules run.

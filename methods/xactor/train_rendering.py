@@ -1,8 +1,10 @@
-"""Trains motion encoder and video generator together: single frames first, then windows with their motion modules.
+"""Trains motion encoder and video generator: the encoder by itself, then both, in single frames and then in windows.
 
 The motion encoder sees the driving face in other colours, another size and another place than the picture has, so that
 it cannot tell the renderer more than motion. X-NeMo also has a decoder with two adversaries beside it, whose design is
-not published; here a linear layer reads the true expression, pose and gaze from the latent in its place.
+not published; here a linear layer reads true expression and gaze from the latent in its place, and only how they differ
+within a clip: of what sets people and emotions apart a portrait tells more, and beside it lips would be the least of
+what a latent says. It does so before anything is rendered, for no generator learns to listen to what says nothing.
 
 What is denoised is what a frame changes of the portrait. Clips are those with heads at rest: where heads move, lips are
 a small part of what changes, and the published inference holds the head in its place too.
@@ -46,15 +48,16 @@ if TYPE_CHECKING:
 
     from thbench.data.synth_heads.pictures import Pictures
 
-FRAMES_RECIPE = Recipe(steps=600, learning_rate=1e-3, warm_up=50, last_rate=0.3, average=0.995, bfloat16=False)
-WINDOWS_RECIPE = Recipe(steps=1500, learning_rate=7e-4, warm_up=50, last_rate=0.02, average=0.998, bfloat16=False)
+READING_RECIPE = Recipe(steps=1000, learning_rate=2e-3, warm_up=50, last_rate=0.1, average=0.98, bfloat16=False)
+FRAMES_RECIPE = Recipe(steps=1400, learning_rate=1e-3, warm_up=50, last_rate=0.3, average=0.995, bfloat16=False)
+WINDOWS_RECIPE = Recipe(steps=800, learning_rate=7e-4, warm_up=50, last_rate=0.02, average=0.998, bfloat16=False)
 """Without AMX, float32 is the faster format on processors."""
 ABOUT = About(
     "X-Actor mini, stage 2: motion encoder and video generator",
     "Zhang et al., arXiv 2508.02944; X-NeMo, arXiv 2507.23143; sizes are the project's own",
-    "Velocity prediction with zero terminal SNR, squared error weighted by where face, eyes and lips are, of frames"
-    " that are told their motion latent: single frames first, then windows of 16. Beside it the squared error of"
-    " expression, pose and gaze, read from the latent by a linear layer. This card is of the windows.",
+    "First the squared error of how expression and gaze differ within a clip, read from the latent by a linear layer."
+    " Then, beside it, velocity prediction with zero terminal SNR, squared error weighted by where face, eyes and lips"
+    " are, of frames that are told their motion latent: single frames, then windows of 16. This card is of the last.",
     (
         "What it has in common with the mini Hallo begins with that one's weights, where they are there.",
         "What is denoised is the difference from the portrait's latent, in principal components.",
@@ -65,6 +68,8 @@ ABOUT = About(
         "X-Actor's own renderer and motion encoder are not published.",
     ),
 )
+READERS, SHOWN = 10, 6
+"""Clips of a batch of faces that are read alone, and faces of each."""
 CLIPS_1, FRAMES_1 = 6, 6
 """Clips of a batch of single frames, and frames of each."""
 CLIPS_2 = 2
@@ -73,6 +78,10 @@ DROPPED = 0.1
 """Share of clips without any condition but the portrait's own motion, for guidance."""
 READ = 0.3
 """Weight of the error of what is read from the latent."""
+POWER = 0.02
+"""Weight of the mean square of latents beside the error of what is read."""
+LEAST = 0.02
+"""Added to the deviation of expression and gaze: what hardly moves is not to count as what does."""
 ALIVE = 1.0
 """First bias of the one map that ends in a ReLU without a norm: below 0 everywhere, it would never learn."""
 GAIN, SHADE, SCALE, SHIFT = 0.3, 0.3, 0.1, 0.06
@@ -96,7 +105,7 @@ class Batch(NamedTuple):
     faces: Tensor
     """Face crops (B, 1 + F, 3, side, side): of the portrait, then of the frames."""
     truth: Tensor
-    """Shape (B, 1 + F, k): expression, pose and gaze, of deviation 1."""
+    """Shape (B, 1 + F, k): expression and gaze, as `truth_of` gives them."""
     plain: int
     """How many clips are without condition."""
 
@@ -107,7 +116,7 @@ class Supervised(nn.Module):
     def __init__(self, rendering: Rendering, motion: int, truth: int) -> None:
         super().__init__()
         self.rendering = rendering
-        self.read = nn.Linear(motion, truth)
+        self.read = nn.Linear(motion, truth, bias=False)
 
 
 @dataclass(frozen=True)
@@ -117,7 +126,44 @@ class Corpus:
     clips: LatentClips
     faces: Faces
     truth: Tensor
-    """Expression, pose and gaze, as `truth_of` gives them, (clips, frames, k)."""
+    """Expression and gaze, as `truth_of` gives them, (clips, frames, k)."""
+
+
+class Sheet(NamedTuple):
+    """Faces that are read alone."""
+
+    faces: Tensor
+    """Shape (B, F, 3, side, side)."""
+    truth: Tensor
+    """Shape (B, F, k)."""
+
+
+@dataclass
+class ReadingTask:
+    """What motion latents say, before anything is rendered of them."""
+
+    network: nn.ModuleList
+    """Motion encoder, and what reads its latents."""
+    corpus: Corpus
+
+    @classmethod
+    def of(cls, network: Supervised, corpus: Corpus) -> ReadingTask:
+        """Return the task of the encoder among all networks of the stage."""
+        return cls(nn.ModuleList([network.rendering.encoder, network.read]), corpus)
+
+    def batch(self, rng: np.random.Generator) -> Sheet:
+        """Draw faces of clips."""
+        total, frames = self.corpus.truth.shape[:2]
+        chosen = rng.choice(total, min(READERS, total), replace=False)
+        at = [(clip, rng.integers(frames, size=SHOWN)) for clip in chosen.tolist()]
+        faces = torch.stack([driving(self.corpus.faces.cut(clip, own), rng) for clip, own in at])
+        return Sheet(faces, torch.stack([self.corpus.truth[clip, own] for clip, own in at]))
+
+    def losses(self, batch: Sheet) -> Mapping[str, Tensor]:
+        """Return the squared error of what is read."""
+        encoder, read = self.network
+        motion = encoder(batch.faces.flatten(0, 1)).unflatten(0, batch.faces.shape[:2])
+        return {"loss": reading_error(motion, read, batch.truth)}
 
 
 @dataclass
@@ -176,7 +222,7 @@ class RenderingTask:
         noisy, velocity, times = self.velocity.noisy(clean)
         predicted, _ = self.network.rendering.video.denoising_unet.full(noisy, times, condition)
         found = self.velocity.losses(predicted, velocity, weight, lips_of(weight))
-        read = F.mse_loss(self.network.read(motion), batch.truth)
+        read = reading_error(motion, self.network.read, batch.truth)
         return {**found, "loss": found["loss"] + READ * read, "read": read}
 
     def condition(self, batch: Batch, motion: Tensor) -> Condition:
@@ -218,10 +264,24 @@ def driving(faces: Tensor, rng: np.random.Generator) -> Tensor:
 
 
 def truth_of(pictures: Pictures) -> Tensor:
-    """Return expression, pose and gaze of a split, (clips, frames, k), of mean 0 and deviation about 1."""
-    whole = np.concatenate((pictures.expression, pictures.pose, pictures.gaze), axis=-1)
-    flat = whole.reshape(-1, whole.shape[-1])
-    return torch.from_numpy(((whole - flat.mean(axis=0)) / (flat.std(axis=0) + 0.02)).astype(np.float32))
+    """Return expression and gaze of a split, (clips, frames, k), of deviation about 1 within a clip."""
+    whole = np.concatenate((pictures.expression, pictures.gaze), axis=-1)
+    within = np.sqrt(whole.var(axis=1).mean(axis=0))
+    return torch.from_numpy((whole / (within + LEAST)).astype(np.float32))
+
+
+def reading_error(motion: Tensor, read: nn.Module, truth: Tensor) -> Tensor:
+    """Return the mean squared error of what is read of clips, each against its own mean, and a share of their power.
+
+    Power keeps latents of all clips in one place: their differences within a clip are then most of them.
+
+    Args:
+        motion: Latents (B, F, m).
+        read: What reads them.
+        truth: As `truth_of` gives it, (B, F, k).
+    """
+    found, known = (rows - rows.mean(dim=1, keepdim=True) for rows in (read(motion), truth))
+    return F.mse_loss(found, known) + POWER * motion.square().mean()
 
 
 def fresh_rendering(config: Config, begun: Mapping[str, Tensor] | None = None) -> tuple[Rendering, frozenset[str]]:

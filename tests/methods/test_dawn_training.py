@@ -31,7 +31,7 @@ from thbench_methods.dawn.examples import (
     true_regions,
 )
 from thbench_methods.dawn.face_mask import published_encoder
-from thbench_methods.dawn.head import head_motion, mean_head
+from thbench_methods.dawn.head import MeanHead, Posture, head_motion, measured_head
 from thbench_methods.dawn.lfg import flow_generator
 from thbench_methods.dawn.lfg.blocks import coordinate_grid, warp
 from thbench_methods.dawn.lfg.equivariance import Transform, equivariance, random_transform
@@ -41,7 +41,7 @@ from thbench_methods.dawn.objective import mouth_mask
 from thbench_methods.dawn.pbnet import PBNet
 from thbench_methods.dawn.pipeline import Dawn
 from thbench_methods.dawn.state import mini_pose
-from thbench_methods.dawn.train import measured_head, train
+from thbench_methods.dawn.train import train
 from thbench_methods.dawn.train_a2v import STAGES, MotionTask, Told, apart
 from thbench_methods.dawn.train_lfg import CLIPS, DRIVERS, Draws, FindTask, PaintTask, found_flow, reconstructed
 from thbench_methods.dawn.train_pbnet import Rivals, StateTask, blinks, deviation, mirrored
@@ -310,9 +310,18 @@ def test_what_is_above_the_line_between_lips() -> None:
     assert above_lips(marks, asked).tolist() == [[True, False, True, False]] * 2
 
 
-def test_a_head_moves_turns_and_grows_as_its_pose_says() -> None:
-    head = mean_head()
+def measured() -> MeanHead:
+    head = MeanHead()
     head.load_state_dict(measured_head())
+    return head
+
+
+def awake(pose: torch.Tensor) -> Posture:
+    return Posture(pose, torch.ones(*pose.shape[:-1], 2))
+
+
+def test_a_head_moves_turns_and_grows_as_its_pose_says() -> None:
+    head = measured()
     grid = coordinate_grid(torch.zeros(1, 1, 32, 32), centred=True)
     source = torch.tensor([0, 0, 0, 0.1, 0.5, 0.5])
 
@@ -320,8 +329,9 @@ def test_a_head_moves_turns_and_grows_as_its_pose_says() -> None:
         pose = source.clone()
         for name, value in changes.items():
             pose[{"yaw": 0, "roll": 2, "scale": 3, "x": 4, "y": 5}[name]] += value
-        motion = head_motion(head, source, pose[None], 32, MINI.motion)
-        return grid[16, 16 + right] + motion[:, 0, 16, 16 + right] / MINI.motion.gain
+        motion = head_motion(head, awake(source), awake(pose[None]), 32, MINI.motion)
+        assert not motion[2].any()
+        return grid[16, 16 + right] + motion[:2, 0, 16, 16 + right] / MINI.motion.gain
 
     for right in (-3, 0, 3):
         torch.testing.assert_close(read(right), grid[16, 16 + right], atol=2e-3, rtol=0)
@@ -343,17 +353,37 @@ def test_blinks_move_no_head(pictures: Pictures) -> None:
 
 def test_the_pose_tells_most_of_the_true_flow_around_the_mouth(pictures: Pictures) -> None:
     left, whole = [], []
-    head = mean_head()
-    head.load_state_dict(measured_head())
+    head = measured()
     for clip in range(len(pictures)):
         motions = Motions(pictures, flow_generator(MINI.lfg).eval())
         pose = mini_pose(pictures.pose[clip], pictures.landmarks68[clip], 128)
         flow = motion_of(motions.flow(clip, 0, slice(0, FRAMES)), 1, MINI.motion)[0, :2]
-        beyond = flow - head_motion(head, pose[0], pose[:FRAMES], 32, MINI.motion)
+        beyond = flow - head_motion(head, awake(pose[0]), awake(pose[:FRAMES]), 32, MINI.motion)[:2]
         near = mouth_mask(torch.from_numpy(pictures.landmarks68[clip][None, :, 48:68].copy()), (128, 128), 32)[0]
         left.append(float((beyond.square().sum(0) * near).sum()))
         whole.append(float((flow.square().sum(0) * near).sum()))
     assert sum(left) < 0.1 * sum(whole)
+
+
+def test_lids_tell_most_of_what_is_painted_of_the_eyes(pictures: Pictures) -> None:
+    head, left, whole = measured(), 0.0, 0.0
+    for clip in range(len(pictures)):
+        marks = places_of(pictures.landmarks68[clip], 128)
+        pose = mini_pose(pictures.pose[clip], pictures.landmarks68[clip], 128)
+        shut = marks.clone()
+        for upper, lower in ((37, 41), (38, 40), (43, 47), (44, 46)):
+            shut[:, upper] = shut[:, lower] = (shut[:, upper] + shut[:, lower]) / 2
+        wanted = painted_eyes(marks, shut, 128)[:, 0]
+        asleep = Posture(pose, torch.zeros(len(pose), 2))
+        told = head_motion(head, Posture(pose[0], torch.ones(2)), asleep, 32, MINI.motion)[2] / -2
+        left, whole = left + float((told - wanted).square().sum()), whole + float(wanted.square().sum())
+        one = head_motion(head, asleep._replace(pose=pose[0], blink=torch.ones(2)), asleep, 32, MINI.motion)
+        assert torch.equal(one[2] / -2, told)
+    assert left < 0.4 * whole
+    half = Posture(pose[:1], torch.tensor([[1.0, 0.5]]))  # only the left eye, which is right in the picture
+    painted_half = head_motion(head, awake(pose[0]), half, 32, MINI.motion)[2, 0] / -2
+    middle = ((marks[0, 27, 0] + 1) * 16).long()
+    assert painted_half[:, : middle - 1].max() == 0 and 0.4 < float(painted_half.max()) < 0.7
 
 
 def test_what_lies_between_lips_is_told_by_area() -> None:

@@ -25,10 +25,12 @@ from thbench_methods.xactor.renderer import Condition
 from thbench_methods.xactor.train_acting import ActingTask
 from thbench_methods.xactor.train_rendering import (
     Corpus,
+    ReadingTask,
     RenderingTask,
     Supervised,
     driving,
     fresh_rendering,
+    reading_error,
     truth_of,
 )
 from torch import Tensor, nn
@@ -287,14 +289,22 @@ def test_some_clips_are_without_condition(clips: LatentClips) -> None:
     assert 0 < sum(plain) < 0.25 * 20 * train_rendering.CLIPS_1
 
 
-def test_truth_has_mean_0_and_poses_that_rest(clips: LatentClips) -> None:
+def test_what_is_read_is_how_expression_and_gaze_differ_within_a_clip(clips: LatentClips) -> None:
     truth = truth_of(clips.pictures)
-    assert truth.shape == (CLIPS, FRAMES, 53 + 3 + 2)
-    assert truth.mean(dim=(0, 1)).abs().max() < 1e-4
-    assert (truth.flatten(0, 1).std(dim=0) - 1).abs().max() < 0.1
-    pose = truth[..., 53:56]
-    assert torch.equal(pose, pose[:, :1].expand_as(pose))
-    assert pose[:, 0].std(dim=0).min() > 0.5
+    assert truth.shape == (CLIPS, FRAMES, 53 + 2)
+    within = truth.var(dim=1).mean(dim=0).sqrt()  # of what moves little a little below 1
+    assert within.max() < 1.01 and within.min() > 0.9
+    draw = torch.Generator().manual_seed(0)
+    power = train_rendering.POWER
+
+    def error(motion: Tensor, read: nn.Module) -> float:
+        return float(reading_error(motion, read, truth) - power * motion.square().mean())
+
+    shifted = truth + torch.randn(CLIPS, 1, 55, generator=draw)
+    assert abs(error(shifted, nn.Identity())) < 1e-5
+    assert error(torch.zeros_like(truth), nn.Identity()) == pytest.approx(float(within.square().mean()), rel=0.05)
+    louder = reading_error(2 * shifted, nn.Softsign(), truth) - reading_error(shifted, nn.Softsign(), truth)
+    assert float(louder) > power * float(shifted.square().mean())
 
 
 def test_windows_are_read_as_in_use_and_single_frames_with_their_own_statistics(clips: LatentClips) -> None:
@@ -334,6 +344,22 @@ def _behind_the_last_feature(name: str) -> bool:
         and ".proj_in." not in name
         and not name.startswith(f"{last}norm.")
     )
+
+
+def test_a_step_of_the_encoder_alone_lowers_its_loss_and_moves_all_of_it(clips: LatentClips) -> None:
+    whole = rendering_task(clips)
+    task = ReadingTask.of(whole.network, whole.corpus)
+    batch = task.batch(np.random.default_rng(0))
+    assert batch.faces.shape == (CLIPS, train_rendering.SHOWN, 3, 64, 64) and batch.faces.abs().max() <= 1
+    for truth in batch.truth:
+        clip = next(own for own in whole.corpus.truth if any(torch.equal(row, truth[0]) for row in own))
+        assert all(any(torch.equal(row, one) for row in clip) for one in truth)
+    before = [values.detach().clone() for values in whole.network.rendering.video.parameters()]
+    found = loss_falls(task.network, lambda: task.losses(batch)["loss"], 2e-3)
+    assert found[-1] < 0.98 * found[0]
+    still = {name for name, p in task.network.named_parameters() if p.grad is None or not p.grad.any()}
+    assert all(".place" in f".{name}" or ".fuse" in f".{name}" for name in still)  # tokens are the generator's
+    assert all(map(torch.equal, before, whole.network.rendering.video.parameters()))
 
 
 def test_the_video_teaches_the_motion_encoder(clips: LatentClips) -> None:
@@ -444,6 +470,7 @@ def test_both_stages_leave_files_that_the_method_loads(
 ) -> None:
     short = Recipe(steps=1, warm_up=0, bfloat16=False)
     for module, name in (
+        (train_rendering, "READING_RECIPE"),
         (train_rendering, "FRAMES_RECIPE"),
         (train_rendering, "WINDOWS_RECIPE"),
         (train_acting, "RECIPE"),
