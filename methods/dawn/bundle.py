@@ -10,7 +10,7 @@ from thbench_methods.common.presets import own_files, shipped
 from thbench_methods.dawn.checkpoints import load_diffusion, load_flow_generator, load_pbnet
 from thbench_methods.dawn.diffusion import A2VFDM
 from thbench_methods.dawn.face_mask import FaceMaskEncoder, published_encoder
-from thbench_methods.dawn.head import MeanHead
+from thbench_methods.dawn.head import mean_head
 from thbench_methods.dawn.hearing import Hubert, MiniHearing
 from thbench_methods.dawn.lfg import flow_generator
 from thbench_methods.dawn.pbnet import PBNet
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from thbench_methods.dawn.hearing import Hearing
     from thbench_methods.dawn.lfg import LatentFlowGenerator
     from thbench_methods.dawn.state import Frame, State
+    from thbench_methods.dreamtalk.mean_face import MeanFace
 
 LFG_FILE = Path(__file__).parent / "mini_lfg.safetensors"
 A2V_FILE = Path(__file__).parent / "mini_a2v.safetensors"
@@ -42,7 +43,7 @@ class MaskedDiffusion(nn.Module):
         super().__init__()
         self.diffusion = A2VFDM(config.unet, config.diffusion.train_steps)
         self.face = FaceMaskEncoder()
-        self.head = MeanHead()
+        self.head = mean_head()
 
 
 class PoseAndBlink(nn.Module):
@@ -66,8 +67,8 @@ class Networks:
     hear: Hearing
     read: Callable[[Frame], State]
     """A portrait's state."""
-    head: MeanHead | None
-    """How a head moves as its pose and lids say, where the diffusion tells what is beyond that."""
+    head: MeanFace | None
+    """How a head moves as its pose says, where the diffusion tells what is beyond that."""
     reads_whole: bool
     """Whether the state is read in the portrait as it is, and not in the square that the networks see."""
 

@@ -22,7 +22,7 @@ from thbench_methods.dawn import bundle
 from thbench_methods.dawn.config import MINI, PAPER, PAPER_256
 from thbench_methods.dawn.diffusion import flow_of
 from thbench_methods.dawn.face_mask import FaceMaskEncoder, face_mask, published_encoder
-from thbench_methods.dawn.head import Posture, head_motion
+from thbench_methods.dawn.head import head_motion
 from thbench_methods.dawn.lfg import Flow
 from thbench_methods.dawn.pbnet import normalised_pose, pose_of
 from thbench_methods.dawn.schedule import stochastic_ddim
@@ -201,8 +201,8 @@ class Dawn:
             parts.append(part)
         motion = joined(parts, covers)[0]
         if self.networks.head is not None:
-            source, driving = (Posture(of.pose.to(motion), of.blink.to(motion)) for of in (sitter.state, told))
-            motion += head_motion(self.networks.head, source, driving, side, self.config.motion)
+            poses = sitter.state.pose.to(motion), told.pose.to(motion)
+            motion[:2] += head_motion(self.networks.head, *poses, side, self.config.motion)
         return motion
 
     @torch.inference_mode()

@@ -20,17 +20,19 @@ from thbench_methods.dawn.bundle import (
 from thbench_methods.dawn.config import MINI
 from thbench_methods.dawn.examples import Motions, states_of
 from thbench_methods.dawn.face_mask import published_encoder
-from thbench_methods.dawn.head import measured_head
 from thbench_methods.dawn.lfg import flow_generator
 from thbench_methods.dawn.pbnet import normalised_pose
 from thbench_methods.dawn.train_a2v import Told
 from thbench_methods.dawn.train_pbnet import Rivals, StateTask
+from thbench_methods.dreamtalk.mean_face import measured_face
 
 from thbench.data.synth_heads.pictures import open_pictures
+from thbench.metrics.jitter import STEADY
 from thbench.training.weights import load_weights
 
 if TYPE_CHECKING:
     from thbench_methods.dawn.lfg import LatentFlowGenerator
+    from torch import Tensor
 
     from thbench.data.synth_heads.pictures import Pictures
     from thbench.training.order import Order
@@ -55,10 +57,9 @@ def train_flow_generator(order: Order, pictures: Pictures) -> None:
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     draws = train_lfg.Draws(pictures, still(order.data, pictures))
     _, first = fitted(train_lfg.PaintTask(network, draws), train_lfg.PAINTING, order, "dawn-lfg-painting")
-    _, second = fitted(train_lfg.PaintTask(network, draws, lids=True), train_lfg.LIDS, order, "dawn-lfg-lids")
-    recipe, last = fitted(train_lfg.FindTask(network.eval(), draws), train_lfg.FINDING, order, "dawn-lfg-finding")
-    whole = replace(last, seconds=first.seconds + second.seconds + last.seconds)
-    ship(destination(order, LFG_FILE), network, train_lfg.ABOUT, order, (recipe, whole), pictures)
+    recipe, second = fitted(train_lfg.FindTask(network.eval(), draws), train_lfg.FINDING, order, "dawn-lfg-finding")
+    both = replace(second, seconds=first.seconds + second.seconds)
+    ship(destination(order, LFG_FILE), network, train_lfg.ABOUT, order, (recipe, both), pictures)
 
 
 def train_pose_and_blink(order: Order, pictures: Pictures) -> None:
@@ -91,6 +92,12 @@ def train_diffusion(order: Order, pictures: Pictures) -> None:
         task = train_a2v.MotionTask(network, moving, at_rest, stage)
         training = fitted(task, recipe, order, f"dawn-a2v-{number}")
     ship(destination(order, A2V_FILE), network, train_a2v.ABOUT, order, training, pictures)
+
+
+def measured_head() -> dict[str, Tensor]:
+    """Return the numbers of the mean head."""
+    measured = measured_face(STEADY)
+    return {**measured, "basis": measured["basis"][:0]}
 
 
 def trained_flow_generator(order: Order) -> LatentFlowGenerator:

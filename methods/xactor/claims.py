@@ -16,6 +16,7 @@ import torch
 from thbench_methods.common import Noise, Stages, speech
 from thbench_methods.common.claims import above, in_words, keep_claims
 from thbench_methods.common.judging import IMAGE_DIFFUSION_BARS, compared, judge, measured, one_of_each, read_held
+from thbench_methods.common.still import acted_at_rest
 from thbench_methods.common.training import keep_scores
 from thbench_methods.dawn.claims import asked, long_speech
 from thbench_methods.xactor.bundle import ACTING_FILE, RENDERING_FILE
@@ -30,7 +31,7 @@ from thbench.accel.tree import tensors
 from thbench.backbones.mini import loaded
 from thbench.backbones.mini.face import look
 from thbench.backbones.mini.whole_frame import as_input, whole_frame
-from thbench.data.synth_heads.dataset import clips_of
+from thbench.data.synth_heads.dataset import clips_of, truth_of
 from thbench.metrics.csim import unit
 from thbench.metrics.frechet import frechet_distance
 from thbench.metrics.moments import moments
@@ -63,6 +64,8 @@ PEOPLE = 4
 """Held-out people who speak long clips."""
 STEPS = 5
 """Denoising steps of the video of long clips, of which each has 125 windows; a quarter of the preset's."""
+DRIVEN = 8
+"""Held-out people whose portraits are moved by stage 2 alone."""
 GROWTH = 8e6
 """Bytes by which the process may have grown from the end of the first part to the end of the clip; the frames
 between them would be 61 MB. An allocator's own unsteadiness is a few MB."""
@@ -249,6 +252,11 @@ def driven(method: XActor, portrait: Frames, frames: Frames, seed: int = 0) -> F
     return np.stack(list(pictures))
 
 
+def at_rest(held: Held) -> Held:
+    """Return a clip of synth-heads drawn with its head at rest, as stage 2 was trained on."""
+    return replace(held, frames=acted_at_rest(truth_of(held.clip))["frames"])
+
+
 def identity_claim(clips: Sequence[Held], drive: Callable[[Frames, Frames], Frames]) -> Claim:
     """Move each person as the next one, and see who it is."""
     likeness = []
@@ -284,7 +292,9 @@ def claims(method: XActor, rival: XActor | None, clips: Sequence[Held], controls
     carried = [carried_bytes(method, requests[0], seconds * FPS // chunk) for seconds in (END, SECONDS)]
     found = [
         *_under(variant, memory_claim(ours, (carried[0], carried[1])), *end_claims(ours, distance)),
-        identity_claim(clips, lambda portrait, frames: driven(method, portrait, frames)),
+        identity_claim(
+            [at_rest(held) for held in clips[:DRIVEN]], lambda portrait, frames: driven(method, portrait, frames)
+        ),
     ]
     if rival is None:
         return [*found, *(_untested(part) for part in ("identity", "realism"))]
@@ -303,7 +313,8 @@ def with_rival(method: XActor, path: Path) -> XActor:
 
 
 def rendering_scores(method: XActor, clips: Sequence[Held]) -> tuple[Score, ...]:
-    """Return the scores of clips that stage 2 makes of their own motion."""
+    """Return the scores of clips at rest that stage 2 makes of their own motion."""
+    clips = [at_rest(held) for held in clips[:DRIVEN]]
     rows = [judge(held, driven(method, held.frames[0], held.frames)) for held in clips]
     truths = [judge(held, held.frames) for held in clips]
     return compared(rows, truths, "motion of each true frame, first frame as portrait, its head in its place; seed 0")

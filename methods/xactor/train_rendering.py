@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from thbench.data.synth_heads.pictures import Pictures
 
 READING_RECIPE = Recipe(steps=1000, learning_rate=2e-3, warm_up=50, last_rate=0.1, average=0.98, bfloat16=False)
-FRAMES_RECIPE = Recipe(steps=1400, learning_rate=1e-3, warm_up=50, last_rate=0.3, average=0.995, bfloat16=False)
+FRAMES_RECIPE = Recipe(steps=3000, learning_rate=1e-3, warm_up=50, last_rate=0.3, average=0.995, bfloat16=False)
 WINDOWS_RECIPE = Recipe(steps=800, learning_rate=7e-4, warm_up=50, last_rate=0.02, average=0.998, bfloat16=False)
 """Without AMX, float32 is the faster format on processors."""
 ABOUT = About(

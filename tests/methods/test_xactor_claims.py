@@ -164,6 +164,7 @@ def test_without_the_rivals_weights_it_is_not_tested(
     monkeypatch.setattr(
         subject, "ends_of", lambda method, request, person: Ends(person, End(0.9, RANDOM), End(0.8, RANDOM), 0.0)
     )
+    monkeypatch.setattr(subject, "at_rest", lambda held: held)
     monkeypatch.setattr(subject, "identity_claim", lambda *_: subject._untested("nothing"))
     found = subject.claims(method, None, clips, {"acting_steps": 1})
     assert [claim.verdict for claim in found[-2:]] == ["not tested"] * 2
