@@ -81,7 +81,7 @@ def open_acted(folder: Path, clips: Sequence[Clip], *, resting: bool = False, fa
         faces: What is shown; expression and gaze of the clips themselves unless stated.
     """
     clips = clips[:CLIPS]
-    kind = "".join(f"{word}-" for word in ("resting" if resting else "", faces.name if faces else "") if word)
+    kind = ("resting-" if resting else "") + (f"{faces.name}-" if faces else "")
     place = folder / FOLDER / f"acted-{kind}v{VERSION}-{len(clips)}x{EACH}"
     place.mkdir(exist_ok=True, parents=True)
     paths = [place / f"{clip.id}.npz" for clip in clips]

@@ -317,7 +317,7 @@ def rendering_scores(method: XActor, clips: Sequence[Held]) -> tuple[Score, ...]
     clips = [at_rest(held) for held in clips[:DRIVEN]]
     rows = [judge(held, driven(method, held.frames[0], held.frames)) for held in clips]
     truths = [judge(held, held.frames) for held in clips]
-    return compared(rows, truths, "motion of each true frame, first frame as portrait, its head in its place; seed 0")
+    return compared(rows, truths, "heads drawn at rest, motion of each true frame, first frame as portrait; seed 0")
 
 
 def _under(variant: str, *claims: Claim) -> list[Claim]:

@@ -160,7 +160,7 @@ class ReadingTask:
         return Sheet(faces, torch.stack([self.corpus.truth[clip, own] for clip, own in at]))
 
     def losses(self, batch: Sheet) -> Mapping[str, Tensor]:
-        """Return the squared error of what is read."""
+        """Return the error of what is read; see `reading_error`."""
         encoder, read = self.network
         motion = encoder(batch.faces.flatten(0, 1)).unflatten(0, batch.faces.shape[:2])
         return {"loss": reading_error(motion, read, batch.truth)}

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from thbench_methods.common.still import still
-from thbench_methods.svp.restyled import drawn_others, restyled, with_emotion
+from thbench_methods.dreamtalk.acted import open_acted
+from thbench_methods.svp.restyled import drawn_others, restyled, restyled_faces, with_emotion
 
 from thbench.data.synth_heads.dataset import clips_of, embedded_folder, truth_of
 from thbench.data.synth_heads.expression import EXPRESSIONS
@@ -74,3 +75,18 @@ def test_clips_are_drawn_with_each_others_faces(folder: Path, own: Pictures) -> 
     before = file.stat().st_mtime_ns
     assert np.array_equal(restyled(folder, own).pictures.frames, other.pictures.frames)
     assert file.stat().st_mtime_ns == before
+
+
+def test_people_show_each_others_clips_with_restyled_faces(folder: Path, own: Pictures) -> None:
+    plain = open_acted(folder, own.clips, resting=True)
+    other = open_acted(folder, own.clips, resting=True, faces=restyled_faces(own))
+    resting, swapped = still(folder, own), restyled(folder, own).pictures
+    for name in ("body", "source", "instant"):  # the same people at the same instants
+        assert np.array_equal(getattr(plain, name), getattr(other, name))
+    assert not np.array_equal(plain.frames, other.frames)
+    for acted, shown in ((plain, resting), (other, swapped)):
+        for clip in range(2):
+            mine = acted.source[clip] == clip  # what the clip itself shows there is drawn as in it
+            assert mine.any()
+            marks = np.asarray(shown.landmarks68[clip])[acted.instant[clip][mine]]
+            np.testing.assert_allclose(acted.landmarks68[clip][mine], marks, atol=0.05)

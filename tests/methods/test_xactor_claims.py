@@ -154,6 +154,15 @@ def test_who_is_moved_as_another_stays_oneself_or_does_not(clips: list[Held]) ->
     assert identity_claim(clips, lambda portrait, frames: frames).verdict == "fail"
 
 
+def test_clips_are_drawn_anew_with_heads_that_rest(clips: list[Held]) -> None:
+    held = clips[0]
+    rested = subject.at_rest(held)
+    assert rested.clip is held.clip and rested.sound is held.sound
+    assert rested.frames.shape[1:] == held.frames.shape[1:]
+    changes = np.abs(np.diff(rested.frames.astype(int), axis=0)).max(axis=(0, 3))
+    assert changes[:12].max() == 0 and changes.max() > 30  # what is above the head rests, and a face moves
+
+
 def test_without_the_rivals_weights_it_is_not_tested(
     clips: list[Held], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
