@@ -29,6 +29,8 @@ REACH = 14.0
 """Half the side of the map, centimetres from the centroid of nose and eyes."""
 RIGID = tuple(range(27, 48))
 """Nose and eyes among the 68 landmarks."""
+USUAL = USUAL_SPREAD / (SIDE / 2)
+"""Spread of nose and eyes for which a pose has the scale 1, as part of the picture (of 2)."""
 LOOKS = 4
 """Steps of the search for the point of the head that is seen at a place."""
 
@@ -91,12 +93,20 @@ class MeanFace(nn.Module):
         moved = torch.einsum("nk,kcij->ncij", expression / UNIT, self.basis)
         return torch.cat((moved[:, :2], moved[:, 2:] + self.depth), dim=1)
 
-    def _scale(self, pose: Tensor, rotation: Tensor) -> Tensor:
-        """Return how much of the picture (of 2) a centimetre is, (N, 1, 1, 1)."""
+    def seen_spread(self, rotation: Tensor) -> Tensor:
+        """Return the spread (N,) in which the rigid landmarks of turned heads (N, 3, 3) are seen, centimetres."""
         flat = torch.einsum("nij,kj->nki", rotation, self.rigid)[..., :2]
-        spread = (flat - flat.mean(dim=1, keepdim=True)).square().sum(dim=-1).mean(dim=1).sqrt()
-        size: Tensor = (pose[:, SCALE] * (USUAL_SPREAD / (SIDE / 2)) / spread)[:, None, None, None]
-        return size
+        spread: Tensor = (flat - flat.mean(dim=1, keepdim=True)).square().sum(dim=-1).mean(dim=1).sqrt()
+        return spread
+
+    def centimetre(self, scale: Tensor, rotation: Tensor) -> Tensor:
+        """Return how much of the picture (of 2) a centimetre of turned heads (N, 3, 3) is, (N,).
+
+        Args:
+            scale: Of their poses: the spread in which rigid landmarks are seen over the usual one, (N,).
+            rotation: Shape (N, 3, 3).
+        """
+        return scale * USUAL / self.seen_spread(rotation)
 
     def _turned(self, points: Tensor, maps: Tensor, rotation: Tensor) -> Tensor:
         """Return front-view points (N, 2, h, w), centimetres, as the turned head shows them."""
@@ -106,14 +116,14 @@ class MeanFace(nn.Module):
     def _projected(self, points: Tensor, pose: Tensor, maps: Tensor) -> Tensor:
         """Return where front-view points lie in the picture, -1 to 1."""
         rotation = rotations(pose)
-        flat = self._turned(points, maps, rotation) * self._scale(pose, rotation)
+        flat = self._turned(points, maps, rotation) * self.centimetre(pose[:, SCALE], rotation)[:, None, None, None]
         return pose[:, CENTRE, None, None] + flat * flat.new_tensor((1.0, -1.0))[:, None, None]
 
     def _seen(self, grid: Tensor, pose: Tensor, maps: Tensor) -> Tensor:
         """Return the front-view points (N, 2, h, w), centimetres, that are seen at places of the picture."""
         rotation = rotations(pose)
         away = (grid - pose[:, CENTRE, None, None]) * grid.new_tensor((1.0, -1.0))[:, None, None]
-        wanted = away / self._scale(pose, rotation)
+        wanted = away / self.centimetre(pose[:, SCALE], rotation)[:, None, None, None]
         points = wanted
         for _ in range(LOOKS):
             points = points + wanted - self._turned(points, maps, rotation)

@@ -55,8 +55,8 @@ MOST_BLINKS = 0.25
 """Relative error of the rate."""
 MOST_CROSS = 0.2
 """Effect of a control on what another one is for, over that one's own effect."""
-PEOPLE, SECONDS = 12, 2.0
-"""People for whom angles are asked for and controls are crossed, and seconds of each clip."""
+PEOPLE, SECONDS = 8, 2.0
+"""People for whom controls are tried, and seconds of each clip of those whose blinks are not counted."""
 ASIDE = tuple(number for number, name in enumerate(EXPRESSIONS) if name in {*EYES, *JAW, *LIDS})
 """Expressions that speech, gaze and blinks move; the others tell the expression that is asked for."""
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
+from thbench_methods.flap.base import MovingHead
 from thbench_methods.flap.coefficients import Standard
 from thbench_methods.flap.config import PAPER, Config
 from thbench_methods.flap.front_end import AudioToHead
-from thbench_methods.flap.turning import Turning
 from thbench_methods.nets.unet3d.extended import ExtendedTransformer
 from thbench_methods.nets.unet3d.guidance import paired
 from thbench_methods.nets.unet3d.latents import Latents
@@ -183,7 +183,7 @@ class FLAP(nn.Module):
         self.imageproj = ImageProjModel(base.face, sizes.tokens) if config.told else None
         self.latents = Latents(base)
         self.base = nn.Conv2d(sizes.latent, sizes.channels[0], 3, padding=1) if base.change else None
-        self.turning = Turning(layout.rotation)
+        self.moving_head = MovingHead(layout) if base.change else None
         self.standard = Standard(layout)
         self.front_end = AudioToHead(config.front_end, layout)
 

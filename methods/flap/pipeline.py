@@ -23,6 +23,7 @@ from thbench_methods.common import (
 from thbench_methods.common.tracks import read_track
 from thbench_methods.dreamtalk.motion import there_and_back
 from thbench_methods.flap import bundle as files
+from thbench_methods.flap.base import places_of
 from thbench_methods.flap.bundle import NAME
 from thbench_methods.flap.config import MINI
 from thbench_methods.flap.editing import Edits, asked_blinks, asked_turn, preset_track
@@ -74,8 +75,8 @@ class Seen(NamedTuple):
     """Shape (1, 3, size, size), range [-1, 1]."""
     rgb: NDArray[np.uint8]
     """The same, (size, size, 3)."""
-    points: NDArray[np.float64]
-    """The 68 landmarks of the face, in shares of the picture."""
+    place: Tensor
+    """Where its head is, (3,), as `base.places_of` gives it."""
     latent: Tensor
     """Shape (1, latent, side, side), as the networks know it."""
     identity: Tensor
@@ -159,7 +160,7 @@ class FLAP:
         return Seen(
             whole,
             rgb,
-            looked.outlines.face,
+            places_of(looked.outlines.face).to(self._device),
             self.encode(whole),
             looked.identity.to(self._device),
             region_of(looked.outlines, picture, base).to(self._device),
@@ -198,10 +199,10 @@ class FLAP:
 
     @torch.inference_mode()
     def base(self, seen: Seen, values: Tensor) -> Base:
-        """Return what changes are of in frames of some coefficients (F, total): the portrait whose head has turned."""
-        rotation = slice(0, self.config.layout.rotation)
-        heads = self.bundle.networks.turning.based(seen.rgb, seen.points, values[:, rotation] - seen.own[rotation])
-        heads = heads.to(self._device)
+        """Return what changes are of in frames of some coefficients (F, total): the portrait whose head has moved."""
+        head, heads = self.bundle.networks.moving_head, seen.picture
+        if head is not None:
+            heads = head.moved(seen.rgb, seen.own, seen.place, values, head.led(seen.own, seen.place, values))
         return Base(heads, self.encode(heads).transpose(0, 1)[None])
 
     @torch.inference_mode()

@@ -20,13 +20,13 @@ from thbench_methods.common.presets import shipped
 from thbench_methods.common.still import still
 from thbench_methods.common.training import About, destination, fitted, ship
 from thbench_methods.dreamtalk.acted import open_acted
+from thbench_methods.flap.base import places_of
 from thbench_methods.flap.bundle import FILE
 from thbench_methods.flap.coefficients import Standard, coefficients, expressions
 from thbench_methods.flap.config import MINI, Config, Layout
 from thbench_methods.flap.front_end import AudioToHead, Speech, alpha_bars
 from thbench_methods.flap.networks import FLAP, Condition, Given, silence
 from thbench_methods.flap.schedule import signal, target
-from thbench_methods.flap.turning import placed
 from thbench_methods.hallo.bundle import FILE as HALLO_FILE
 from thbench_methods.hallo.bundle import outlines68
 from thbench_methods.hallo.networks import Hallo
@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
+    from thbench_methods.flap.base import MovingHead
     from thbench_methods.nets.vae.autoencoder import AutoencoderKL
     from torch import Tensor
 
@@ -59,9 +60,9 @@ if TYPE_CHECKING:
 
 FRONT_END = Recipe(steps=1200, learning_rate=1e-3, warm_up=100, last_rate=0.02, average=0.998, bfloat16=False)
 HEAD = Recipe(steps=250, learning_rate=1e-3, warm_up=50, last_rate=0.2, average=0.99, bfloat16=False)
-EXPRESSION = Recipe(steps=1600, learning_rate=1e-3, warm_up=50, last_rate=0.2, average=0.99, bfloat16=False)
+EXPRESSION = Recipe(steps=1200, learning_rate=1e-3, warm_up=50, last_rate=0.2, average=0.99, bfloat16=False)
 VIDEO = Recipe(steps=200, learning_rate=1e-3, warm_up=50, last_rate=0.1, average=0.99, bfloat16=False)
-JOINT = Recipe(steps=600, learning_rate=4e-4, warm_up=50, last_rate=0.02, average=0.998, bfloat16=False, seed=1)
+JOINT = Recipe(steps=500, learning_rate=4e-4, warm_up=50, last_rate=0.02, average=0.998, bfloat16=False, seed=1)
 """Without AMX, float32 is the faster format on processors. The joint tuning has a seed of its own, so that it does not
 see the windows and the noise of stage 3 once more."""
 ABOUT = About(
@@ -76,9 +77,9 @@ ABOUT = About(
         "Coefficients are three angles and 53 named expressions in the paper's groups; in training they are the truth"
         " of synth-heads, those of portraits with noise, in use they are read by the mini face regressor.",
         "For some clips the portrait shows another emotion than the frames: the emotion of a clip does not change.",
-        "What is denoised are changes of the portrait, whose head is moved: in training to where it is in the frame, in"
-        " use to where a linear map of the rotation says. After the first stage half of the clips are drawn with heads"
-        " at rest.",
+        "What is denoised are changes of the portrait, moved as the coefficients move a mean head; the paper's network"
+        " makes all of the movement. Where in the picture the head goes is the truth's in training; in use it turns"
+        " about a point of the neck. After the first stage half of the clips are drawn with heads at rest.",
     ),
 )
 UNTOLD = 0.1
@@ -222,7 +223,8 @@ class DiffusionTask:
             [source.own(int(clip), one) for source, clip, one in zip(sources, chosen, shown, strict=True)]
         )
         own = own + torch.randn_like(own) * own_noise(self.config.layout)
-        base = None if self.network.base is None else self._base(shown, landmarks)
+        head = self.network.moving_head
+        base = None if head is None else self._base(head, shown, own, values, landmarks)
         given = Given(
             torch.cat((portraits[:, None], before), dim=1).flatten(0, 1),
             values,
@@ -292,11 +294,12 @@ class DiffusionTask:
         return first + np.arange(self.part.frames), before.float() + PAST_NOISE * torch.randn(before.shape)
 
     @torch.no_grad()
-    def _base(self, shown: Sequence[Shown], landmarks: Tensor) -> Tensor:
+    def _base(self, head: MovingHead, shown: Sequence[Shown], own: Tensor, values: Tensor, landmarks: Tensor) -> Tensor:
         """Latents of portraits whose heads are where they are in the frames, (B, C, F, h, w)."""
         size, rows = self.config.base.size, []
-        for one, frames in zip(shown, landmarks, strict=True):
-            heads = placed(np.array(one.picture), one.landmarks / size, frames.numpy() / size)
+        for one, first, told, frames in zip(shown, own, values, landmarks, strict=True):
+            place, places = places_of(one.landmarks / size), places_of(frames.numpy() / size)
+            heads = head.moved(one.picture, first, place, told, places)
             rows.append(self.network.latents.known(self.vae.encode(heads)).transpose(0, 1))
         return torch.stack(rows)
 
@@ -423,7 +426,7 @@ def begun(config: Config, hallo: Mapping[str, Tensor]) -> FLAP:
     network = FLAP(config)
     seen = {key: x for key, x in hallo.items() if not (key.startswith("audioproj.") or ".audio_modules." in key)}
     missing, unexpected = network.load_state_dict(seen, strict=False)
-    new = ("head_tokens.", "exp_tokens.", "standard.", "turning.", "front_end.")
+    new = ("head_tokens.", "exp_tokens.", "standard.", "moving_head.", "front_end.")
     wrong = [key for key in missing if not key.startswith(new) and "_exp." not in key]
     if wrong or unexpected:
         raise ValueError(f"these are no weights of this base: {[*wrong, *unexpected][:3]}; train Hallo's small preset")
@@ -453,7 +456,8 @@ def train(order: Order) -> None:
     moving, resting = corpus(pictures, resting=False), corpus(still(order.data, pictures), resting=True)
     values = moving.values
     network.standard.keep(values)
-    network.turning.keep(values[..., : config.layout.rotation], torch.from_numpy(np.array(pictures.landmarks68)))
+    if network.moving_head is not None:
+        network.moving_head.keep(values, places_of(pictures.landmarks68 / config.base.size))
     torch.manual_seed(FRONT_END.seed)
     speaking = AudioToHead(config.front_end, config.layout)
     task = FrontEndTask(speaking, network.standard, values, moving.clips.speech[:, :, -1].float())

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from test_flap import BASE, FRONT_END, TOLD
+from thbench_methods.dreamtalk.mean_face import measured_face
 from thbench_methods.flap.coefficients import Standard
 from thbench_methods.flap.config import MINI
 from thbench_methods.flap.front_end import AudioToHead
@@ -30,7 +31,6 @@ from thbench_methods.flap.train import (
     moving,
     own_noise,
 )
-from thbench_methods.flap.turning import Turning, placed
 from thbench_methods.hallo.config import Config as HalloConfig
 from thbench_methods.hallo.networks import Hallo
 from thbench_methods.nets.unet3d.config import AudioProjection
@@ -40,7 +40,6 @@ from thbench_methods.svp.examples import Portraits
 from torch import nn
 
 from thbench.data.synth_heads.expression import EXPRESSIONS
-from thbench.metrics.jitter import STEADY as POINTS
 
 CLIPS, FRAMES, SIDE = 10, 100, 4
 HALLO: HalloConfig = replace(BASE, audio=AudioProjection(window=3, layers=2, channels=3, hidden=7, tokens=4))
@@ -116,15 +115,23 @@ def fresh(config: Any = CONFIG) -> Any:
     return begun(config, Hallo(config.base).state_dict())
 
 
+@pytest.fixture(scope="module")
+def measured() -> Any:
+    return measured_face()
+
+
 @pytest.fixture
-def task_of(clips: LatentClips, values: torch.Tensor, acted: Acted) -> Any:
+def task_of(clips: LatentClips, values: torch.Tensor, acted: Acted, measured: Any) -> Any:
     moving = Corpus(clips, values, acted)
     # Other latents, which differ in sign.
     rows = replace(acted.portraits, latents=-acted.portraits.latents)
     resting = Corpus(replace(clips, latents=-clips.latents), values, replace(acted, portraits=rows))
 
     def made(part: Any, config: Any = CONFIG) -> DiffusionTask:
-        return DiffusionTask(fresh(config), moving, resting, part, Pooled(), config)  # type: ignore[arg-type]
+        network = fresh(config)
+        if network.moving_head is not None:
+            network.moving_head.load_state_dict({**measured, "pivot": torch.tensor((0.0, -5.0, -10.0))})
+        return DiffusionTask(network, moving, resting, part, Pooled(), config)  # type: ignore[arg-type]
 
     return made
 
@@ -184,8 +191,8 @@ def test_changes_are_of_the_portrait_whose_head_is_where_it_is(task_of: Any, par
     count = len(going.clean)
     assert going.given.base.shape == (count, 4, 3, SIDE, SIDE)
     assert not torch.equal(going.given.base[:, :, 0], going.given.base[:, :, 1])
-    # What the rotation says of it is of no account: shifts of a head are not in it.
-    task.network.turning.weight.fill_(1.0)
+    # Where a turn takes the head is of no account: shifts of a head are not in it.
+    task.network.moving_head.pivot.fill_(1.0)
     torch.testing.assert_close(drawn().given.base, going.given.base)
     task.moving, task.resting = (at_rest(corpus) for corpus in (task.moving, task.resting))
     still = drawn()
@@ -199,26 +206,13 @@ def test_changes_are_of_the_portrait_whose_head_is_where_it_is(task_of: Any, par
 
 
 def at_rest(corpus: Corpus) -> Corpus:
-    """The same with all heads in one place."""
+    """The same with all heads in one place, and with nothing that moves."""
     pictures, portraits = copy(corpus.clips.pictures), corpus.acted.portraits
     one = pictures.landmarks68[0, 0]
     pictures.landmarks68 = np.broadcast_to(one, pictures.landmarks68.shape)
     rows = replace(portraits, landmarks=np.broadcast_to(one, portraits.landmarks.shape))
-    return replace(corpus, clips=replace(corpus.clips, pictures=pictures), acted=replace(corpus.acted, portraits=rows))
-
-
-def test_portraits_are_moved_with_nose_and_corners_of_the_eyes() -> None:
-    draw = np.random.default_rng(0)
-    picture, marks = draw.integers(0, 256, (64, 64, 3), dtype=np.uint8), draw.uniform(0.3, 0.7, (68, 2))
-    blinking = marks.copy()
-    blinking[[37, 38, 40, 41, 43, 44, 46, 47]] += 0.1
-    blinking[48:] += 0.1
-    heads = placed(picture, marks, np.stack((marks, blinking, marks + (4 / 64, 0))))
-    assert heads.shape == (3, 3, 64, 64)
-    same = torch.from_numpy(picture).permute(2, 0, 1) / 127.5 - 1
-    torch.testing.assert_close(heads[0], same, atol=0.01, rtol=0)
-    torch.testing.assert_close(heads[1], same, atol=0.01, rtol=0)
-    torch.testing.assert_close(heads[2, :, 28:36, 30:38], same[:, 28:36, 26:34], atol=0.05, rtol=0)
+    clips, acted = replace(corpus.clips, pictures=pictures), replace(corpus.acted, portraits=rows)
+    return Corpus(clips, torch.zeros_like(corpus.values), acted)
 
 
 def test_some_windows_jump_from_their_portrait(task_of: Any) -> None:
@@ -308,33 +302,6 @@ def loud(network: Any) -> None:
 
 def test_the_joint_tuning_sees_other_windows() -> None:
     assert VIDEO.recipe.seed != JOINT.recipe.seed
-
-
-def test_heads_go_where_their_turn_is_seen_to_take_them() -> None:
-    points = list(POINTS)
-    draw = torch.Generator().manual_seed(0)
-    rotation = 0.3 * torch.randn(6, 40, 3, generator=draw)
-    own = 10 + 2 * torch.randn(6, 1, 68, 2, generator=draw, dtype=torch.float64)
-    made = Turning(3)
-    made.weight.copy_(torch.tensor([[0.0, 0.0, 1.0, 0.0], [0.0, 0.0, 0.0, -1.0], [0.0, 0.5, 0.0, 0.0]]))
-    # Frame 0 looks straight ahead; heads go from there by the map.
-    rotation[:, 0] = 0
-    landmarks = torch.zeros(6, 40, 68, 2)
-    for clip in range(6):
-        gone = made.points(own[clip, 0, points].numpy(), rotation[clip])
-        landmarks[clip, :, points] = torch.from_numpy(gone).float()
-    found = Turning(3)
-    found.keep(rotation[:, :1].expand(-1, 40, -1), landmarks)
-    assert not found.weight.any()
-    found.keep(rotation, landmarks)
-    torch.testing.assert_close(found.weight, made.weight, atol=0.06, rtol=0)
-    picture = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
-    marks = np.random.default_rng(1).uniform(0.3, 0.7, (68, 2))
-    heads = found.based(picture, marks, torch.tensor([[0.0, 0.0, 0.0], [0.3, 0.0, 0.0]]))
-    assert heads.shape == (2, 3, 64, 64)
-    same = torch.from_numpy(picture).permute(2, 0, 1) / 127.5 - 1
-    torch.testing.assert_close(heads[0], same, atol=0.01, rtol=0)
-    assert (heads[1] - same).abs().max() > 0.5
 
 
 def test_single_frames_leave_motion_out_and_the_first_stage_the_face(task_of: Any) -> None:
