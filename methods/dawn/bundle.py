@@ -6,28 +6,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import torch
 from thbench_methods.common.presets import own_files, shipped
 from thbench_methods.dawn.checkpoints import load_diffusion, load_flow_generator, load_pbnet
 from thbench_methods.dawn.diffusion import A2VFDM
 from thbench_methods.dawn.face_mask import FaceMaskEncoder, published_encoder
-from thbench_methods.dawn.head import mean_head
+from thbench_methods.dawn.head import MeanHead
 from thbench_methods.dawn.hearing import Hubert, MiniHearing
 from thbench_methods.dawn.lfg import flow_generator
 from thbench_methods.dawn.pbnet import PBNet
-from thbench_methods.dawn.state import read_by_landmarks, read_by_mini_face
-from torch import nn
+from thbench_methods.dawn.state import QUANTILES, read_by_landmarks, read_by_mini_face
+from torch import Tensor, nn
 
 from thbench.training.weights import load_weights
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import torch
     from thbench_methods.dawn.config import Config
     from thbench_methods.dawn.hearing import Hearing
     from thbench_methods.dawn.lfg import LatentFlowGenerator
     from thbench_methods.dawn.state import Frame, State
-    from thbench_methods.dreamtalk.mean_face import MeanFace
 
 LFG_FILE = Path(__file__).parent / "mini_lfg.safetensors"
 A2V_FILE = Path(__file__).parent / "mini_a2v.safetensors"
@@ -43,16 +42,20 @@ class MaskedDiffusion(nn.Module):
         super().__init__()
         self.diffusion = A2VFDM(config.unet, config.diffusion.train_steps)
         self.face = FaceMaskEncoder()
-        self.head = mean_head()
+        self.head = MeanHead()
 
 
 class PoseAndBlink(nn.Module):
-    """The two networks of PBNet."""
+    """The two networks of PBNet, and what its lids are like beside real ones."""
+
+    lids: Tensor
+    """Shape (2, 2 quantiles): of how far lids are open, as generated and in training; see `state.as_real_lids`."""
 
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.pose = PBNet(config.pose)
         self.blink = PBNet(config.blink)
+        self.register_buffer("lids", torch.linspace(0, 1, 2 * QUANTILES).repeat(2, 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +70,10 @@ class Networks:
     hear: Hearing
     read: Callable[[Frame], State]
     """A portrait's state."""
-    head: MeanFace | None
-    """How a head moves as its pose says, where the diffusion tells what is beyond that."""
+    lids: Tensor | None
+    """As of `PoseAndBlink`; None leaves lids as PBNet says."""
+    head: MeanHead | None
+    """How a head moves as its pose and lids say, where the diffusion tells what is beyond that."""
     reads_whole: bool
     """Whether the state is read in the portrait as it is, and not in the square that the networks see."""
 
@@ -92,6 +97,7 @@ def load_mini(config: Config, device: torch.device) -> Networks:
         pbnet.blink,
         MiniHearing(),
         read_by_mini_face,
+        pbnet.lids,
         masked.head,
         reads_whole=False,
     )
@@ -113,6 +119,7 @@ def load_published(config: Config, device: torch.device) -> Networks:
         load_pbnet(paths["blink"], config.blink).to(device),
         Hubert(paths["speech"], config.unet.audio, device),
         read_by_landmarks,
+        lids=None,
         head=None,
         reads_whole=True,
     )

@@ -169,7 +169,7 @@ class MotionSpace:
     clamped: bool = False
     """Whether occlusion is kept in its range, beyond which the generator was never trained."""
     beyond_head: bool = False
-    """Whether only what the flow is beyond `head.head_motion` is denoised; the rest follows from the pose."""
+    """Whether only what the flow is beyond `head.head_motion` is denoised; the rest follows from pose and lids."""
 
 
 PUBLISHED_SPACE = MotionSpace()

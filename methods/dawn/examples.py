@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 FPS = 25.0
 CALM = 0.8
 """Share of portraits that are drawn among calm frames."""
+SHUTTING = 1 / 3
+"""Share of single frames that are drawn among those in which lids are not open: of all frames they are few."""
 CLOSED, OPEN = 1.5 / 128, 0.3
 """Opening of a closed mouth, of the picture's side, and coefficient of a lid that is open."""
 ANCHORS = ((8,), (48,), (54,), (51, 62), (57, 66), (37, 38), (43, 44), (30,), (3,), (13,))
@@ -109,8 +111,22 @@ def calm(pictures: Pictures) -> NDArray[np.bool_]:
     marks = np.asarray(pictures.landmarks68)
     upper, lower = marks[:, :, 61:64], marks[:, :, [67, 66, 65]]
     opening = np.linalg.norm(upper - lower, axis=-1).max(axis=-1) / pictures.frames.shape[2]
-    lids = np.asarray(pictures.expression)[:, :, list(BLINK)].max(axis=-1)
-    return np.asarray((opening < CLOSED) & (lids < OPEN))
+    return np.asarray((opening < CLOSED) & ~shutting(pictures))
+
+
+def shutting(pictures: Pictures) -> NDArray[np.bool_]:
+    """Return in which frames of clips a lid is not open, (clips, frames)."""
+    return np.asarray(np.asarray(pictures.expression)[:, :, list(BLINK)].max(axis=-1) >= OPEN)
+
+
+def draw_frames(shutting: NDArray[np.bool_], count: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Draw frames of a clip, none twice, in their order: more than there are of the (frames,) in which lids shut."""
+    few = np.flatnonzero(shutting)
+    chance = np.full(len(shutting), 1 / len(shutting))
+    if len(few):
+        chance *= 1 - SHUTTING
+        chance[few] += SHUTTING / len(few)
+    return np.sort(rng.choice(len(shutting), count, replace=False, p=chance))
 
 
 def draw_portrait(calm: NDArray[np.bool_], rng: np.random.Generator) -> int:

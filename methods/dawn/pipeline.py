@@ -22,11 +22,12 @@ from thbench_methods.dawn import bundle
 from thbench_methods.dawn.config import MINI, PAPER, PAPER_256
 from thbench_methods.dawn.diffusion import flow_of
 from thbench_methods.dawn.face_mask import FaceMaskEncoder, face_mask, published_encoder
-from thbench_methods.dawn.head import head_motion
+from thbench_methods.dawn.head import Posture, head_motion
 from thbench_methods.dawn.lfg import Flow
 from thbench_methods.dawn.pbnet import normalised_pose, pose_of
 from thbench_methods.dawn.schedule import stochastic_ddim
 from thbench_methods.dawn.spec import CONTROLS
+from thbench_methods.dawn.state import as_real_lids
 from thbench_methods.dawn.tracks import given_track
 from thbench_methods.dawn.unet import Condition
 from thbench_methods.dawn.windows import joined, windows
@@ -164,6 +165,8 @@ class Dawn:
             first = state.blink.to(self._device)[None, None]
             drawn = latent("blink", self.config.blink.audio_latent)
             blink = (first + networks.blink.generate(first, audio[None], drawn))[0]
+            if networks.lids is not None:
+                blink = as_real_lids(blink, networks.lids)
         return Told(audio, pose.to(self._device), blink.to(self._device))
 
     @torch.inference_mode()
@@ -201,8 +204,8 @@ class Dawn:
             parts.append(part)
         motion = joined(parts, covers)[0]
         if self.networks.head is not None:
-            poses = sitter.state.pose.to(motion), told.pose.to(motion)
-            motion[:2] += head_motion(self.networks.head, *poses, side, self.config.motion)
+            source, driving = (Posture(of.pose.to(motion), of.blink.to(motion)) for of in (sitter.state, told))
+            motion += head_motion(self.networks.head, source, driving, side, self.config.motion)
         return motion
 
     @torch.inference_mode()

@@ -30,6 +30,10 @@ EYES = ((43, 47, 45, 42), (37, 41, 39, 36))
 """Upper and lower lid, and the corners, of each eye among the 68 landmarks."""
 
 
+QUANTILES = 65
+"""How many say what lids are like that blink, and as many what others are."""
+
+
 class State(NamedTuple):
     """Of one portrait."""
 
@@ -81,6 +85,20 @@ def mini_pose(angles: NDArray[np.float32], landmarks: NDArray[np.float32], side:
 def mini_blink(expression: NDArray[np.float32]) -> Tensor:
     """Return how far the lids are open (frames, 2), 0 to 1, of expressions (frames, 53)."""
     return torch.from_numpy(1 - np.asarray(expression, np.float32)[:, BLINK[::-1]])
+
+
+def as_real_lids(blink: Tensor, quantiles: Tensor) -> Tensor:
+    """Return lids (..., 2) that, where they blink, are as often so far open as real ones that do, and else as others.
+
+    A network that is taught to be right on average half shuts eyes where people shut them. When they blink, and how
+    often, stays as it is.
+
+    Args:
+        blink: How far generated lids are open.
+        quantiles: Shape (2, n), ascending: of generated lids, and of real ones; see `train_pbnet.lid_quantiles`.
+    """
+    known, wanted = quantiles.double().cpu().numpy()
+    return torch.from_numpy(np.interp(blink.cpu().numpy(), known, wanted)).to(blink)
 
 
 def box_of(landmarks: NDArray[np.float32], height: int, width: int) -> Tensor:

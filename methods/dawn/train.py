@@ -20,19 +20,17 @@ from thbench_methods.dawn.bundle import (
 from thbench_methods.dawn.config import MINI
 from thbench_methods.dawn.examples import Motions, states_of
 from thbench_methods.dawn.face_mask import published_encoder
+from thbench_methods.dawn.head import measured_head
 from thbench_methods.dawn.lfg import flow_generator
 from thbench_methods.dawn.pbnet import normalised_pose
 from thbench_methods.dawn.train_a2v import Told
 from thbench_methods.dawn.train_pbnet import Rivals, StateTask
-from thbench_methods.dreamtalk.mean_face import measured_face
 
 from thbench.data.synth_heads.pictures import open_pictures
-from thbench.metrics.jitter import STEADY
 from thbench.training.weights import load_weights
 
 if TYPE_CHECKING:
     from thbench_methods.dawn.lfg import LatentFlowGenerator
-    from torch import Tensor
 
     from thbench.data.synth_heads.pictures import Pictures
     from thbench.training.order import Order
@@ -57,9 +55,10 @@ def train_flow_generator(order: Order, pictures: Pictures) -> None:
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     draws = train_lfg.Draws(pictures, still(order.data, pictures))
     _, first = fitted(train_lfg.PaintTask(network, draws), train_lfg.PAINTING, order, "dawn-lfg-painting")
-    recipe, second = fitted(train_lfg.FindTask(network.eval(), draws), train_lfg.FINDING, order, "dawn-lfg-finding")
-    both = replace(second, seconds=first.seconds + second.seconds)
-    ship(destination(order, LFG_FILE), network, train_lfg.ABOUT, order, (recipe, both), pictures)
+    _, second = fitted(train_lfg.PaintTask(network, draws, lids=True), train_lfg.LIDS, order, "dawn-lfg-lids")
+    recipe, last = fitted(train_lfg.FindTask(network.eval(), draws), train_lfg.FINDING, order, "dawn-lfg-finding")
+    whole = replace(last, seconds=first.seconds + second.seconds + last.seconds)
+    ship(destination(order, LFG_FILE), network, train_lfg.ABOUT, order, (recipe, whole), pictures)
 
 
 def train_pose_and_blink(order: Order, pictures: Pictures) -> None:
@@ -68,14 +67,19 @@ def train_pose_and_blink(order: Order, pictures: Pictures) -> None:
     torch.manual_seed(train_pbnet.RECIPE.seed)
     both = PoseAndBlink(MINI)
     steps = max(1, round(train_pbnet.RECIPE.steps * order.share))
-    pose, twice = normalised_pose(states.pose, MINI.pose_range), torch.cat((states.audio, states.audio))
-    sides = (torch.cat((pose, train_pbnet.mirrored(pose))), torch.cat((states.blink, states.blink.flip(-1))))
-    amounts = (train_pbnet.deviation, train_pbnet.blinks)
-    names = ("dawn-pose", "dawn-blink")
-    for net, both_sides, amount, name in zip((both.pose, both.blink), sides, amounts, names, strict=True):
-        task = StateTask(Rivals(net), both_sides, twice, steps)
+    held = len(states.audio) // train_pbnet.HELD
+    pose = normalised_pose(states.pose, MINI.pose_range)
+    parts = (
+        ("dawn-pose", both.pose, pose, train_pbnet.mirrored(pose), train_pbnet.deviation),
+        ("dawn-blink", both.blink, states.blink, states.blink.flip(-1), train_pbnet.blinks),
+    )
+    audio = train_pbnet.both_sides(states.audio, states.audio, held)
+    for name, net, clips, mirrored, amount in parts:
+        both_sides = train_pbnet.both_sides(clips, mirrored, held)
+        task = StateTask(Rivals(net), both_sides, audio, steps, 2 * held)
         training = fitted(task, train_pbnet.RECIPE, order, name)
         task.measure(amount)
+    both.lids.copy_(torch.stack([train_pbnet.lid_quantiles(lids) for lids in (task.drawn(), states.blink)]))
     ship(destination(order, PBNET_FILE), both, train_pbnet.ABOUT, order, training, pictures)
 
 
@@ -92,12 +96,6 @@ def train_diffusion(order: Order, pictures: Pictures) -> None:
         task = train_a2v.MotionTask(network, moving, at_rest, stage)
         training = fitted(task, recipe, order, f"dawn-a2v-{number}")
     ship(destination(order, A2V_FILE), network, train_a2v.ABOUT, order, training, pictures)
-
-
-def measured_head() -> dict[str, Tensor]:
-    """Return the numbers of the mean head."""
-    measured = measured_face(STEADY)
-    return {**measured, "basis": measured["basis"][:0]}
 
 
 def trained_flow_generator(order: Order) -> LatentFlowGenerator:

@@ -16,9 +16,9 @@ from thbench_methods.common.training import About
 from thbench_methods.dawn.attention import TemporalAttention
 from thbench_methods.dawn.config import MINI
 from thbench_methods.dawn.diffusion import motion_of
-from thbench_methods.dawn.examples import calm, draw_portrait
+from thbench_methods.dawn.examples import calm, draw_frames, draw_portrait, shutting
 from thbench_methods.dawn.face_mask import face_mask
-from thbench_methods.dawn.head import head_motion
+from thbench_methods.dawn.head import Posture, head_motion
 from thbench_methods.dawn.objective import Draws, Stage, clean_loss
 from thbench_methods.dawn.unet import Condition
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 RECIPES = (
-    Recipe(steps=900, learning_rate=2e-3, warm_up=50, last_rate=0.2, average=0.995, clip_norm=2.0, bfloat16=False),
+    Recipe(steps=1000, learning_rate=2e-3, warm_up=50, last_rate=0.2, average=0.995, clip_norm=2.0, bfloat16=False),
     Recipe(
         steps=300, learning_rate=8e-4, warm_up=20, last_rate=0.02, average=0.99, clip_norm=2.0, bfloat16=False, seed=1
     ),
@@ -47,14 +47,14 @@ ABOUT = About(
     "DAWN mini: A2V-FDM",
     "Cheng et al., arXiv 2410.13726; sizes are the project's own",
     "Motion without its noise, squared error weighted by where face, eyes and lips are, and that of its steps from"
-    " frame to frame. First single frames in which heads rest, so that speech is most of what moves, then windows, half"
-    " of which move.",
+    " frame to frame. First single frames in which heads rest, so that speech is most of what moves, a third of them"
+    " with lids that shut; then windows, half of which move.",
     (
         "The network predicts motion; the published one predicts its noise, of which the small motion of lips is a"
         " small part.",
         f"The flow is told as the way from each place to where it is read, enlarged {MINI.motion.gain:g} times; the"
-        " published one is told where it is read. What of it follows from the pose, which is told, by a mean head is"
-        " left out.",
+        " published one is told where it is read. What of it follows from pose and lids, which are told, by a mean"
+        " head is left out.",
         "Sound alone is dropped in training, of whole clips, and guidance goes away from silence; the published"
         " network is trained without sound, pose and blinks of single frames.",
         "Pose and blinks come from the truth of synth-heads; flows are those that its"
@@ -98,9 +98,12 @@ class MotionTask:
     config: Config = MINI
     calm: NDArray[np.bool_] = field(init=False)
     """Which frames of clips are mostly portraits, (clips, frames)."""
+    shutting: NDArray[np.bool_] = field(init=False)
+    """In which frames a lid is not open, (clips, frames)."""
 
     def __post_init__(self) -> None:
-        self.calm = calm(self.moving.motions.pictures)
+        pictures = self.moving.motions.pictures
+        self.calm, self.shutting = calm(pictures), shutting(pictures)
         self.network.face.requires_grad_(False)
         for module in self.network.diffusion.modules():
             if isinstance(module, TemporalAttention):
@@ -141,15 +144,14 @@ class MotionTask:
         there = len(states.pose[clip])
         reference = draw_portrait(self.calm[clip], rng)
         if self.stage.single:
-            frames = np.sort(rng.choice(there, length, replace=False))
+            frames = draw_frames(self.shutting[clip], length, rng)
         else:
             frames = rng.integers(there - length + 1) + np.arange(length)
         motion = motion_of(motions.flow(clip, reference, frames), 1, self.config.motion)
         pose, blink, box = states.pose[clip], states.blink[clip], motions.box(clip, reference)
         if self.config.motion.beyond_head:
-            motion[0, :2] -= head_motion(
-                self.network.head, pose[reference], pose[frames], motion.shape[-1], self.config.motion
-            )
+            source, driving = (Posture(pose[which], blink[which]) for which in (reference, frames))
+            motion[0] -= head_motion(self.network.head, source, driving, motion.shape[-1], self.config.motion)
         with torch.inference_mode():
             mask = self.network.face(face_mask(box[None], motions.pictures.frames.shape[2]))
         condition = Condition(

@@ -1,7 +1,8 @@
 """Trains the mini latent flow generator: frames of a clip from another frame of it, through the flow between them.
 
-First what makes pictures, by the flows that landmarks tell, which are also what A2V-FDM is taught; then, beside it,
-what finds flows of pictures, which generation does not need and the autoencoder does.
+First what makes pictures, by the flows that landmarks tell, which are also what A2V-FDM is taught, and once more with
+an eye on lids that shut; then, beside it, what finds flows of pictures, which generation does not need and the
+autoencoder does.
 """
 
 from __future__ import annotations
@@ -13,7 +14,16 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from thbench_methods.common.training import About
-from thbench_methods.dawn.examples import anchors_of, as_images, calm, draw_portrait, places_of, true_regions
+from thbench_methods.dawn.examples import (
+    anchors_of,
+    as_images,
+    calm,
+    draw_frames,
+    draw_portrait,
+    places_of,
+    shutting,
+    true_regions,
+)
 from thbench_methods.dawn.lfg.equivariance import equivariance, random_transform
 from thbench_methods.dawn.true_flow import true_flow
 from thbench_methods.nets.liveportrait.train_renderer import MOUTH, edge_l1, pixel_weight, pyramid_l1
@@ -22,7 +32,7 @@ from torch import nn
 from thbench.training import Recipe
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from thbench_methods.dawn.lfg import Flow, LatentFlowGenerator, Regions
     from torch import Tensor
@@ -30,7 +40,10 @@ if TYPE_CHECKING:
     from thbench.data.synth_heads.pictures import Pictures
 
 PAINTING = Recipe(
-    steps=2400, learning_rate=2e-3, warm_up=30, last_rate=0.02, average=0.995, weight_decay=1e-3, bfloat16=False
+    steps=1600, learning_rate=2e-3, warm_up=30, last_rate=0.2, average=0.99, weight_decay=1e-3, bfloat16=False
+)
+LIDS = Recipe(
+    steps=1000, learning_rate=1e-3, warm_up=30, last_rate=0.02, average=0.995, weight_decay=1e-3, bfloat16=False, seed=2
 )
 FINDING = Recipe(
     steps=300, learning_rate=2e-3, warm_up=20, last_rate=0.02, average=0.98, weight_decay=1e-3, bfloat16=False, seed=1
@@ -42,14 +55,16 @@ ABOUT = About(
     " sizes and L1 of neighbour differences, weighted towards face and eyes, of which the mouth has half. Then flow"
     " predictor: that flow (L1) and occlusion (cross-entropy); region predictor: centres on landmarks, and their"
     " equivariance. Half of the clips are drawn once more with heads at rest, so that lips and lids are all that"
-    f" moves. {PAINTING.steps} steps of the generator, then {FINDING.steps} of the predictors; this card's steps and"
-    " curve are the last ones, its minutes are those of both.",
+    f" moves. {PAINTING.steps} steps of the generator, {LIDS.steps} in which the eyes have as much of the error as the"
+    f" mouth, then {FINDING.steps} of the predictors; this card's steps and curve are the last ones, its minutes are"
+    " those of all.",
     (
         "No VGG: pictures are compared by their pixels and edges.",
         "The published regions and flows are found without labels, over 1000 epochs. Here regions are lips, lids, nose"
         " and jaw, round and all of one size, and flows are those of the truth: a small network that is to find them by"
         " making pictures moves heads after a thousand steps, and hardly lips.",
-        "Lips, whose edges move within a cell of the flow, are partly painted, and open mouths wholly.",
+        "Lips, whose edges move within a cell of the flow, are partly painted, and open mouths wholly; so are eyes"
+        " whose lids have moved. A third of the frames are drawn among those in which lids shut.",
     ),
 )
 CLIPS, DRIVERS = 4, 2
@@ -61,7 +76,9 @@ EDGES, FLOW, OCCLUSION, PLACES, SHIFT = 2.0, 20.0, 0.5, 0.5, 0.1
 move the region predictor alone; they are so small that its gradients do not take up the norm to which those of all
 predictors together are clipped."""
 AROUND = 3
-"""Pixels around the mouth that count as it."""
+"""Pixels around the mouth, and around each eye, that count as it."""
+EYES = ((36, 42), (42, 48))
+"""First and last but one landmark of each eye."""
 
 
 class Batch(NamedTuple):
@@ -75,6 +92,8 @@ class Batch(NamedTuple):
     """Shape (N M, 1, H, W): how much each pixel counts, mean about 1."""
     mouth: Tensor
     """Shape (N M, 1, H, W): one around the mouth."""
+    eyes: Tensor
+    """The same around the eyes."""
     anchors: Tensor
     """Shape (N + N M, K, 2): where the regions of the portraits, then of the frames, belong; from -1 to 1."""
     flow: Flow
@@ -91,30 +110,33 @@ class Draws:
 
     def __post_init__(self) -> None:
         self.calm = calm(self.pictures)
+        self.shutting = shutting(self.pictures)
 
     def batch(self, rng: np.random.Generator) -> Batch:
         """Draw portraits and frames of the same clips."""
         clips = rng.choice(len(self.pictures), CLIPS, replace=False)
         sources = [self.resting if number < RESTING else self.pictures for number in range(CLIPS)]
         rows = [self._clip(source, int(clip), rng) for source, clip in zip(sources, clips, strict=True)]
-        images, weights, mouths, *places = (torch.stack(part) for part in zip(*rows, strict=True))
+        images, weights, mouths, eyes, *places = (torch.stack(part) for part in zip(*rows, strict=True))
         portrait = images[:, 0].contiguous(memory_format=torch.channels_last)
         frames = images[:, 1:].flatten(0, 1).contiguous(memory_format=torch.channels_last)
         anchors, marks = (torch.cat((points[:, 0], points[:, 1:].flatten(0, 1))) for points in places)
         source, of_source = (x.repeat_interleave(DRIVERS, dim=0) for x in (portrait, marks[:CLIPS]))
         flow = true_flow(source, frames, (of_source, marks[CLIPS:]))
-        return Batch(portrait, frames, weights.flatten(0, 1), mouths.flatten(0, 1), anchors, flow)
+        weight, mouth, around_eyes = (part.flatten(0, 1) for part in (weights, mouths, eyes))
+        return Batch(portrait, frames, weight, mouth, around_eyes, anchors, flow)
 
     def _clip(self, pictures: Pictures, clip: int, rng: np.random.Generator) -> tuple[Tensor, ...]:
-        frames = rng.choice(pictures.frames.shape[1], DRIVERS, replace=False)
+        frames = draw_frames(self.shutting[clip], DRIVERS, rng)
         chosen = [draw_portrait(self.calm[clip], rng), *frames.tolist()]
         images = as_images(np.stack([pictures.frames[clip, frame] for frame in chosen]))
         size = images.shape[-1]
         marks = pictures.landmarks68[clip][chosen]
         masks = pictures.mask[clip][chosen]
         weights = [pixel_weight(mark, mask, size) for mark, mask in zip(marks[1:], masks[1:], strict=True)]
-        mouths = [around_mouth(mark, size) for mark in marks[1:]]
-        return images, torch.stack(weights), torch.stack(mouths), anchors_of(marks, size), places_of(marks, size)
+        masks_of = [[around(mark, parts, size) for mark in marks[1:]] for parts in ((MOUTH,), EYES)]
+        near = (torch.stack(part) for part in masks_of)
+        return images, torch.stack(weights), *near, anchors_of(marks, size), places_of(marks, size)
 
 
 @dataclass
@@ -123,6 +145,8 @@ class PaintTask:
 
     whole: LatentFlowGenerator
     draws: Draws
+    lids: bool = False
+    """Whether the eyes count as much as the mouth."""
 
     def __post_init__(self) -> None:
         generator = self.whole.generator
@@ -135,14 +159,18 @@ class PaintTask:
         return self.draws.batch(rng)
 
     def losses(self, batch: Batch) -> Mapping[str, Tensor]:
-        """Of pictures and their edges; the mouth is weighted so that it has half of the whole."""
+        """Of pictures and their edges; the mouth counts as all else together does, and so may the eyes."""
         made = reconstructed(self.whole, batch.portrait, batch.flow)
-        elsewhere, mouth = batch.weight * (1 - batch.mouth), batch.mouth / batch.mouth.mean()
-        rest, near = (
-            pyramid_l1(made, batch.frames, weight) + EDGES * edge_l1(made, batch.frames, weight)
-            for weight in (elsewhere, mouth)
-        )
-        return {"loss": rest + rest.detach() / near.detach().clamp(min=1e-6) * near, "rest": rest, "mouth": near}
+        parts = {"mouth": batch.mouth, "eyes": batch.eyes} if self.lids else {"mouth": batch.mouth}
+        elsewhere = batch.weight * (1 - torch.stack(list(parts.values())).amax(dim=0))
+
+        def error(weight: Tensor) -> Tensor:
+            return pyramid_l1(made, batch.frames, weight) + EDGES * edge_l1(made, batch.frames, weight)
+
+        rest = error(elsewhere)
+        near = {name: error(part / part.mean()) for name, part in parts.items()}
+        alike = sum(rest.detach() / part.detach().clamp(min=1e-6) * part for part in near.values())
+        return {"loss": rest + alike, "rest": rest, **near}
 
 
 @dataclass
@@ -175,13 +203,14 @@ class FindTask:
         return {"loss": total, "flow": flow, "occlusion": occlusion, "places": places, "shift": shift}
 
 
-def around_mouth(marks: np.ndarray, size: int) -> Tensor:
-    """Return (1, size, size): one in the box around the mouth of landmarks (68, 2), zero elsewhere."""
-    points = marks[slice(*MOUTH)]
-    low = np.clip(points.min(0).astype(int) - AROUND, 0, size)
-    high = np.clip(points.max(0).astype(int) + AROUND + 1, 0, size)
+def around(marks: np.ndarray, parts: Sequence[tuple[int, int]], size: int) -> Tensor:
+    """Return (1, size, size): one in the boxes around parts of landmarks (68, 2), zero elsewhere."""
     there = torch.zeros(1, size, size)
-    there[:, low[1] : high[1], low[0] : high[0]] = 1
+    for part in parts:
+        points = marks[slice(*part)]
+        low = np.clip(points.min(0).astype(int) - AROUND, 0, size)
+        high = np.clip(points.max(0).astype(int) + AROUND + 1, 0, size)
+        there[:, low[1] : high[1], low[0] : high[0]] = 1
     return there
 
 

@@ -14,11 +14,12 @@ from thbench_methods.dawn.pbnet_objective import (
     discriminator_loss,
     generator_loss,
 )
+from thbench_methods.dawn.state import QUANTILES
 from torch import nn
 from torch.func import functional_call
 
 from thbench.errors import UsageError
-from thbench.metrics.blink import RATE, blink_values
+from thbench.metrics.blink import CLOSED_SHARE, RATE, blink_values
 from thbench.training import Recipe
 
 if TYPE_CHECKING:
@@ -38,7 +39,10 @@ ABOUT = About(
     " motion, trained along.",
     (
         "Latents are drawn as they are in training, measured once they are learned, on a scale at which heads move as"
-        " much and eyes blink as often as in training; the published network draws them independently of each other.",
+        " much and eyes blink as often as people's do, to every fifth clip, which is not trained on; the published"
+        " network draws them independently of each other.",
+        "Lids that blink, and those that do not, are brought to those of the training quantile by quantile: the network"
+        " blinks as often as people do, and half shuts the eyes where they shut them.",
         "Clips are also shown mirrored. Differences begin at 0.",
     ),
 )
@@ -50,6 +54,9 @@ WEIGHTS = PBNetWeights(divergence=1e-4, adversarial=0.001)
 """In units of the squared error, which is small for states in [0, 1]."""
 SCALES, HALVINGS = (0.5, 2.0), 8
 """Between which the scale of drawn latents is looked for, and steps of the search."""
+HELD, DRAWS = 5, 4
+"""One clip of so many is not trained on, but measured; and how often for each of them. To what it was trained on, a
+network moves otherwise than to what it never heard."""
 MIRRORED = (0, 2, 4)
 """Numbers of a normalised pose that a mirror turns about the middle of their range: yaw, roll, place to the right."""
 
@@ -61,6 +68,12 @@ def mirrored(pose: Tensor) -> Tensor:
     return turned
 
 
+def both_sides(states: Tensor, mirrored: Tensor, held: int) -> Tensor:
+    """Return clips (clips, ...) and their mirror images, those of the last `held` clips at the end."""
+    first = len(states) - held
+    return torch.cat((states[:first], mirrored[:first], states[first:], mirrored[first:]))
+
+
 def deviation(states: Tensor) -> float:
     """Return the mean deviation of states (N, F, state) within clips."""
     return float(states.std(dim=1).mean())
@@ -70,6 +83,22 @@ def blinks(states: Tensor) -> float:
     """Return the blinks per second of lids (N, F, 2), 1 open, as the metrics count them."""
     rates = [blink_values(lids.double().numpy(), MINI.fps)[RATE] for lids in states.mean(dim=-1)]
     return float(sum(rate for rate in rates if isinstance(rate, float)) / len(rates))
+
+
+def lid_quantiles(lids: Tensor) -> Tensor:
+    """Return how far lids are open (2 QUANTILES,), ascending: quantiles of those that blink, and of the others.
+
+    Where there are none of one kind, all places of it are as frequent.
+    """
+    line = torch.linspace(0, 1, QUANTILES, dtype=torch.float64)
+    lids = lids.double().flatten()
+    shut, others = lids[lids < CLOSED_SHARE], lids[lids >= CLOSED_SHARE]
+    return torch.cat(
+        (
+            shut.quantile(line) if len(shut) else CLOSED_SHARE * line,
+            others.quantile(line) if len(others) else CLOSED_SHARE + (1 - CLOSED_SHARE) * line,
+        )
+    ).float()
 
 
 class Batch(NamedTuple):
@@ -110,12 +139,15 @@ class StateTask:
     """Shape (clips, frames, audio)."""
     steps: int
     """Of the recipe."""
+    held: int = 0
+    """The last so many clips are not trained on: what is drawn is measured for them, and for all if there are none."""
     weights: PBNetWeights = WEIGHTS
 
     def batch(self, rng: np.random.Generator) -> Batch:
         """Draw stretches."""
-        count, total = min(CLIPS, len(self.states)), self.states.shape[1]
-        clips = torch.from_numpy(rng.choice(len(self.states), count, replace=False))
+        seen, total = len(self.states) - self.held, self.states.shape[1]
+        count = min(CLIPS, seen)
+        clips = torch.from_numpy(rng.choice(seen, count, replace=False))
         length = min(int(rng.integers(SHORTEST, (self.network.net.sizes.longest or total) + 1)), total)
         first = torch.from_numpy(rng.integers(total - length + 1, size=count))
         rows = first[:, None] + torch.arange(length)
@@ -142,13 +174,22 @@ class StateTask:
         latents = net.encoder(initial, difference, audio).mean
         net.prior.keep(initial, latents)
         # What the networks make of latents that are normal moves less, or more, than what they were trained with.
-        noise = torch.randn(latents.shape, generator=torch.Generator().manual_seed(0))
         factors, low, high = net.prior.over_frames.clone(), *SCALES
         for _ in range(HALVINGS):
             scale = (low * high) ** 0.5
             net.prior.over_frames.copy_(scale * factors)
-            enough = amount(initial + net.generate(initial, audio, noise)) > amount(states)
+            enough = amount(self.drawn()) > amount(states)
             low, high = (low, scale) if enough else (scale, high)
+
+    @torch.no_grad()
+    def drawn(self) -> Tensor:
+        """Return states (n, frames, state) drawn for sound and first frame of clips that were not trained on."""
+        net = self.network.net.eval()
+        initial, audio = self.states[-self.held :, :1], self.audio[-self.held :, : net.sizes.longest]
+        initial, audio = initial.repeat(DRAWS, 1, 1), audio.repeat(DRAWS, 1, 1)
+        shape = (*audio.shape[:2], net.sizes.audio_latent)
+        made: Tensor = net.generate(initial, audio, torch.randn(shape, generator=torch.Generator().manual_seed(0)))
+        return initial + made
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """PBNet's and the discriminator's losses, added as in the published code; neither moves the other's weights."""

@@ -3,8 +3,9 @@
 A small network that is to find flows by making pictures alone first learns to move heads: lips move by a pixel or two,
 of which a picture's error says little. The truth knows where landmarks go. Heads move by the affine map of their rigid
 landmarks, each place near a landmark by what that landmark moves beyond it, backgrounds rest; what the flow does not
-explain, and what lies between the lips, is to be painted. Places above the mouth are not moved by the lower lip and the
-chin, nor those below by the upper lip: a mean over both would open a mouth by a quarter of what the landmarks say.
+explain, what lies between the lips, and eyes whose lids have moved are to be painted. Places above the mouth are not
+moved by the lower lip and the chin, nor those below by the upper lip: a mean over both would open a mouth by a quarter
+of what the landmarks say.
 """
 
 from __future__ import annotations
@@ -23,8 +24,13 @@ INNER, LIPS = slice(60, 68), slice(48, 60)
 """Landmarks of the inner and of the outer edges of the lips."""
 UPPER, LOWER = (*range(49, 54), 61, 62, 63), (*range(6, 11), *range(55, 60), 65, 66, 67)
 """Landmarks that move only what is above the line between the lips, and only what is below it."""
+EYES = (slice(36, 42), slice(42, 48))
+"""Landmarks around each eye: its corners are the first and the fourth, between them come those of the upper lid."""
 RIGID = (0, 1, 2, 14, 15, 16, *range(27, 36), 36, 39, 42, 45)
 """Landmarks that move as the head does: upper jaw, nose, corners of the eyes."""
+CLOSING, LEAST_OPEN = 0.85, 0.1
+"""Change of an eye's height, as a share of the greater one, at which it is wholly painted: lids that are half shut are
+half painted, or the two could not be told apart. And the least height over the width that it is a share of."""
 BROWS, CHIN = slice(17, 27), 8
 REACH, ALONE = 0.04, 0.05
 """Distance over which a landmark moves its surroundings, and weight of none of them doing so."""
@@ -34,9 +40,9 @@ how softly it ends, in units of the head's radius."""
 EXPLAINED = 0.12
 """Difference of colours, 0 to 1, at which most of a place is painted."""
 OPENED, REPAINTED = 3.0, 0.4
-"""Share of a cell that is painted, over the share that lies between the lips, which at 128 px are mostly open by less
-than a cell: a cell of which a third is dark cannot be made of lips alone. And the share that is painted of lips, whose
-edges move within a cell."""
+"""Share of a cell that is painted, over the share that lies between lips or lids, which at 128 px are mostly open by
+less than a cell: a cell of which a third is dark cannot be made of lips alone. And the share that is painted of lips,
+whose edges move within a cell."""
 
 
 def true_flow(source: Tensor, frames: Tensor, marks: tuple[Tensor, Tensor]) -> Flow:
@@ -50,23 +56,92 @@ def true_flow(source: Tensor, frames: Tensor, marks: tuple[Tensor, Tensor]) -> F
     Returns:
         In coordinates of pixels' centres.
     """
-    places = moved_places(*marks, frames.shape[-1] // CELL)
+    size = frames.shape[-1]
+    places = moved_places(*marks, size // CELL)
     unlike = F.avg_pool2d((warp(source, places) - frames).abs().mean(dim=1, keepdim=True), CELL)
-    return Flow(places, (-(unlike / EXPLAINED).square()).exp() * (1 - painted(marks[1], frames.shape[-1])))
+    # What is painted of eyes says how far they are shut, and nothing else: a gaze that moves is no lid.
+    unlike = unlike * (1 - eye_cells(*marks, size).amax(dim=1, keepdim=True))
+    return Flow(places, (-(unlike / EXPLAINED).square()).exp() * (1 - painted(*marks, size)))
 
 
-def painted(marks: Tensor, size: int) -> Tensor:
-    """Return how much of each cell is painted because lips and what is between them cannot be brought by a flow.
+def painted(of_source: Tensor, of_frames: Tensor, size: int) -> Tensor:
+    """Return how much of each cell is painted because lips, lids and what is between cannot be brought by a flow.
 
     Args:
-        marks: Landmarks, shape (N, 68, 2), from -1 to 1.
+        of_source: Landmarks of the portraits, shape (N, 68, 2), from -1 to 1.
+        of_frames: Of the frames.
         size: Side of the picture in pixels.
 
     Returns:
         Shape (N, 1, size / 4, size / 4), 0 to 1.
     """
-    opened = (OPENED * covered(marks[:, INNER], size)).clamp(max=1)
-    return torch.maximum(opened, REPAINTED * covered(marks[:, LIPS], size))
+    opened = (OPENED * covered(of_frames[:, INNER], size)).clamp(max=1)
+    lips = torch.maximum(opened, REPAINTED * covered(of_frames[:, LIPS], size))
+    return torch.maximum(lips, painted_eyes(of_source, of_frames, size))
+
+
+def painted_eyes(of_source: Tensor, of_frames: Tensor, size: int) -> Tensor:
+    """Return how much of each cell is painted because lids have moved: eyes of two pixels cannot be pressed together.
+
+    Args:
+        of_source: Landmarks of the portraits, shape (N, 68, 2), from -1 to 1.
+        of_frames: Of the frames.
+        size: Side of the picture in pixels.
+
+    Returns:
+        Shape (N, 1, size / 4, size / 4), 0 to 1.
+    """
+    shares = [lid_share(eye_height(of_source[:, eye]), eye_height(of_frames[:, eye])) for eye in EYES]
+    each = eye_cells(of_source, of_frames, size) * torch.stack(shares, dim=1)[..., None, None]
+    return each.amax(dim=1, keepdim=True)
+
+
+def eye_cells(of_source: Tensor, of_frames: Tensor, size: int) -> Tensor:
+    """Return how much of each cell belongs to each eye: to where it is, or would be if as open as in the portrait.
+
+    Cells around it belong to it as well, see `grown`.
+
+    Args:
+        of_source: Landmarks of the portraits, shape (N, 68, 2), from -1 to 1.
+        of_frames: Of the frames.
+        size: Side of the picture in pixels.
+
+    Returns:
+        Shape (N, 2, size / 4, size / 4), 0 to 1.
+    """
+    as_before = _with_one(of_source) @ rigid_map(of_source, of_frames)
+    each = [torch.maximum(covered(as_before[:, eye], size), covered(of_frames[:, eye], size)) for eye in EYES]
+    return grown((OPENED * torch.cat(each, dim=1)).clamp(max=1))
+
+
+def grown(cells: Tensor) -> Tensor:
+    """Return shares of cells (N, C, h, w), each the greatest of its own and its neighbours'.
+
+    Between cells what is visible goes from one share to the next: of a thing as high as a cell, half would be seen.
+    """
+    return F.max_pool2d(cells, 3, stride=1, padding=1)
+
+
+def lid_share(before: Tensor, now: Tensor) -> Tensor:
+    """Return how much of eyes is painted whose heights over their widths were one and are another; 0 to 1."""
+    change = (before - now).abs() / torch.maximum(before, now).clamp(min=LEAST_OPEN)
+    return (change / CLOSING).clamp(max=1)
+
+
+def eye_height(eye: Tensor) -> Tensor:
+    """Return the height of eyes (N, 6, 2) over their width, (N,)."""
+    height = torch.linalg.vector_norm(eye[:, 1:3].mean(dim=1) - eye[:, 4:6].mean(dim=1), dim=1)
+    share: Tensor = height / torch.linalg.vector_norm(eye[:, 0] - eye[:, 3], dim=1).clamp(min=1e-6)
+    return share
+
+
+def rigid_map(known: Tensor, wanted: Tensor) -> Tensor:
+    """Return the affine maps (N, 3, 2) of heads, by their rigid landmarks, from `known` (N, 68, 2) to `wanted`."""
+    rigid = list(RIGID)
+    points = _with_one(known[:, rigid]).double()
+    # In double precision, for results are to be the same bytes wherever arrays lie in memory.
+    found: Tensor = torch.linalg.solve(points.mT @ points, points.mT @ wanted[:, rigid].double()).float()
+    return found
 
 
 def moved_places(of_source: Tensor, of_frames: Tensor, side: int) -> Tensor:
@@ -81,10 +156,7 @@ def moved_places(of_source: Tensor, of_frames: Tensor, side: int) -> Tensor:
         Shape (N, side, side, 2).
     """
     grid = coordinate_grid(of_frames.new_zeros(1, 1, side, side), centred=True)
-    rigid = list(RIGID)
-    known, wanted = _with_one(of_frames[:, rigid]).double(), of_source[:, rigid].double()
-    # In double precision, for results are to be the same bytes wherever arrays lie in memory.
-    head = torch.linalg.solve(known.mT @ known, known.mT @ wanted).float()
+    head = rigid_map(of_frames, of_source)
     beyond = of_source - _with_one(of_frames) @ head
     cells = grid.flatten(0, 1).expand(len(of_frames), -1, -1)
     near = (-torch.cdist(cells, of_frames).square() / (2 * REACH**2)).exp()

@@ -31,6 +31,11 @@ UP = (1.0, -1.0)
 """Across and up of a head, in the picture's directions."""
 
 
+LIDS = 1.6
+"""How much further lids of a mean head are moved than coefficients tell: on its map, whose cells are 0.6 cm wide, the
+edge of a lid is spread out, and lids that are told to be shut would be half open."""
+
+
 class MovingHead(MeanFace):
     """A mean head that turns about a point of its neck; its numbers are those that `keep` finds."""
 
@@ -100,7 +105,9 @@ class MovingHead(MeanFace):
         pose = values.new_zeros(len(values), POSE)
         pose[:, ANGLES] = values[:, : self.layout.rotation]
         pose[:, SCALE], pose[:, CENTRE] = places[:, 0], places[:, 1:]
-        return torch.cat((UNIT * expressions(values, self.layout), pose), dim=1)
+        told = values.clone()
+        told[:, self.layout.lid_places] *= LIDS
+        return torch.cat((UNIT * expressions(told, self.layout), pose), dim=1)
 
     def _turned_by(self, values: Tensor) -> Tensor:
         """Return the rotations (N, 3, 3) of coefficients (N, total)."""

@@ -136,7 +136,7 @@ class Config:
 PAPER = Config()
 """The published preset as far as it is known; see this module. Its authors published no weights."""
 MINI = Config(
-    base=replace(HALLO, sampling=replace(HALLO.sampling, steps=20)),
+    base=replace(HALLO, sampling=replace(HALLO.sampling, steps=2, guidance=1.0)),
     told=True,
     lowest_motion=HALLO.unet.idle,
     layout=Layout(rotation=3, eyes=8, jaw=4, lids=2, expression=39),
@@ -148,5 +148,8 @@ MINI = Config(
 )
 """The small preset for synth-heads, whose training begins with the weights of Hallo's small preset.
 
-Coefficients are the angles of the head and the 53 named expressions, in the paper's groups.
+Coefficients are the angles of the head and the 53 named expressions, in the paper's groups. Videos take two steps:
+what changes of the moved portrait (`base`) is little; what of it a network this small does not know is sampled at
+random, and the more steps, the more of it. Clips of the validation split told the number: LSE-C is .61 of real clips'
+with 2 steps, .42 with 10, and .25 with 20 and a guidance of 2 (3 people; the last by weights of half the training).
 """

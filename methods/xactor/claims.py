@@ -62,8 +62,6 @@ SECONDS, END = 60, 10
 """Length of the long clips, and of what is compared of them: their beginning and their end."""
 PEOPLE = 4
 """Held-out people who speak long clips."""
-STEPS = 5
-"""Denoising steps of the video of long clips, of which each has 125 windows; a quarter of the preset's."""
 DRIVEN = 8
 """Held-out people whose portraits are moved by stage 2 alone."""
 GROWTH = 8e6
@@ -364,7 +362,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m thbench_methods.xactor.claims")
     parser.add_argument("folder", type=Path, help="folder of a run or of a report")
     parser.add_argument("--rival", type=Path, help="actor trained with a clean history, from the training's folder")
-    parser.add_argument("--steps", type=int, default=STEPS, help="denoising steps of the long videos (%(default)s)")
     options = parser.parse_args()
     torch.set_num_threads(1)
     method = XActor("mini")
@@ -373,7 +370,7 @@ def main() -> None:
     clips = list(read_held(chosen))
     keep_scores(ACTING_FILE, measured(method, chosen, IMAGE_DIFFUSION_BARS))
     keep_scores(RENDERING_FILE, rendering_scores(method, clips))
-    keep_claims(options.folder, claims(method, rival, clips, {"steps": options.steps}))
+    keep_claims(options.folder, claims(method, rival, clips, {}))
 
 
 if __name__ == "__main__":

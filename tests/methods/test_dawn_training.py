@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -23,12 +25,13 @@ from thbench_methods.dawn.examples import (
     anchors_of,
     as_images,
     calm,
+    draw_frames,
     draw_portrait,
     places_of,
     true_regions,
 )
 from thbench_methods.dawn.face_mask import published_encoder
-from thbench_methods.dawn.head import head_motion, mean_head
+from thbench_methods.dawn.head import MeanHead, Posture, head_motion, measured_head
 from thbench_methods.dawn.lfg import flow_generator
 from thbench_methods.dawn.lfg.blocks import coordinate_grid, warp
 from thbench_methods.dawn.lfg.equivariance import Transform, equivariance, random_transform
@@ -37,12 +40,21 @@ from thbench_methods.dawn.lfg.regions import Regions, principal_axes, regions_of
 from thbench_methods.dawn.objective import mouth_mask
 from thbench_methods.dawn.pbnet import PBNet
 from thbench_methods.dawn.pipeline import Dawn
-from thbench_methods.dawn.state import mini_pose
-from thbench_methods.dawn.train import measured_head, train
+from thbench_methods.dawn.state import as_real_lids, mini_pose
+from thbench_methods.dawn.train import train
 from thbench_methods.dawn.train_a2v import STAGES, MotionTask, Told, apart
 from thbench_methods.dawn.train_lfg import CLIPS, DRIVERS, Draws, FindTask, PaintTask, found_flow, reconstructed
-from thbench_methods.dawn.train_pbnet import Rivals, StateTask, blinks, deviation, mirrored
-from thbench_methods.dawn.true_flow import INNER, above_lips, covered, moved_places, painted, true_flow
+from thbench_methods.dawn.train_pbnet import Rivals, StateTask, blinks, both_sides, deviation, lid_quantiles, mirrored
+from thbench_methods.dawn.true_flow import (
+    INNER,
+    above_lips,
+    covered,
+    eye_cells,
+    moved_places,
+    painted,
+    painted_eyes,
+    true_flow,
+)
 from thbench_methods.dawn.unet import Condition
 from thbench_methods.nets.liveportrait.train_renderer import pyramid_l1
 
@@ -166,10 +178,16 @@ def test_anchors_are_means_of_landmarks() -> None:
 
 
 @pytest.mark.parametrize(
-    ("task", "falling"), [(PaintTask, {"rest": 0.95, "mouth": 0.95}), (FindTask, {"loss": 0.85, "places": 0.8})]
+    ("task", "falling"),
+    [
+        (PaintTask, {"rest": 0.95, "mouth": 0.95}),
+        (partial(PaintTask, lids=True), {"rest": 0.95, "mouth": 0.95, "eyes": 0.95}),
+        (FindTask, {"loss": 0.85, "places": 0.8}),
+    ],
+    ids=["paint", "lids", "find"],
 )
 def test_the_flow_generator_learns(
-    pictures: Pictures, task: type[PaintTask] | type[FindTask], falling: dict[str, float]
+    pictures: Pictures, task: Callable[..., PaintTask | FindTask], falling: dict[str, float]
 ) -> None:
     torch.manual_seed(0)
     whole = flow_generator(SMALL)
@@ -177,7 +195,8 @@ def test_the_flow_generator_learns(
     part.network.train()
     batch = part.batch(np.random.default_rng(0))
     assert batch.portrait.shape == (CLIPS, 3, 128, 128) and batch.frames.shape == (CLIPS * DRIVERS, 3, 128, 128)
-    assert 0.005 < batch.mouth.mean() < 0.2
+    assert 0.005 < batch.mouth.mean() < 0.2 and 0.005 < batch.eyes.mean() < 0.2
+    assert (batch.mouth * batch.eyes).max() == 0
     optimiser = torch.optim.Adam(part.network.parameters(), lr=5e-3)
     told = []
     for _ in range(8):
@@ -240,7 +259,7 @@ def test_the_true_flow_follows_heads_and_lips(pictures: Pictures) -> None:
     torch.testing.assert_close(still.optical_flow, grid[None], atol=1e-5, rtol=0)
     inner = covered(marks[:, INNER], 128)
     within = (..., slice(1, -1), slice(1, -1))  # pictures are read as black beyond their edges
-    torch.testing.assert_close(still.occlusion_map[within], (1 - painted(marks, 128))[within], atol=1e-3, rtol=0)
+    torch.testing.assert_close(still.occlusion_map[within], (1 - painted(marks, marks, 128))[within], atol=1e-3, rtol=0)
     # A head that goes to the right is read to the left, and what is far from it stays.
     moved = moved_places(marks, marks + torch.tensor([0.1, 0.0]), 32) - grid
     nose = ((pictures.landmarks68[0, 0, 30] + [6.4, 0]) / 4).astype(int)
@@ -255,7 +274,73 @@ def test_the_true_flow_follows_heads_and_lips(pictures: Pictures) -> None:
     assert moved[0, below[1], below[0], 1] < -0.04
     assert abs(moved[0, above[1], above[0], 1]) < 0.005 and moved[0, eye[1], eye[0]].abs().max() < 5e-3
     assert covered(fallen[:, INNER], 128).sum() > inner.sum() + 2
-    assert painted(fallen, 128).max() == 1
+    assert painted(marks, fallen, 128).max() == 1
+
+
+def test_eyes_whose_lids_moved_are_painted(pictures: Pictures) -> None:
+    marks = places_of(pictures.landmarks68[0, :1], 128)
+    shut = marks.clone()
+    for upper, lower in ((37, 41), (38, 40), (43, 47), (44, 46)):
+        shut[:, upper] = shut[:, lower]
+    assert painted_eyes(marks, marks, 128).max() == 0
+    assert painted_eyes(marks, marks + torch.tensor([0.1, 0.05]), 128).max() < 1e-3  # a head that moves blinks not
+    both = painted_eyes(marks, shut, 128)
+    for eye in (slice(36, 42), slice(42, 48)):
+        column, row = ((marks[0, eye].mean(0) + 1) * 16).long().tolist()
+        assert both[0, 0, row - 1 : row + 2, column].max() > 0.9
+    assert both[0, 0, 20:].max() == 0  # the mouth is no eye
+    half = painted_eyes(marks, (marks + shut) / 2, 128)
+    assert 0.4 < float(half.max()) < 0.8
+    torch.testing.assert_close(painted_eyes(shut, marks, 128), both, atol=0.1, rtol=0)
+    # Where the head has gone, there the eyes are painted.
+    torch.testing.assert_close(
+        painted_eyes(marks, shut + 2 / 32, 128)[..., 1:, 1:], both[..., :-1, :-1], atol=0.05, rtol=0
+    )
+
+
+def test_of_eyes_only_lids_are_painted(pictures: Pictures) -> None:
+    marks = places_of(pictures.landmarks68[0, :1], 128)
+    frames = as_images(pictures.frames[0, :1])
+    eyes = eye_cells(marks, marks, 128).amax(dim=1, keepdim=True)
+    other = frames.clone()  # a gaze that moves
+    other[..., :64, :] = 1 - other[..., :64, :]
+    occlusion = true_flow(frames, other, (marks, marks)).occlusion_map
+    assert occlusion[eyes == 1].min() > 0.99
+    assert occlusion[..., 8:12, 12:20][eyes[..., 8:12, 12:20] == 0].max() < 0.5
+
+
+def test_lids_blink_as_real_ones_and_as_often_as_they_did() -> None:
+    draw = torch.Generator().manual_seed(0)
+    real = 0.95 + 0.05 * torch.rand(50, 100, 2, generator=draw)
+    real[:, 20:25] = 0.1 * torch.rand(50, 5, 2, generator=draw)
+    made = 0.9 + 0.2 * torch.rand(50, 100, 2, generator=draw)
+    made[:, 40:43] = 0.5  # half shut, and for less long
+    made[:, 70:73] = 0.55
+    told = as_real_lids(made, torch.stack((lid_quantiles(made), lid_quantiles(real))))
+    assert told.min() >= 0 and told.max() <= 1
+    shut = torch.zeros(100, dtype=torch.bool)
+    shut[[40, 41, 42, 70, 71, 72]] = True
+    assert (told[:, shut] < 0.11).all() and (told[:, ~shut] > 0.9).all()
+    assert blinks(told) == blinks(made) == pytest.approx(0.5)
+    order = made.flatten().argsort()
+    assert (told.flatten()[order].diff() >= 0).all()
+
+
+def test_lids_that_never_blink_have_quantiles_too() -> None:
+    for lids in (torch.full((2, 5, 2), 0.9), torch.zeros(2, 5, 2)):
+        found = lid_quantiles(lids)
+        assert (found.diff() >= 0).all() and found[0] <= 0.0 and found[-1] >= 0.9
+
+
+def test_frames_with_lids_that_shut_are_drawn_more_often() -> None:
+    rng = np.random.default_rng(0)
+    lids = np.zeros(100, np.bool_)
+    lids[40:44] = True
+    drawn = np.array([draw_frames(lids, 4, rng) for _ in range(400)])
+    assert all(len(set(row)) == 4 and np.all(np.diff(row) > 0) for row in drawn.tolist())
+    assert 0.25 < lids[drawn].mean() < 0.4
+    none = np.array([draw_frames(np.zeros(100, np.bool_), 1, rng) for _ in range(400)])
+    assert 0.5 < len(np.unique(none)) / 100 <= 1
 
 
 def test_what_is_above_the_line_between_lips() -> None:
@@ -268,9 +353,18 @@ def test_what_is_above_the_line_between_lips() -> None:
     assert above_lips(marks, asked).tolist() == [[True, False, True, False]] * 2
 
 
-def test_a_head_moves_turns_and_grows_as_its_pose_says() -> None:
-    head = mean_head()
+def measured() -> MeanHead:
+    head = MeanHead()
     head.load_state_dict(measured_head())
+    return head
+
+
+def awake(pose: torch.Tensor) -> Posture:
+    return Posture(pose, torch.ones(*pose.shape[:-1], 2))
+
+
+def test_a_head_moves_turns_and_grows_as_its_pose_says() -> None:
+    head = measured()
     grid = coordinate_grid(torch.zeros(1, 1, 32, 32), centred=True)
     source = torch.tensor([0, 0, 0, 0.1, 0.5, 0.5])
 
@@ -278,8 +372,9 @@ def test_a_head_moves_turns_and_grows_as_its_pose_says() -> None:
         pose = source.clone()
         for name, value in changes.items():
             pose[{"yaw": 0, "roll": 2, "scale": 3, "x": 4, "y": 5}[name]] += value
-        motion = head_motion(head, source, pose[None], 32, MINI.motion)
-        return grid[16, 16 + right] + motion[:, 0, 16, 16 + right] / MINI.motion.gain
+        motion = head_motion(head, awake(source), awake(pose[None]), 32, MINI.motion)
+        assert not motion[2].any()
+        return grid[16, 16 + right] + motion[:2, 0, 16, 16 + right] / MINI.motion.gain
 
     for right in (-3, 0, 3):
         torch.testing.assert_close(read(right), grid[16, 16 + right], atol=2e-3, rtol=0)
@@ -301,17 +396,37 @@ def test_blinks_move_no_head(pictures: Pictures) -> None:
 
 def test_the_pose_tells_most_of_the_true_flow_around_the_mouth(pictures: Pictures) -> None:
     left, whole = [], []
-    head = mean_head()
-    head.load_state_dict(measured_head())
+    head = measured()
     for clip in range(len(pictures)):
         motions = Motions(pictures, flow_generator(MINI.lfg).eval())
         pose = mini_pose(pictures.pose[clip], pictures.landmarks68[clip], 128)
         flow = motion_of(motions.flow(clip, 0, slice(0, FRAMES)), 1, MINI.motion)[0, :2]
-        beyond = flow - head_motion(head, pose[0], pose[:FRAMES], 32, MINI.motion)
+        beyond = flow - head_motion(head, awake(pose[0]), awake(pose[:FRAMES]), 32, MINI.motion)[:2]
         near = mouth_mask(torch.from_numpy(pictures.landmarks68[clip][None, :, 48:68].copy()), (128, 128), 32)[0]
         left.append(float((beyond.square().sum(0) * near).sum()))
         whole.append(float((flow.square().sum(0) * near).sum()))
     assert sum(left) < 0.1 * sum(whole)
+
+
+def test_lids_tell_most_of_what_is_painted_of_the_eyes(pictures: Pictures) -> None:
+    head, left, whole = measured(), 0.0, 0.0
+    for clip in range(len(pictures)):
+        marks = places_of(pictures.landmarks68[clip], 128)
+        pose = mini_pose(pictures.pose[clip], pictures.landmarks68[clip], 128)
+        shut = marks.clone()
+        for upper, lower in ((37, 41), (38, 40), (43, 47), (44, 46)):
+            shut[:, upper] = shut[:, lower] = (shut[:, upper] + shut[:, lower]) / 2
+        wanted = painted_eyes(marks, shut, 128)[:, 0]
+        asleep = Posture(pose, torch.zeros(len(pose), 2))
+        told = head_motion(head, Posture(pose[0], torch.ones(2)), asleep, 32, MINI.motion)[2] / -2
+        left, whole = left + float((told - wanted).square().sum()), whole + float(wanted.square().sum())
+        one = head_motion(head, asleep._replace(pose=pose[0], blink=torch.ones(2)), asleep, 32, MINI.motion)
+        assert torch.equal(one[2] / -2, told)
+    assert left < 0.4 * whole
+    half = Posture(pose[:1], torch.tensor([[1.0, 0.5]]))  # only the left eye, which is right in the picture
+    painted_half = head_motion(head, awake(pose[0]), half, 32, MINI.motion)[2, 0] / -2
+    middle = ((marks[0, 27, 0] + 1) * 16).long()
+    assert painted_half[:, : middle - 1].max() == 0 and 0.4 < float(painted_half.max()) < 0.7
 
 
 def test_what_lies_between_lips_is_told_by_area() -> None:
@@ -490,6 +605,24 @@ def test_latents_are_measured_of_whole_clips(rivals: StateTask) -> None:
     rivals.states = rivals.states[:, :60]
     with pytest.raises(UsageError, match="60 frames are too short to train on; make them of 100"):
         rivals.measure(deviation)
+
+
+def test_what_is_drawn_is_measured_on_clips_that_are_not_trained_on(rivals: StateTask) -> None:
+    rivals.held = 4
+    marked = rivals.states.clone()
+    marked[-4:] += 10
+    rivals.states = marked
+    assert all((rivals.batch(np.random.default_rng(seed)).states < 5).all() for seed in range(10))
+    drawn = rivals.drawn()
+    assert len(drawn) % 4 == 0 and (drawn[:, 0] > 5).all()
+    rivals.held = 0
+    assert (rivals.drawn()[:, 0] < 5).any()
+
+
+def test_held_clips_are_last_with_their_mirror_images() -> None:
+    clips = torch.arange(5.0)
+    assert both_sides(clips, -clips, 2).tolist() == [0, 1, 2, 0, -1, -2, 3, 4, -3, -4]
+    assert both_sides(clips, -clips, 0).tolist() == [*range(5), *range(0, -5, -1)]
 
 
 def test_blinks_are_counted_by_the_second() -> None:

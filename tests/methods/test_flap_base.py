@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 import torch
 from thbench_methods.dreamtalk.faces import face_of
-from thbench_methods.dreamtalk.mean_face import measured_face
+from thbench_methods.dreamtalk.mean_face import RIGID, measured_face
 from thbench_methods.flap.base import MovingHead, places_of
 from thbench_methods.flap.coefficients import coefficients
 from thbench_methods.flap.config import MINI
 
 from thbench.data.synth_heads.expression import EXPRESSIONS
+from thbench.data.synth_heads.template import template
+from thbench.faces.landmarks import MESH_OF_68
 
 PIVOT = torch.tensor((0.4, -5.0, -10.0))
 PLACE = torch.tensor((1.0, 0.1, -0.1))
@@ -67,6 +70,21 @@ def test_a_jaw_moves_what_is_below_the_lips(head: MovingHead, picture: np.ndarra
     change = (head.moved(picture, own[0], PLACE, opened, PLACE[None])[0] - shown(picture)).abs().mean(dim=0)
     # Nose and eyes are around the place's middle, (70, 57) in pixels; the mouth is below.
     assert change[75:105, 55:85].mean() > 20 * change[30:60, 50:90].mean()
+
+
+def test_lids_that_are_shut_cover_the_eyes(head: MovingHead) -> None:
+    points = template().points
+    places = points - points[[MESH_OF_68[place] for place in RIGID]].mean(axis=0)
+    size = float(head.centimetre(PLACE[None, 0], head._turned_by(told()))[0])
+    picture = np.full((SIZE, SIZE, 3), 200, np.uint8)
+    for eye in (range(36, 42), range(42, 48)):
+        corners = places[[MESH_OF_68[place] for place in eye], :2] * (size, -size) + PLACE[1:].numpy()
+        cv2.fillPoly(picture, [np.round((corners + 1) * (SIZE / 2)).astype(np.int32)], (0, 0, 0))
+    values = torch.cat([told(eyeBlinkLeft=shut, eyeBlinkRight=shut) for shut in (0.0, 0.5, 1.0)])
+    made = head.moved(picture, told()[0], PLACE, values, PLACE.expand(3, -1))
+    dark = (1 - made).mean(dim=(1, 2, 3)) - float(1 - (200 / 127.5 - 1))
+    assert 0.4 < dark[1] / dark[0] < 0.8
+    assert dark[2] / dark[0] < 1 / 3
 
 
 def test_a_head_keeps_its_size_and_turns_about_its_neck(head: MovingHead) -> None:

@@ -17,10 +17,13 @@ from thbench_methods.dawn.bundle import A2V_FILE
 from thbench_methods.dreamtalk.bundle import SPEAKING_FILE
 from thbench_methods.echomimic.bundle import ACC_FILE
 from thbench_methods.echomimic.bundle import FILE as ECHOMIMIC_FILE
+from thbench_methods.flap.bundle import FILE as FLAP_FILE
 from thbench_methods.hallo.bundle import FILE as HALLO_FILE
 from thbench_methods.kdtalker.bundle import FILE as KDTALKER_FILE
+from thbench_methods.memo.bundle import FILE as MEMO_FILE
 from thbench_methods.moda.bundle import FILE as MODA_FILE
 from thbench_methods.posetalk.bundle import VIDEO_FILE
+from thbench_methods.xactor.bundle import ACTING_FILE
 
 from thbench.training import Card
 
@@ -47,6 +50,9 @@ ASKED = {
     "hallo": Asked(HALLO_FILE, 0.45, 0.8),
     "echomimic": Asked(ECHOMIMIC_FILE, 0.45, 0.8),
     "echomimic-acc": Asked(ACC_FILE, 0.45, 0.8),
+    "memo": Asked(MEMO_FILE, 0.45, 0.8),
+    "flap": Asked(FLAP_FILE, 0.45, 0.8),
+    "x-actor": Asked(ACTING_FILE, 0.45, 0.8),
 }
 every_method = pytest.mark.parametrize("name", ASKED)
 

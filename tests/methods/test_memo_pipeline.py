@@ -166,7 +166,7 @@ def test_a_loop_begins_with_what_is_published(method: MEMO, asked: Request) -> N
     past = seen.picture.expand(16, -1, -1, -1)
     told = method.told({"steps": 0, "guidance": 0.0})
     run = method.sampling(seen, heard, past, None, told, noise)
-    assert len(run.schedule.times) == PAPER.sampling.steps == 20
+    assert len(run.schedule.times) == MINI.sampling.steps
     assert run.condition.emotion.tolist() == [EMOTIONS, 4]
     assert not run.condition.audio[0].any() and run.condition.audio[1].any()
     assert not run.condition.seen[0].any() and run.condition.seen[1].any()
@@ -276,9 +276,10 @@ def test_accelerations_save_what_they_say_and_all_key_steps_save_nothing(asked: 
 def test_spec_and_offer_name_what_there_is(method: MEMO) -> None:
     for name in (SPEC.factory, SPEC.flops, SPEC.trainers["mini"]):
         assert callable(load(name, purpose="a test"))
-    assert offer("mini").workload == "16 frames at 128 px, 20 steps, guided"
+    assert offer("mini").workload == "16 frames at 128 px, 5 steps, guided"
     assert [part.name for part in offer("mini").parts][-1] == "base"
-    assert method.key_steps(20) == (0, 1, 2, 4, 7, 10, 14, 18)
+    assert method.key_steps(MINI.sampling.steps) == MINI.sampling.key_steps == (0, 1, 3)
+    assert (PAPER.sampling.steps, len(PAPER.sampling.key_steps)) == (20, 8)
     assert method.key_steps(19) is None
 
 
