@@ -55,7 +55,7 @@ MOST_BLINKS = 0.25
 """Relative error of the rate."""
 MOST_CROSS = 0.2
 """Effect of a control on what another one is for, over that one's own effect."""
-PEOPLE, SECONDS = 8, 2.0
+PEOPLE, SECONDS = 24, 2.0
 """People for whom controls are tried, and seconds of each clip of those whose blinks are not counted."""
 ASIDE = tuple(number for number, name in enumerate(EXPRESSIONS) if name in {*EYES, *JAW, *LIDS})
 """Expressions that speech, gaze and blinks move; the others tell the expression that is asked for."""

@@ -74,11 +74,7 @@ def test_long_clips_speak_and_look_like_short_ones(method: Dawn, held_out: HeldO
         assert failing(length_claims(method, held_out.clips[:PEOPLE])) == {}
 
 
-SHUT = "no blink is seen in any generated clip (real ones: 0.30 a second): PBNet blinks, A2V-FDM does not shut the eyes"
-
-
 @pytest.mark.full
-@pytest.mark.xfail(strict=True, reason=SHUT)
 def test_blinks_come_as_often_as_in_real_clips(method: Dawn, held_out: HeldOut) -> None:
     with one_thread():
         assert failing([blink_claim(method, held_out.clips)]) == {}
