@@ -196,7 +196,7 @@ def test_faces_rest_or_follow(method: FLAP, seen: Seen, video: str) -> None:
 
 
 def test_accelerations_apply(method: FLAP, asked: Request) -> None:
-    request = controlled(asked, steps=4)
+    request = controlled(asked, steps=4, guidance=2.0)
     plain = frames_of(method, request)
     for names in (("lightningcp", "dfa", "refdrop"), ("cfg-cache",)):
         assert frames_of(FLAP("mini", accelerations=names), request).shape == plain.shape
