@@ -33,6 +33,7 @@ from thbench_methods.nets.vae.config import VAEConfig
 from thbench.accel.captured import heard as loops_of
 from thbench.accel.captured import method_receipt
 from thbench.data.synth_heads.dataset import clips_of, truth_of
+from thbench.data.synth_heads.emotion import EMOTIONS as SYNTH_HEADS
 from thbench.errors import MethodError, MissingWeightsError, UsageError, WeightsMismatchError
 from thbench.media import read_audio, read_frames
 from thbench.registry import ACCELERATIONS
@@ -281,6 +282,10 @@ def test_spec_and_offer_name_what_there_is(method: MEMO) -> None:
     assert method.key_steps(MINI.sampling.steps) == MINI.sampling.key_steps == (0, 1, 3)
     assert (PAPER.sampling.steps, len(PAPER.sampling.key_steps)) == (20, 8)
     assert method.key_steps(19) is None
+
+
+def test_the_small_preset_knows_the_emotions_of_synth_heads() -> None:
+    assert MINI.emotions == SYNTH_HEADS
 
 
 def test_weights_are_small() -> None:

@@ -189,7 +189,7 @@ def test_controls_of_the_motion_act_from_where_they_can(
 
 def test_controls_of_the_video_leave_the_motion(method: XActor, asked: Request) -> None:
     plain = frames_of(method, asked)
-    for controls in ({"steps": 3}, {"guidance": 4.0}):
+    for controls in ({"steps": 3}, {"guidance": 6.0}):
         assert not np.array_equal(frames_of(method, replace(asked, controls=FAST | controls)), plain)
         assert torch.equal(motion_of(method, replace(asked, controls=FAST | controls)), motion_of(method, asked))
 
@@ -363,8 +363,8 @@ def test_every_part_is_counted(preset: str) -> None:
     assert denoising is not None
     with FlopCounterMode(display=False) as counted, torch.inference_mode():
         denoising.denoiser.full(denoising.noise, torch.empty(1, device="meta"), denoising.condition)
-    # The video costs far more than its motion.
-    assert counted.get_total_flops() * denoising.steps > 50 * counts["actor"] * offered.parts[2].calls
+    # The video costs far more than its motion: a step of it more than all steps of the motion.
+    assert counted.get_total_flops() > counts["actor"] * offered.parts[2].calls
     if preset == "paper":
         assert counted.get_total_flops() == pytest.approx(76.358e12, rel=1e-3)
         assert counts["actor"] == pytest.approx(30.551e9, rel=1e-3)
