@@ -25,7 +25,7 @@ from thbench_methods.dawn.examples import (
     true_regions,
 )
 from thbench_methods.dawn.lfg.equivariance import equivariance, random_transform
-from thbench_methods.dawn.true_flow import true_flow
+from thbench_methods.dawn.true_flow import EYES, true_flow
 from thbench_methods.nets.liveportrait.train_renderer import MOUTH, edge_l1, pixel_weight, pyramid_l1
 from torch import nn
 
@@ -77,8 +77,6 @@ move the region predictor alone; they are so small that its gradients do not tak
 predictors together are clipped."""
 AROUND = 3
 """Pixels around the mouth, and around each eye, that count as it."""
-EYES = ((36, 42), (42, 48))
-"""First and last but one landmark of each eye."""
 
 
 class Batch(NamedTuple):
@@ -134,7 +132,7 @@ class Draws:
         marks = pictures.landmarks68[clip][chosen]
         masks = pictures.mask[clip][chosen]
         weights = [pixel_weight(mark, mask, size) for mark, mask in zip(marks[1:], masks[1:], strict=True)]
-        masks_of = [[around(mark, parts, size) for mark in marks[1:]] for parts in ((MOUTH,), EYES)]
+        masks_of = [[around(mark, parts, size) for mark in marks[1:]] for parts in ((slice(*MOUTH),), EYES)]
         near = (torch.stack(part) for part in masks_of)
         return images, torch.stack(weights), *near, anchors_of(marks, size), places_of(marks, size)
 
@@ -203,11 +201,11 @@ class FindTask:
         return {"loss": total, "flow": flow, "occlusion": occlusion, "places": places, "shift": shift}
 
 
-def around(marks: np.ndarray, parts: Sequence[tuple[int, int]], size: int) -> Tensor:
+def around(marks: np.ndarray, parts: Sequence[slice], size: int) -> Tensor:
     """Return (1, size, size): one in the boxes around parts of landmarks (68, 2), zero elsewhere."""
     there = torch.zeros(1, size, size)
     for part in parts:
-        points = marks[slice(*part)]
+        points = marks[part]
         low = np.clip(points.min(0).astype(int) - AROUND, 0, size)
         high = np.clip(points.max(0).astype(int) + AROUND + 1, 0, size)
         there[:, low[1] : high[1], low[0] : high[0]] = 1

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from thbench.backbones.mini.places import Attitude
+
 UNIT = 4.0
 """Coefficients are multiplied by this: those of a 3DMM, which the noise schedule was made for, vary by about 1."""
 ANGLES, SCALE, CENTRE = slice(0, 3), 6, slice(7, 9)
@@ -72,13 +74,18 @@ def face_of(expression: NDArray[np.floating], degrees: NDArray[np.floating], lan
     where = attitude_of(landmarks)
     pose = np.zeros((*degrees.shape[:-1], POSE), np.float32)
     pose[..., ANGLES] = np.radians(degrees)
-    pose[..., SCALE] = where.spread / USUAL_SPREAD
-    pose[..., CENTRE] = where.centroid / (SIDE / 2) - 1
+    place = places_of(where)
+    pose[..., SCALE], pose[..., CENTRE] = place[..., 0], place[..., 1:]
     turned = np.stack((where.across, np.stack((-where.across[..., 1], where.across[..., 0]), axis=-1)), axis=-2)
     rigid = (landmarks[..., RIGID68, :] - where.centroid[..., None, :]) / where.spread[..., None, None]
     upright = np.einsum("...ij,...nj->...ni", turned, rigid).reshape(*degrees.shape[:-1], SPEAKER)
     arrays = (UNIT * expression, pose, upright)
     return Face(*(torch.from_numpy(np.asarray(array, np.float32)) for array in arrays))
+
+
+def places_of(where: Attitude) -> NDArray[np.float64]:
+    """Return where heads are, (..., 3): the scale and the centre of their poses; in a frame of 128 pixels."""
+    return np.concatenate((where.spread[..., None] / USUAL_SPREAD, where.centroid / (SIDE / 2) - 1), axis=-1)
 
 
 def read_faces(frames: Sequence[NDArray[np.uint8]], what: str) -> Face:

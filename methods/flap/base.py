@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 import torch.nn.functional as F
+from thbench_methods.dreamtalk import faces
 from thbench_methods.dreamtalk.faces import ANGLES, CENTRE, SCALE, UNIT
 from thbench_methods.dreamtalk.mean_face import USUAL, MeanFace, measured_face, rotations
 from thbench_methods.dreamtalk.motion import POSE
 from thbench_methods.flap.coefficients import expressions
 from torch import Tensor
 
-from thbench.backbones.mini.face import SIDE, USUAL_SPREAD
+from thbench.backbones.mini.face import SIDE
 from thbench.backbones.mini.places import attitude_of
 
 if TYPE_CHECKING:
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
 
 UP = (1.0, -1.0)
 """Across and up of a head, in the picture's directions."""
-
-
 LIDS = 1.6
 """How much further lids of a mean head are moved than coefficients tell: on its map, whose cells are 0.6 cm wide, the
 edge of a lid is spread out, and lids that are told to be shut would be half open."""
@@ -56,7 +55,7 @@ class MovingHead(MeanFace):
             places: Where heads are, (clips, frames, 3), as `places_of` gives them.
         """
         self.load_state_dict({**measured_face(), "pivot": self.pivot})
-        turned = self._turned_by(values.flatten(0, 1))
+        turned = self.turned_by(values.flatten(0, 1))
         size = self.centimetre(places[..., 0].flatten(), turned).view(*places.shape[:2], 1)
         turned = turned.view(*places.shape[:2], 3, 3)
         gone = (places[..., 1:] - places[:, :1, 1:]) * places.new_tensor(UP) / size
@@ -73,7 +72,7 @@ class MovingHead(MeanFace):
             place: Where its head is, (3,).
             values: Head coefficients of frames, (F, total).
         """
-        first, turned = self._turned_by(own[None]), self._turned_by(values)
+        first, turned = self.turned_by(own[None]), self.turned_by(values)
         size = self.centimetre(place[None, 0], first)
         spread = size * self.seen_spread(turned) / USUAL
         gone = -((turned - first) @ self.pivot)[:, :2] * size * place.new_tensor(UP)
@@ -109,7 +108,7 @@ class MovingHead(MeanFace):
         told[:, self.layout.lid_places] *= LIDS
         return torch.cat((UNIT * expressions(told, self.layout), pose), dim=1)
 
-    def _turned_by(self, values: Tensor) -> Tensor:
+    def turned_by(self, values: Tensor) -> Tensor:
         """Return the rotations (N, 3, 3) of coefficients (N, total)."""
         return rotations(values[:, : self.layout.rotation])
 
@@ -120,6 +119,4 @@ def places_of(landmarks: NDArray[np.floating]) -> Tensor:
     Args:
         landmarks: Their 68 points, (..., 68, 2), in shares of the picture.
     """
-    where = attitude_of(SIDE * np.asarray(landmarks, np.float64))
-    told = np.concatenate((where.spread[..., None] / USUAL_SPREAD, where.centroid / (SIDE / 2) - 1), axis=-1)
-    return torch.from_numpy(told.astype(np.float32))
+    return torch.from_numpy(faces.places_of(attitude_of(SIDE * np.asarray(landmarks, np.float64))).astype(np.float32))

@@ -75,7 +75,7 @@ def test_a_jaw_moves_what_is_below_the_lips(head: MovingHead, picture: np.ndarra
 def test_lids_that_are_shut_cover_the_eyes(head: MovingHead) -> None:
     points = template().points
     places = points - points[[MESH_OF_68[place] for place in RIGID]].mean(axis=0)
-    size = float(head.centimetre(PLACE[None, 0], head._turned_by(told()))[0])
+    size = float(head.centimetre(PLACE[None, 0], head.turned_by(told()))[0])
     picture = np.full((SIZE, SIZE, 3), 200, np.uint8)
     for eye in (range(36, 42), range(42, 48)):
         corners = places[[MESH_OF_68[place] for place in eye], :2] * (size, -size) + PLACE[1:].numpy()
@@ -92,7 +92,7 @@ def test_a_head_keeps_its_size_and_turns_about_its_neck(head: MovingHead) -> Non
         turned = told(degrees=degrees)
         place = head.led(told()[0], PLACE, turned)
         before, after = (
-            head.centimetre(scale, head._turned_by(values))
+            head.centimetre(scale, head.turned_by(values))
             for scale, values in ((PLACE[None, 0], told()), (place[:, 0], turned))
         )
         torch.testing.assert_close(before, after)
