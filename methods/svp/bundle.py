@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from thbench_methods.common.heads import read_sound, read_video, seen_heads
 from thbench_methods.common.presets import shipped
-from thbench_methods.dreamtalk.faces import UNIT
+from thbench_methods.dreamtalk.faces import UNIT, face_of
+from thbench_methods.dreamtalk.mean_face import MeanFace, measured_face
 from thbench_methods.hallo.bundle import outlines68
 from thbench_methods.nets.speech.encoder import FILE as SPEECH_FILE
 from thbench_methods.nets.speech.encoder import load_speech_encoder
@@ -26,6 +28,7 @@ from thbench.training.weights import load_weights
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from thbench_methods.dreamtalk.faces import Face
     from thbench_methods.hallo.portrait import Outlines
     from thbench_methods.nets.speech.encoder import SpeechEncoder
     from thbench_methods.nets.vae.autoencoder import AutoencoderKL
@@ -46,6 +49,8 @@ class Looked(NamedTuple):
     """Embedding of the mini identity network, (1, embedding)."""
     key_points: Tensor
     """Shape (3, 2), in shares of the picture."""
+    coefficients: Face
+    """Expressions and pose, one row."""
 
 
 class StyleClip(NamedTuple):
@@ -65,6 +70,8 @@ class Bundle:
     networks: SVP
     vae: AutoencoderKL
     speech: SpeechEncoder
+    mean_face: MeanFace
+    """Moves portraits to other expressions."""
 
     def look(self, picture: NDArray[np.uint8]) -> Looked:
         """Look at a portrait (size, size, 3).
@@ -77,7 +84,8 @@ class Bundle:
         with torch.inference_mode():
             face = loaded.identity()(as_input(whole_frame(small, loaded.identity().INPUT_SIZE)[None]))
         points = torch.from_numpy(seen.landmarks[0] / SIDE)
-        return Looked(outlines68(seen.landmarks[0] / SIDE), face, key_points_of(points))
+        coefficients = face_of(seen.expression, seen.pose, seen.landmarks)
+        return Looked(outlines68(seen.landmarks[0] / SIDE), face, key_points_of(points), coefficients)
 
     def hear(self, sound: NDArray[np.float32], frames: int) -> Tensor:
         """Return hidden layers (frames, layers, width) of a sound at 16 kHz."""
@@ -116,6 +124,12 @@ def style_inputs(expression: NDArray[np.float32], hidden: Tensor, every: int) ->
     return UNIT * torch.from_numpy(expression)[None], hidden[::every, -1][None]
 
 
+@cache
+def _measured() -> dict[str, Tensor]:
+    """The mean head, measured once: it takes a second or two."""
+    return measured_face()
+
+
 def load_mini(config: Config) -> Bundle:
     """Load the shipped weights, strictly.
 
@@ -128,4 +142,6 @@ def load_mini(config: Config) -> Bundle:
     shipped(SPEECH_FILE)
     # Tokens of an image then lie in memory as convolutions leave them.
     networks.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return Bundle(config, networks, load_mini_vae(), load_speech_encoder())
+    mean_face = MeanFace()
+    mean_face.load_state_dict(_measured())
+    return Bundle(config, networks, load_mini_vae(), load_speech_encoder(), mean_face)

@@ -1,9 +1,10 @@
 """Puts SVP's claims to the test with its small preset, and its held-out scores onto its card.
 
 `python -m thbench_methods.svp.claims FOLDER` writes the claims into the folder of a run or report. Styles are compared
-by what the mini face regressor reads of the frames, in three ways: by an encoder that another method was trained with
-(DreamTalk's, which decides), by plain statistics, and by SVP's own extractor, which knows no better than to find what
-it was trained for.
+by what the mini face regressor reads of the frames, in three ways: by a style reader that no network of SVP knows
+(`style_reader`, which decides), by DreamTalk's style encoder, and by SVP's own extractor, which knows no better than to
+find what it was trained for. Beside each stands what the same way finds of true pictures, drawn of the same people who
+say the same in the same styles: no method can be asked for more.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import numpy as np
 import torch
 from thbench_methods.common.claims import above, in_words, keep_claims
 from thbench_methods.common.judging import FPS, IMAGE_DIFFUSION_BARS, made, measured, one_of_each, read_held
+from thbench_methods.common.still import acted_at_rest
 from thbench_methods.common.training import keep_scores
 from thbench_methods.dreamtalk.bundle import load_mini as load_dreamtalk
 from thbench_methods.dreamtalk.config import MINI as DREAMTALK
@@ -27,11 +29,14 @@ from thbench_methods.svp.bundle import FILE, style_inputs
 from thbench_methods.svp.key_points import followed, key_points_of
 from thbench_methods.svp.objective import statistics
 from thbench_methods.svp.pipeline import SVP
+from thbench_methods.svp.restyled import with_manner
 from thbench_methods.svp.spec import NONE, SAMPLED
+from thbench_methods.svp.style_reader import load_style_reader
 
 from thbench.backbones.mini import loaded
 from thbench.backbones.mini.face import SIDE, look
-from thbench.data.synth_heads.dataset import clips_of
+from thbench.data.synth_heads.dataset import clips_of, truth_of
+from thbench.data.synth_heads.style import make_style
 from thbench.report.claims import Claim
 from thbench.stats import mean_estimate
 
@@ -41,6 +46,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from thbench_methods.common.judging import Held
 
+    from thbench.data.synth_heads.truth import Truth
     from thbench.report.claims import Verdict
     from thbench.stats import Estimate
     from thbench.types import Request
@@ -61,7 +67,9 @@ FOLLOWERS = 6
 """People whose heads follow another's."""
 SECONDS = 2.0
 """Length of mixtures, of samples and of led heads; of what styles are told by, whole clips."""
-INDEPENDENT, PLAIN, OWN = "DreamTalk's style encoder", "statistics of expression", "SVP's own extractor"
+SPEECHES = (3, 5)
+"""How far from a style clip the two clips are whose words are said in its style."""
+READER, OTHER, OWN = "the style reader", "DreamTalk's style encoder", "SVP's own extractor"
 
 
 class Read(NamedTuple):
@@ -84,12 +92,15 @@ def plain(one: Read) -> Values:
 
 
 def encoders(method: SVP) -> dict[str, Callable[[Read], Values]]:
-    """Return the ways in which styles are compared."""
-    other = load_dreamtalk(DREAMTALK).speaking.diffusion
+    """Return the ways in which styles are compared; the first decides."""
+    other, reader = load_dreamtalk(DREAMTALK).speaking.diffusion, load_style_reader()
     every = method.config.style.every
 
-    @torch.inference_mode()
     def independent(one: Read) -> Values:
+        return np.asarray(reader(one.expression[None, ::every])[0])
+
+    @torch.inference_mode()
+    def of_dreamtalk(one: Read) -> Values:
         clip = style_clip(UNIT * torch.from_numpy(one.expression), DREAMTALK.sizes.style_length)
         return np.asarray(other.style(*clip)[0].double())
 
@@ -98,7 +109,7 @@ def encoders(method: SVP) -> dict[str, Callable[[Read], Values]]:
         clip = style_inputs(one.expression[::every], one.hidden, every)
         return np.asarray(method.bundle.networks.style(*clip).mean[0].double())
 
-    return {INDEPENDENT: independent, PLAIN: plain, OWN: own}
+    return {READER: independent, OTHER: of_dreamtalk, OWN: own}
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,21 +126,30 @@ class Ranked:
         return mean_estimate(self.shares, self.people)
 
 
-def ranked(found: Values, wanted: Values, people: Sequence[str]) -> Ranked:
-    """Compare rows with rows; row i belongs to row i.
+def ranked(found: Values, wanted: Values, people: Sequence[str], kinds: Sequence[str]) -> Ranked:
+    """Compare rows with rows of other kinds; row i belongs to row i.
+
+    Rows are compared by cosine about the mean of their own side: how all results differ from all real clips tells
+    nothing of a style, and what is the same for all styles is worth 0.5.
 
     Args:
         found: Shape (n, values).
-        wanted: Shape (n, values); both are standardised by its mean and deviation, and compared by cosine.
+        wanted: Shape (n, values); its deviation is the unit of both.
         people: Of each row.
+        kinds: Of each row; rows of the same kind are no others.
+
+    Raises:
+        ValueError: All rows are of one kind.
     """
-    mean, deviation = wanted.mean(axis=0), wanted.std(axis=0) + 1e-6
-    units = [(rows - mean) / deviation for rows in (found, wanted)]
+    if len(set(kinds)) < 2:
+        raise ValueError(f"all rows are of the kind {kinds[0]!r}; areas are over rows of others")
+    deviation = wanted.std(axis=0) + 1e-6
+    units = [(rows - rows.mean(axis=0)) / deviation for rows in (found, wanted)]
     units = [rows / np.linalg.norm(rows, axis=1, keepdims=True).clip(1e-12) for rows in units]
-    alike = units[0] @ units[1].T
+    alike, names = units[0] @ units[1].T, np.asarray(kinds)
     shares = []
     for number, row in enumerate(alike):
-        others = np.delete(row, number)
+        others = row[names != names[number]]
         shares.append(float(np.mean(row[number] > others) + 0.5 * np.mean(row[number] == others)))
     return Ranked(tuple(shares), tuple(people))
 
@@ -141,59 +161,115 @@ class Spoken:
     first: tuple[Read, ...]
     """One for each style."""
     second: tuple[Read, ...]
-    """With other speech."""
+    """With other speech by another portrait."""
     clips: tuple[Read, ...]
     """The style clips."""
     people: tuple[str, ...]
     """Of the style clips."""
+    kinds: tuple[str, ...]
+    """Emotion and level of each."""
 
 
-def spoken(method: SVP, clips: Sequence[Held], styles: int = STYLES) -> Spoken:
-    """Say two speeches in each style, by one portrait: who is seen tells nothing of the style."""
-    chosen = clips[:styles]
+def spoken(
+    method: SVP,
+    clips: Sequence[Held],
+    say: Callable[[Held, Held, Held], NDArray[np.uint8]],
+    kinds: Sequence[str],
+) -> Spoken:
+    """Say two speeches in the style of each clip, by the same two portraits: who is seen tells nothing of the style.
 
-    def say(number: int, step: int) -> Read:
-        speaker = chosen[(number + step) % len(chosen)]
-        request = replace(_asked(speaker, style=str(chosen[number].clip.path)), portrait=chosen[0].frames[0])
-        return read(made(method, request), speaker.sound, method)
+    Args:
+        method: What hears for the extractor.
+        clips: Style clips, at least 6; speeches are theirs, too.
+        say: Returns frames of speaker, portrait and style clip.
+        kinds: Emotion and level of each clip.
+    """
 
-    first, second = ([say(number, step) for number in range(len(chosen))] for step in (3, 4))
+    def result(number: int, speech: int) -> Read:
+        portrait = [held for place, held in enumerate(clips[:3]) if place != number][speech]
+        speaker = clips[(number + SPEECHES[speech]) % len(clips)]
+        frames = say(speaker, portrait, clips[number])
+        return read(frames, speaker.sound, method)
+
+    first, second = ([result(number, speech) for number in range(len(clips))] for speech in range(2))
     return Spoken(
         tuple(first),
         tuple(second),
-        tuple(read(held.frames, held.sound, method) for held in chosen),
-        tuple(held.clip.identity for held in chosen),
+        tuple(read(held.frames, held.sound, method) for held in clips),
+        tuple(held.clip.identity for held in clips),
+        tuple(kinds),
     )
 
 
-def style_claims(found: Spoken, ways: Mapping[str, Callable[[Read], Values]]) -> tuple[Claim, Claim]:
-    """Compare results with their style clips, and with results of other speech."""
+def generated(method: SVP) -> Callable[[Held, Held, Held], NDArray[np.uint8]]:
+    """Return what generates the results of `spoken`."""
 
-    def areas(one: Sequence[Read], other: Sequence[Read]) -> dict[str, Estimate]:
-        rows = {name: [np.stack([way(x) for x in part]) for part in (one, other)] for name, way in ways.items()}
-        return {name: ranked(mine, wanted, found.people).area for name, (mine, wanted) in rows.items()}
+    def say(speaker: Held, portrait: Held, style: Held) -> NDArray[np.uint8]:
+        request = replace(_asked(speaker, style=str(style.clip.path)), portrait=portrait.frames[0])
+        return made(method, request)
 
-    halves = [[_half(clip, part) for clip in found.clips] for part in (0, 1)]
-    real = areas(halves[0], halves[1])
+    return say
 
-    def claim(statement: str, one: Sequence[Read], other: Sequence[Read]) -> Claim:
-        area = areas(one, other)
-        rest = "; ".join(f"{name} {in_words(area[name])}" for name in ways if name != INDEPENDENT)
+
+def drawn(speaker: Held, portrait: Held, style: Held) -> NDArray[np.uint8]:
+    """Return true pictures of a person, at rest, who says another's words with the habits and emotion of a third."""
+    said, seen, manner = (truth_of(held.clip) for held in (speaker, portrait, style))
+    moved = with_manner(said, make_style(manner.about.person), manner.about.emotion, manner.about.level)
+    about = said.about.model_copy(update={"person": seen.about.person})
+    frames: NDArray[np.uint8] = acted_at_rest(replace(said, about=about), moved)["frames"]
+    return frames
+
+
+def kind_of(truth: Truth) -> str:
+    """Return emotion and level; a neutral face has no level."""
+    return truth.about.emotion if truth.about.emotion == "neutral" else f"{truth.about.emotion} {truth.about.level}"
+
+
+def style_claims(found: Spoken, true: Spoken, ways: Mapping[str, Callable[[Read], Values]]) -> tuple[Claim, Claim]:
+    """Compare results with their style clips, and with results of other speech by another portrait.
+
+    Args:
+        found: Results.
+        true: True pictures of the same.
+        ways: Codes of what was read; the first decides.
+    """
+
+    def of(way: Callable[[Read], Values], part: Sequence[Read]) -> Values:
+        return np.stack([way(one) for one in part])
+
+    def to_clip(way: Callable[[Read], Values], one: Spoken) -> Estimate:
+        both = (of(way, one.first) + of(way, one.second)) / 2
+        return ranked(both, of(way, one.clips), one.people, one.kinds).area
+
+    def to_other(way: Callable[[Read], Values], one: Spoken) -> Estimate:
+        return ranked(of(way, one.first), of(way, one.second), one.people, one.kinds).area
+
+    def claim(statement: str, shown: str, area: Callable[[Callable[[Read], Values], Spoken], Estimate]) -> Claim:
+        areas = {name: area(way, found) for name, way in ways.items()}
+        first, *rest = (
+            f"{name} {in_words(areas[name])}; of true pictures {area(way, true).value:.3g}"
+            for name, way in ways.items()
+        )
         return _claim(
             statement,
             "abstract and section on style",
             f"no number is known; here an area under the ROC curve of {LEAST}",
-            f"AUC by {INDEPENDENT} {in_words(area[INDEPENDENT])}; halves of real clips {real[INDEPENDENT].value:.3g};"
-            f" {rest}",
-            above(area[INDEPENDENT], LEAST),
-            "Of what the mini face regressor reads; the paper's StyleSim and its numbers are not known.",
+            f"AUC by {first}" + "".join(f"; by {words}" for words in rest),
+            above(next(iter(areas.values())), LEAST),
+            f"{shown} Of what the mini face regressor reads; the paper's StyleSim and its numbers are not known.",
         )
 
     return (
         claim(
-            "A result speaks in the style of its style clip, more than in that of another.", found.first, found.clips
+            "A result speaks in the style of its style clip, more than in that of another.",
+            "Each style says two speeches by two portraits, whose mean code is compared with those of all style clips.",
+            to_clip,
         ),
-        claim("What is said in one style is alike, whatever is said.", found.first, found.second),
+        claim(
+            "What is said in one style is alike, whatever is said, and by whom.",
+            "One speech by one portrait against another speech by another portrait.",
+            to_other,
+        ),
     )
 
 
@@ -311,11 +387,13 @@ def head_claim(found: Sequence[tuple[float, float]], people: Sequence[str]) -> C
 
 def claims(method: SVP, clips: Sequence[Held]) -> tuple[Claim, ...]:
     """Test every claim on held-out clips, one of each person."""
-    people = [held.clip.identity for held in clips]
+    people, styles = [held.clip.identity for held in clips], clips[:STYLES]
+    kinds = [kind_of(truth_of(held.clip)) for held in styles]
+    result, true = (spoken(method, styles, say, kinds) for say in (generated(method), drawn))
     steps, pairs = mixed(method, clips)
     draws, led = sampled(method, clips), heads(method, clips)
     return (
-        *style_claims(spoken(method, clips), encoders(method)),
+        *style_claims(result, true, encoders(method)),
         mixing_claim(steps, pairs),
         sampling_claim(draws, people[: len(draws)]),
         head_claim(led, people[: len(led)]),
@@ -329,12 +407,6 @@ def _asked(held: Held, **controls: object) -> Request:
 def _briefly(held: Held, **controls: object) -> Request:
     request = _asked(held, **controls)
     return replace(request, frames=min(request.frames, round(SECONDS * FPS)))
-
-
-def _half(one: Read, part: int) -> Read:
-    middle = len(one.expression) // 2
-    where = slice(middle) if part == 0 else slice(middle, None)
-    return Read(one.expression[where], one.hidden[where])
 
 
 def _claim(statement: str, where: str, expected: str, found: str, verdict: Verdict, reason: str) -> Claim:

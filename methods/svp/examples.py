@@ -74,7 +74,25 @@ def styles_of(pictures: Pictures, speech: Tensor, every: int, folder: Path) -> S
         every: Frames from one that is read to the next.
         folder: Of the split.
     """
-    path = folder / FOLDER / f"expression-{digest('face')[:12]}-every-{every}.npy"
+    kinds = [f"{emotion}-{level}" for emotion, level in zip(pictures.emotion, pictures.level, strict=True)]
+    return Styles(
+        UNIT * torch.from_numpy(expression_of(pictures, every, folder)),
+        speech[:, ::every, -1].float(),
+        np.unique(kinds, return_inverse=True)[1],
+    )
+
+
+def expression_of(pictures: Pictures, every: int, folder: Path, drawn: str = "") -> NDArray[np.float32]:
+    """Return expressions (clips, n, expression) as the mini face regressor reads them; what was read is kept.
+
+    Args:
+        pictures: A split, as it is or drawn in another way.
+        every: Frames from one that is read to the next.
+        folder: Of the split.
+        drawn: The way in which it is drawn, for the name of the file.
+    """
+    name = "-".join(part for part in ("expression", drawn, digest("face")[:12], "every", str(every)) if part)
+    path = folder / FOLDER / f"{name}.npy"
     read = list(np.load(path)[: len(pictures)]) if path.exists() else []
     if len(read) < len(pictures):
         read += [
@@ -84,12 +102,7 @@ def styles_of(pictures: Pictures, speech: Tensor, every: int, folder: Path) -> S
         part = path.with_suffix(".part.npy")
         np.save(part, np.stack(read))
         part.replace(path)
-    kinds = [f"{emotion}-{level}" for emotion, level in zip(pictures.emotion, pictures.level, strict=True)]
-    return Styles(
-        UNIT * torch.from_numpy(np.stack(read)),
-        speech[:, ::every, -1].float(),
-        np.unique(kinds, return_inverse=True)[1],
-    )
+    return np.stack(read)
 
 
 @dataclass(frozen=True)

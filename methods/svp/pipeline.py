@@ -28,8 +28,9 @@ from thbench_methods.nets.unet3d.schedule import Diffusion, sampler
 from thbench_methods.svp import bundle as files
 from thbench_methods.svp.bundle import NAME
 from thbench_methods.svp.config import MINI
-from thbench_methods.svp.guidance import weights_of, with_weights
+from thbench_methods.svp.guidance import Told, weights_of, with_weights
 from thbench_methods.svp.key_points import based, drawn, followed
+from thbench_methods.svp.manner import with_manner
 from thbench_methods.svp.networks import Given
 from thbench_methods.svp.spec import CONTROLS, GENERATED, NONE, SAME, SAMPLED, STILL
 
@@ -44,9 +45,9 @@ if TYPE_CHECKING:
 
     import numpy as np
     from numpy.typing import NDArray
+    from thbench_methods.dreamtalk.faces import Face
     from thbench_methods.svp.bundle import Bundle
     from thbench_methods.svp.config import Config
-    from thbench_methods.svp.guidance import Told
     from thbench_methods.svp.style import Gaussian
     from torch import Tensor
 
@@ -84,6 +85,8 @@ class Seen(NamedTuple):
     """For each level, of shape (1, h w)."""
     key_points: Tensor
     """Shape (3, 2), in shares of the picture."""
+    coefficients: Face
+    """Expressions and pose, one row."""
     foreground: Tensor
     """Head, neck and shoulders, (h, w) of what is denoised, bool, on the CPU."""
 
@@ -97,13 +100,15 @@ class Acted(NamedTuple):
     """Style of each, shape (frames, code)."""
     key_points: Tensor | None
     """Of each, shape (frames, 3, 2); None where the head moves as it likes."""
+    manner: float
+    """How far the portrait is given the expressions of the style; 0 leaves it as it is."""
 
     def windows(self, length: int) -> Iterator[Acted]:
         """Yield windows; frames are a multiple of their length."""
         for first in range(0, len(self.heard), length):
             part = slice(first, first + length)
             points = None if self.key_points is None else self.key_points[part]
-            yield Acted(self.heard[part], self.codes[part], points)
+            yield Acted(self.heard[part], self.codes[part], points, self.manner)
 
 
 class How(NamedTuple):
@@ -130,6 +135,7 @@ class SVP:
         self.bundle = wanted.load(self.config)
         self.bundle.networks.to(self._device)
         self.bundle.vae.to(self._device)
+        self.bundle.mean_face.to(self._device)
 
     def generate(self, request: Request, on_step: OnStep | None = None) -> Generation:
         """Generate a clip; each window is denoised when its first frame is read.
@@ -150,8 +156,10 @@ class SVP:
             codes = self.codes(controls, count, noise)
             codes = torch.cat((codes, codes[-1:].expand(whole - count, -1)))
         with stages.stage("head"):
-            acted = Acted(heard, codes, self.key_points(controls["head"], seen, whole))
-        pictures = self._pictures(seen, acted, self.how(controls), noise, stages)
+            how = self.how(controls)
+            manner = self.config.manner * how.weights.get(Told.STYLED, 0.0) / self.config.style_scale
+            acted = Acted(heard, codes, self.key_points(controls["head"], seen, whole), manner)
+        pictures = self._pictures(seen, acted, how, noise, stages)
         height, width = request.portrait.shape[:2]
         return Generation(
             (resized(frame, height, width) for frame in at_times(pictures, base.fps, request)), seconds=stages.seconds
@@ -189,6 +197,7 @@ class SVP:
             region_of(looked.outlines, picture, base).to(self._device),
             [Masks(*(mask.to(self._device) for mask in level)) for level in masks],
             looked.key_points,
+            looked.coefficients,
             foreground(silhouette(looked.outlines.face * size, size, size), side, side),
         )
 
@@ -228,11 +237,22 @@ class SVP:
 
     @torch.inference_mode()
     def base(self, seen: Seen, acted: Acted) -> Base:
-        """Return what changes in a window are of: the portrait; where the head is led, its head is moved along."""
-        if acted.key_points is None:
+        """Return what changes in a window are of: the portrait in the manner of the style, its head moved if it is led.
+
+        Where it is the same in all frames, there is one.
+        """
+        if acted.key_points is None and not acted.manner:
             return Base(seen.picture, seen.latent[:, :, None])
-        heads = based(seen.rgb, seen.points, seen.key_points, acted.key_points).to(self._device)
-        return Base(heads, self.encode(heads).transpose(0, 1)[None])
+        pictures = self._with_manner(seen, acted)
+        if acted.key_points is not None:
+            shown, points = to_frame_batch((pictures + 1) / 2), acted.key_points
+            if len(shown) == 1:
+                pictures = based(shown[0], seen.points, seen.key_points, points)
+            else:
+                pairs = zip(shown, points, strict=True)
+                pictures = torch.cat([based(rgb, seen.points, seen.key_points, at[None]) for rgb, at in pairs])
+            pictures = pictures.to(self._device)
+        return Base(pictures, self.encode(pictures).transpose(0, 1)[None])
 
     @torch.inference_mode()
     def sampling(self, seen: Seen, acted: Acted, base: Base, past: Tensor, how: How, noise: Tensor) -> Sampling:
@@ -280,6 +300,14 @@ class SVP:
             base: As `base` gives it.
         """
         return decoded(self.bundle.networks.latents, self.bundle.vae, denoised, base)
+
+    def _with_manner(self, seen: Seen, acted: Acted) -> Tensor:
+        """The portrait with the expressions of the style, (frames or 1, 3, size, size), range [-1, 1]."""
+        if not acted.manner:
+            return seen.picture
+        codes = acted.codes[:1] if bool((acted.codes == acted.codes[:1]).all()) else acted.codes
+        wanted = self.bundle.networks.style.resting(codes)
+        return with_manner(self.bundle.mean_face, seen.picture, seen.coefficients, wanted, acted.manner)
 
     def _style(self, controls: Mapping[str, Any], name: str, noise: Noise) -> Gaussian | None:
         """Return the style that a control names."""

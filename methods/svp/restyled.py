@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from thbench.data.synth_heads.motion import Motion
     from thbench.data.synth_heads.pictures import Pictures
+    from thbench.data.synth_heads.style import Style
     from thbench.data.synth_heads.truth import Truth
     from thbench.types import Clip
 
@@ -91,9 +92,13 @@ def with_emotion(truth: Truth, emotion: str, level: int) -> Motion:
         emotion: A name in `EMOTIONS`.
         level: 1 to 3.
     """
+    return with_manner(truth, make_style(truth.about.person), emotion, level)
+
+
+def with_manner(truth: Truth, habits: Style, emotion: str, level: int) -> Motion:
+    """Return the same with the habits of somebody else, too."""
     about, seconds = truth.about, len(truth) / truth.about.fps
     person = make_person(about.person)
     said = utter(about.text, make_voice(person, about.language), about.emotion, about.level, seconds)
-    style = make_style(about.person)
-    other = perform(said, style, emotion, level, about.intent, seed=about.seed, seconds=seconds, fps=about.fps).motion
+    other = perform(said, habits, emotion, level, about.intent, seed=about.seed, seconds=seconds, fps=about.fps).motion
     return dataclasses.replace(truth.motion, expression=other.expression, gaze=other.gaze)

@@ -61,6 +61,10 @@ class StyleExtractor(nn.Module):
     prior_mean: Tensor
     prior_root: Tensor
     """Root of the covariance, (code, code), a lower triangle."""
+    resting_weight: Tensor
+    """Shape (expression, code): of what a code tells of the mean expression."""
+    resting_bias: Tensor
+    """Shape (expression,)."""
 
     def __init__(self, sizes: StyleSizes) -> None:
         super().__init__()
@@ -74,6 +78,8 @@ class StyleExtractor(nn.Module):
         self.logvar_head = nn.Linear(sizes.width, sizes.code)
         self.register_buffer("prior_mean", torch.zeros(sizes.code))
         self.register_buffer("prior_root", torch.eye(sizes.code))
+        self.register_buffer("resting_weight", torch.zeros(sizes.expression, sizes.code))
+        self.register_buffer("resting_bias", torch.zeros(sizes.expression))
 
     def forward(self, expression: Tensor, audio: Tensor) -> Gaussian:
         """Return the style of clips.
@@ -97,6 +103,20 @@ class StyleExtractor(nn.Module):
         """
         codes = self.prior_mean + noise @ self.prior_root.T
         return Gaussian(codes, torch.zeros_like(codes))
+
+    def resting(self, codes: Tensor) -> Tensor:
+        """Return the mean expressions (..., expression) that codes (..., code) tell, none below 0.
+
+        They are what `keep_resting` was given; 0 before.
+        """
+        return (codes @ self.resting_weight.T + self.resting_bias).clamp(min=0)
+
+    @torch.no_grad()
+    def keep_resting(self, told: nn.Linear) -> None:
+        """Take over the map to statistics of expression that was trained with the codes; means lead in it."""
+        count = len(self.resting_bias)
+        self.resting_weight.copy_(told.weight[:count])
+        self.resting_bias.copy_(told.bias[:count])
 
     @torch.no_grad()
     def keep_prior(self, styles: Gaussian) -> None:

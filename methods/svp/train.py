@@ -19,6 +19,7 @@ from thbench_methods.common.presets import shipped
 from thbench_methods.common.still import still
 from thbench_methods.common.training import About, destination, fitted, ship
 from thbench_methods.dreamtalk.acted import open_acted
+from thbench_methods.dreamtalk.faces import UNIT
 from thbench_methods.hallo.bundle import FILE as HALLO_FILE
 from thbench_methods.hallo.bundle import outlines68
 from thbench_methods.hallo.networks import Hallo, Masks
@@ -31,13 +32,23 @@ from thbench_methods.nets.unet3d.train import LatentClips, Velocity, cell_weight
 from thbench_methods.nets.vae.autoencoder import load_mini_vae
 from thbench_methods.svp.bundle import FILE
 from thbench_methods.svp.config import MINI, Config, StyleSizes
-from thbench_methods.svp.examples import Portraits, Shown, Styles, draw_portrait, portraits_of, styles_of
+from thbench_methods.svp.examples import (
+    Portraits,
+    Shown,
+    Styles,
+    draw_portrait,
+    expression_of,
+    portraits_of,
+    styles_of,
+)
 from thbench_methods.svp.guidance import Told
 from thbench_methods.svp.key_points import based, drawn, key_points_of
 from thbench_methods.svp.networks import SVP, Condition, Given, silence
 from thbench_methods.svp.objective import contrast, statistics, triplet
 from thbench_methods.svp.restyled import restyled, restyled_faces
 from thbench_methods.svp.style import Gaussian, StyleExtractor
+from thbench_methods.svp.style_reader import FILE as READER_FILE
+from thbench_methods.svp.style_reader import StyleReader, fit_style_reader, save_style_reader
 from torch import nn
 
 from thbench.data.synth_heads.pictures import open_pictures
@@ -46,9 +57,11 @@ from thbench.training.weights import load_weights
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
     from thbench_methods.nets.vae.autoencoder import AutoencoderKL
+    from thbench_methods.svp.restyled import Restyled
     from torch import Tensor
 
     from thbench.data.synth_heads.pictures import Pictures
@@ -79,6 +92,8 @@ ABOUT = About(
         "For some clips there are portraits that show another emotion; at least half of each batch is of these clips.",
         "What is denoised are changes of the portrait, whose head is moved along the key points where it is led. Heads"
         " that are not led stay where they are: such windows are of clips drawn with heads at rest.",
+        "In use the portrait is first given the mean expressions that the style's code tells (`svp/manner.py`); in"
+        " training it is as it is, so that what the networks add of the style comes on top.",
     ),
 )
 CLIPS_1 = 96
@@ -94,6 +109,8 @@ LED = 0.35
 RESTYLED = 0.6
 """Share of clips with the face of another's emotion among those that are not led and are told a style or nothing: told
 speech alone, a network is to go on showing what voices say."""
+NOISY = 3.0
+"""How far times tend to the noisy end, where speech and style are learnt; half of them are then above 874."""
 FIRST = 0.3
 """Share of windows that begin at their portrait, as the first one of a video does."""
 PAST_NOISE = 0.1
@@ -101,7 +118,7 @@ PAST_NOISE = 0.1
 
 
 class StyleTraining(nn.Module):
-    """The extractor, and a linear head that tells statistics of the clip from a code; the head is dropped."""
+    """The extractor, and a linear head that tells statistics of the clip from a code; of it the means are kept."""
 
     def __init__(self, sizes: StyleSizes) -> None:
         super().__init__()
@@ -175,6 +192,8 @@ class Part(NamedTuple):
     """Frames follow each other and go on from those before them; motion modules run."""
     trains: Callable[[str], bool]
     """Whether a parameter of a name is trained."""
+    towards_noise: float = 1.0
+    """As of `Velocity`."""
 
 
 class Row(NamedTuple):
@@ -220,6 +239,9 @@ class Corpus:
     """Of the people of the first clips, perhaps of none."""
     style: NDArray[np.int64]
     """Shape (clips,): number of the clip in whose style the words of each are acted."""
+    many_styles: bool = False
+    """Single frames are of the portraits, as far as there are such: of each person there are many, in as many styles,
+    where clips show one."""
 
 
 @dataclass
@@ -239,7 +261,7 @@ class DiffusionTask:
     config: Config = MINI
 
     def __post_init__(self) -> None:
-        self.velocity = Velocity.of()
+        self.velocity = Velocity.of(towards_noise=self.part.towards_noise)
         for name, parameter in self.network.named_parameters():
             parameter.requires_grad_(self.part.trains(name))
         for module in self.network.denoising_unet.modules():
@@ -305,8 +327,8 @@ class DiffusionTask:
         return self.velocity.losses(predicted, velocity, weight, lips_of(weight))
 
     def _row(self, source: Corpus, clip: int, shown: Shown, rng: np.random.Generator) -> Row:
-        """Draw frames of a clip; single ones of those with other emotions are of many of these, if there are such."""
-        if source is self.restyled and not self.part.windows and clip < len(source.acted):
+        """Draw frames of a clip, or of its person in many styles."""
+        if source.many_styles and not self.part.windows and clip < len(source.acted):
             return self._acted(source, clip, shown, rng)
         clips, total, length = source.clips, self.moving.clips.frames, self.part.frames
         past = self.config.base.sampling.motion_frames if self.part.windows else 0
@@ -432,9 +454,9 @@ def everything(name: str) -> bool:
 
 PARTS = (
     Part("svp-stage-2", STAGE_2, clips=8, frames=4, windows=False, trains=draws_frames),
-    Part("svp-hearing", HEARING, clips=8, frames=4, windows=False, trains=everything),
-    Part("svp-stage-3", STAGE_3, clips=2, frames=MINI.base.sampling.frames, windows=True, trains=moves_frames),
-    Part("svp-joint", JOINT, clips=2, frames=MINI.base.sampling.frames, windows=True, trains=everything),
+    Part("svp-hearing", HEARING, clips=8, frames=4, windows=False, trains=everything, towards_noise=NOISY),
+    Part("svp-stage-3", STAGE_3, 2, MINI.base.sampling.frames, windows=True, trains=moves_frames, towards_noise=NOISY),
+    Part("svp-joint", JOINT, 2, MINI.base.sampling.frames, windows=True, trains=everything, towards_noise=NOISY),
 )
 """Of stages 2 and 3."""
 
@@ -467,10 +489,18 @@ def train_style(network: SVP, styles: Styles, config: Config, order: Order) -> N
     task = StyleTask(StyleTraining(config.style), styles, config.style)
     fitted(task, STAGE_1, order, "svp-style")
     network.style.load_state_dict(task.network.extractor.state_dict())
+    network.style.keep_resting(task.network.told)
     network.style.eval()
     with torch.inference_mode():
         seen = [network.style(*part) for part in styles.parts(config.style.longest)]
         network.style.keep_prior(Gaussian(*map(torch.cat, zip(*seen, strict=True))))
+
+
+def style_reader(styles: Styles, others: Restyled, every: int, folder: Path) -> StyleReader:
+    """Return what tells styles apart in the claims: of clips as they are, and with another's face."""
+    own = styles.expression.numpy() / UNIT
+    swapped = expression_of(others.pictures, every, folder, "restyled")
+    return fit_style_reader(np.concatenate((own, swapped)), np.concatenate((styles.kind, styles.kind[others.style])))
 
 
 def train(order: Order) -> None:
@@ -492,8 +522,9 @@ def train(order: Order) -> None:
 
     moving, resting = corpus(pictures, resting=False), corpus(still(order.data, pictures), resting=True)
     others = restyled(order.data, pictures)
-    swapped = replace(resting, clips=latents(others.pictures), style=others.style)
+    swapped = replace(resting, clips=latents(others.pictures), style=others.style, many_styles=True)
     styles = styles_of(pictures, moving.clips.speech, config.style.every, order.data)
+    save_style_reader(style_reader(styles, others, config.style.every, order.data), destination(order, READER_FILE))
     train_style(network, styles, config, order)
     trainings = [
         fitted(

@@ -497,3 +497,14 @@ def test_velocities_lead_back_to_the_clean_latent() -> None:
     torch.testing.assert_close(kept.sqrt() * noisy - (1 - kept).sqrt() * wanted, clean, atol=1e-4, rtol=1e-4)
     losses = velocity.losses(wanted, wanted, torch.ones(64, 1, 2, 4, 4))
     assert float(losses["loss"]) == 0
+
+
+def test_times_tend_to_the_noisy_end_where_that_is_asked() -> None:
+    clean = torch.randn(2000, 1, 1, 2, 2)
+    _, _, even = Velocity.of().noisy(clean)
+    noisy, wanted, late = Velocity.of(towards_noise=3).noisy(clean)
+    assert 450 < even.float().median() < 550
+    assert 850 < late.float().median() < 900  # 999 (1 - 0.5 ** 3)
+    assert 0 <= late.min() < 300 and late.max() == 999
+    kept = Velocity.of().signal[late].view(-1, 1, 1, 1, 1)
+    torch.testing.assert_close(kept.sqrt() * noisy - (1 - kept).sqrt() * wanted, clean, atol=1e-4, rtol=1e-4)

@@ -23,6 +23,7 @@ from thbench_methods.kdtalker.bundle import FILE as KDTALKER_FILE
 from thbench_methods.memo.bundle import FILE as MEMO_FILE
 from thbench_methods.moda.bundle import FILE as MODA_FILE
 from thbench_methods.posetalk.bundle import VIDEO_FILE
+from thbench_methods.svp.bundle import FILE as SVP_FILE
 from thbench_methods.xactor.bundle import ACTING_FILE
 
 from thbench.training import Card
@@ -53,6 +54,7 @@ ASKED = {
     "memo": Asked(MEMO_FILE, 0.45, 0.8),
     "flap": Asked(FLAP_FILE, 0.45, 0.8),
     "x-actor": Asked(ACTING_FILE, 0.45, 0.8),
+    "svp": Asked(SVP_FILE, 0.45, 0.8),
 }
 every_method = pytest.mark.parametrize("name", ASKED)
 

@@ -7,15 +7,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from thbench_methods.common.judging import Held, read_held
 from thbench_methods.svp import claims as module
 from thbench_methods.svp.claims import (
-    INDEPENDENT,
     MIXES,
-    PLAIN,
     Read,
     Spoken,
+    drawn,
+    generated,
     head_claim,
     heads,
+    kind_of,
     mixed,
     mixing_claim,
     plain,
@@ -27,6 +29,13 @@ from thbench_methods.svp.claims import (
     steps_along,
     style_claims,
 )
+
+from thbench.backbones.mini import loaded
+from thbench.backbones.mini.face import look
+from thbench.backbones.mini.whole_frame import as_input, whole_frame
+from thbench.data.synth_heads.dataset import clips_of, truth_of
+from thbench.data.synth_heads.expression import EXPRESSIONS
+from thbench.metrics.csim import unit
 
 PEOPLE = tuple("abcdefgh")
 
@@ -41,23 +50,51 @@ def reading(level: float, seed: int = 0) -> Read:
 
 def test_ranks_are_areas() -> None:
     wanted = np.eye(4, 6)
-    assert ranked(wanted, wanted, PEOPLE[:4]).shares == (1.0,) * 4
-    assert np.mean(ranked(wanted[[1, 0, 3, 2]], wanted, PEOPLE[:4]).shares) < 0.5
-    # Rows that are like everything in the same way tell nothing.
-    assert ranked(np.tile(wanted.mean(axis=0), (4, 1)), wanted, PEOPLE[:4]).shares == (0.5,) * 4
+    assert ranked(wanted, wanted, PEOPLE[:4], PEOPLE[:4]).shares == (1.0,) * 4
+    assert np.mean(ranked(wanted[[1, 0, 3, 2]], wanted, PEOPLE[:4], PEOPLE[:4]).shares) < 0.5
+    # Rows that are all the same tell nothing.
+    assert ranked(np.tile(wanted[0], (4, 1)), wanted, PEOPLE[:4], PEOPLE[:4]).shares == (0.5,) * 4
+
+
+def test_what_all_results_share_does_not_count() -> None:
+    draw = np.random.default_rng(0)
+    wanted = draw.standard_normal((8, 5))
+    found = wanted + 0.3 * draw.standard_normal((8, 5))
+    near = ranked(found, wanted, PEOPLE, PEOPLE)
+    far = ranked(found + [9, -4, 0, 2, 1], wanted, PEOPLE, PEOPLE)
+    assert far.shares == near.shares
+    assert near.area.value > 0.8
+
+
+def test_rows_of_the_same_kind_are_no_others() -> None:
+    wanted = np.array([[1.0, 0.0], [0.9, 0.1], [-1.0, 0.2], [0.0, -1.0]])
+    found = wanted[[1, 0, 2, 3]]
+    assert min(ranked(found, wanted, PEOPLE[:4], ("a", "a", "b", "c")).shares) == 1
+    assert min(ranked(found, wanted, PEOPLE[:4], PEOPLE[:4]).shares) < 1
+    with pytest.raises(ValueError, match="all rows are of the kind 'a'"):
+        ranked(found, wanted, PEOPLE[:4], ("a",) * 4)
 
 
 def test_styles_are_held_against_the_bar() -> None:
-    clips = tuple(reading(number / 10) for number in range(8))
-    kept = tuple(reading(number / 10, 1) for number in range(8))
-    other = tuple(reading(number / 10, 2) for number in range(8))
-    ways = {INDEPENDENT: lambda one: one.expression.mean(axis=0), PLAIN: plain}
-    like, same = style_claims(Spoken(kept, other, clips, PEOPLE), ways)
+    def all_of(seed: int) -> tuple[Read, ...]:
+        return tuple(reading(number / 10, seed) for number in range(8))
+
+    def codes(one: Read) -> np.ndarray:
+        return np.asarray(one.expression.mean(axis=0))
+
+    clips, kept, other = (all_of(seed) for seed in range(3))
+    ways = {"first way": codes, "second way": plain}
+    true = Spoken(clips, clips, clips, PEOPLE, PEOPLE)
+    like, same = style_claims(Spoken(kept, other, clips, PEOPLE, PEOPLE), true, ways)
     assert like.verdict == same.verdict == "pass"
-    assert like.measured is not None and "halves of real clips 1;" in like.measured
-    lost, consistent = style_claims(Spoken(kept[::-1], other[::-1], clips, PEOPLE), ways)
+    assert like.measured is not None
+    assert like.measured.startswith("AUC by first way") and like.measured.count("of true pictures 1") == 2
+    lost, consistent = style_claims(Spoken(kept[::-1], other[::-1], clips, PEOPLE, PEOPLE), true, ways)
     assert lost.verdict == "fail"
     assert consistent.verdict == "pass"
+    # The first way decides.
+    blind = {"first way": lambda one: np.zeros(3), "second way": plain}
+    assert style_claims(Spoken(kept, other, clips, PEOPLE, PEOPLE), true, blind)[0].verdict == "fail"
 
 
 def test_steps_are_measured_along_the_line() -> None:
@@ -89,7 +126,7 @@ class Clip:
         self.path, self.identity = f"style/{number}", PEOPLE[number]
 
 
-class Held:
+class Numbered:
     """A clip whose frames are its number."""
 
     def __init__(self, number: int) -> None:
@@ -133,17 +170,40 @@ def method(monkeypatch: pytest.MonkeyPatch) -> Method:
     return Method()
 
 
-def test_each_style_says_two_speeches_by_one_portrait(method: Any) -> None:
-    clips: Any = [Held(number) for number in range(5)]
-    found = spoken(method, clips, 5)
-    assert {request.portrait[0, 0, 0] for request in method.asked} == {0}
-    assert [request.controls["style"] for request in method.asked] == [f"style/{n}" for n in range(5)] * 2
+def test_each_style_says_two_speeches_by_portraits_of_others(method: Any) -> None:
+    clips: Any = [Numbered(number) for number in range(8)]
+    found = spoken(method, clips, generated(method), PEOPLE)
+    assert [request.controls["style"] for request in method.asked] == [f"style/{n}" for n in range(8)] * 2
+    shown = [int(request.portrait[0, 0, 0]) // 10 for request in method.asked]
+    assert shown == [1, 0, 0, 0, 0, 0, 0, 0, 2, 2, 1, 1, 1, 1, 1, 1]
     assert [one.expression[0, 0] for one in found.first] == [one.expression[0, 0] for one in found.clips]
-    assert found.people == PEOPLE[:5]
+    assert found.people == found.kinds == PEOPLE
+
+
+def test_true_pictures_show_one_person_in_the_manner_of_another() -> None:
+    clips = {kind_of(truth_of(clip)): clip for clip in clips_of()}
+    happy, calm, other = (next(read_held([clips[kind]])) for kind in ("happy 3", "neutral", "sad 2"))
+    smile = EXPRESSIONS.index("mouthSmileLeft")
+    frames = drawn(calm, other, happy)
+    assert frames.shape == (len(truth_of(calm.clip)), 128, 128, 3)
+    smiling, still = (look(loaded.face(), rgb[::20]) for rgb in (frames, drawn(calm, other, calm)))
+    assert smiling.expression[:, smile].mean() > still.expression[:, smile].mean() + 0.2
+    # It is the person of the portrait, who keeps still.
+    assert np.abs(frames.astype(float) - frames[:1])[:, :12, :12].max() < 3
+    whole = [
+        as_input(whole_frame(rgb, loaded.identity().INPUT_SIZE)[None]) for rgb in (frames[0], *faces(other, happy))
+    ]
+    with torch.inference_mode():
+        mine, portrait, style = (unit(loaded.identity()(one).numpy())[0] for one in whole)
+    assert mine @ portrait > mine @ style
+
+
+def faces(*clips: Held) -> list[np.ndarray]:
+    return [held.frames[0] for held in clips]
 
 
 def test_styles_are_mixed_with_the_most_different(method: Any) -> None:
-    clips: Any = [Held(number) for number in range(5)]
+    clips: Any = [Numbered(number) for number in range(5)]
     steps, people = mixed(method, clips, 2)
     assert people == ["a", "b"]
     assert method.asked[0].controls["style_to"] == "style/4"
@@ -153,7 +213,7 @@ def test_styles_are_mixed_with_the_most_different(method: Any) -> None:
 
 
 def test_styles_and_seeds_are_drawn_apart(method: Any) -> None:
-    clips: Any = [Held(number) for number in range(3)]
+    clips: Any = [Numbered(number) for number in range(3)]
     (styles, seeds), *_ = sampled(method, clips, 1, 3)
     assert styles / seeds == pytest.approx(20)
     asked = [(request.seed, request.controls["style_seed"]) for request in method.asked]
@@ -176,7 +236,7 @@ def test_led_heads_are_compared_with_free_ones(method: Any, monkeypatch: pytest.
 
     monkeypatch.setattr(module, "look", looked)
     monkeypatch.setattr(module, "key_points_of", lambda points: track + 0.1 * bool(points.any()))
-    clips: Any = [Held(number) for number in range(2)]
+    clips: Any = [Numbered(number) for number in range(2)]
     (led, free), *_ = heads(method, clips, 1)
     assert led == 0
     assert free == pytest.approx(0.1 * 2**0.5 / 0.5)

@@ -21,6 +21,7 @@ from thbench_methods.svp.spec import SVP as SPEC
 
 from thbench.accel.calibrate import Sampling
 from thbench.data.synth_heads.dataset import clips_of
+from thbench.data.synth_heads.expression import EXPRESSIONS
 from thbench.errors import MethodError, UsageError
 from thbench.media import read_audio, read_frames, write_video
 from thbench.spec import load
@@ -190,7 +191,7 @@ def test_a_window_starts_from_what_is_asked(method: SVP, seen: Seen, asked: Requ
     def run(**controls: Any) -> Sampling:
         given = read_controls("svp", {**FAST, **controls}, CONTROLS)
         points = method.key_points(given["head"], seen, frames)
-        acted = Acted(heard, method.codes(given, frames, Noise(0)), points)
+        acted = Acted(heard, method.codes(given, frames, Noise(0)), points, 0.0)
         return method.sampling(seen, acted, method.base(seen, acted), past, method.how(given), noise)
 
     three = run(style_scale=3.0, head="still")
@@ -201,11 +202,49 @@ def test_a_window_starts_from_what_is_asked(method: SVP, seen: Seen, asked: Requ
     assert not three.condition.located[0].any() and three.condition.located[1].any()
     free = run(head="generated")
     assert free.condition.located.shape[2] == 1
-    assert method.base(seen, Acted(heard, heard[:, 0, 0], None)).latents.shape[2] == 1
-    still = method.base(seen, Acted(heard, heard[:, 0, 0], method.key_points("still", seen, frames)))
+    assert method.base(seen, Acted(heard, heard[:, 0, 0], None, 0.0)).latents.shape[2] == 1
+    still = method.base(seen, Acted(heard, heard[:, 0, 0], method.key_points("still", seen, frames), 0.0))
     # A head that is moved nowhere is the portrait's but for rounding.
     torch.testing.assert_close(still.latents, seen.latent[:, :, None].expand(-1, -1, frames, -1, -1), atol=0.05, rtol=0)
     assert len(three.schedule.times) == 2
+
+
+def test_portraits_are_given_the_manner_of_the_style(method: SVP, seen: Seen) -> None:
+    from thbench_methods.svp.pipeline import Acted
+
+    extractor = method.bundle.networks.style
+    kept = extractor.resting_weight.clone()
+    smile = [EXPRESSIONS.index(name) for name in ("mouthSmileLeft", "mouthSmileRight")]
+    try:
+        extractor.resting_weight[smile, 0] = 3.0
+        codes = torch.zeros(2, MINI.style.code)
+        codes[1, 0] = 1.0
+        heard, still = torch.zeros(2, 5, 4, 96), method.key_points("still", seen, 2)
+        plain, smiling = (method.base(seen, Acted(heard, row.expand(2, -1), None, 1.0)) for row in codes)
+        assert plain.pictures.shape == smiling.pictures.shape == (1, 3, 128, 128)
+        away = (plain.pictures - smiling.pictures).abs().amax(dim=(0, 1))
+        assert away.max() > 0.2 and away[:12].max() < 0.02
+        # Where the style changes, so does the portrait; and a head that is led takes it along.
+        for points in (None, still):
+            both = method.base(seen, Acted(heard, codes, points, 1.0))
+            assert both.latents.shape[2] == 2
+            for frame, alone in zip(both.pictures, (plain, smiling), strict=True):
+                torch.testing.assert_close(frame, alone.pictures[0], atol=0.05, rtol=0)
+        led = method.base(seen, Acted(heard, codes[1:].expand(2, -1), still, 1.0))
+        torch.testing.assert_close(led.pictures, smiling.pictures.expand(2, -1, -1, -1), atol=0.05, rtol=0)
+    finally:
+        extractor.resting_weight.copy_(kept)
+
+
+def test_a_clip_without_style_keeps_the_face_of_its_portrait(
+    method: SVP, asked: Request, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[float] = []
+    base = SVP.base
+    monkeypatch.setattr(SVP, "base", lambda self, seen, acted: (told.append(acted.manner), base(self, seen, acted))[1])
+    for controls in ({"style": "none"}, {"style_scale": 0.0}, {}, {"style_scale": 1.25}):
+        frames_of(method, controlled(asked, **controls))
+    assert told == [0.0, 0.0, MINI.manner, MINI.manner / 2]
 
 
 def test_accelerations_apply_to_two_parts_and_to_three(method: SVP, asked: Request) -> None:
@@ -263,14 +302,14 @@ def test_windows_are_made_as_they_are_read_and_stages_are_told(method: SVP, aske
 
 
 def test_styles_are_compared_in_three_ways(method: SVP, videos: list[str]) -> None:
-    from thbench_methods.svp.claims import INDEPENDENT, OWN, PLAIN, encoders, read
+    from thbench_methods.svp.claims import OTHER, OWN, READER, encoders, read
 
     rows = []
     for video in videos:
         frames = np.stack([frame.rgb for frame in read_frames(video, threads=1)])
         rows.append(read(frames, read_audio(video).samples, method))
     ways = encoders(method)
-    assert list(ways) == [INDEPENDENT, PLAIN, OWN]
+    assert list(ways) == [READER, OTHER, OWN]
     for way in ways.values():
         one, other = (way(row) for row in rows)
         assert one.ndim == 1 and one.shape == other.shape and np.isfinite(one).all()

@@ -127,7 +127,8 @@ def corpora(clips: LatentClips, acted: Portraits) -> tuple[Corpus, Corpus, Corpu
     resting = replace(clips, latents=-1 - clips.latents, pictures=copy(clips.pictures))
     resting.pictures.landmarks68 = np.broadcast_to(clips.pictures.landmarks68[:, :1], (CLIPS, FRAMES, 68, 2))
     own, portraits = np.arange(CLIPS), replace(acted, latents=-1 - acted.latents)
-    return Corpus(clips, acted, own), Corpus(resting, portraits, own), Corpus(resting, portraits, own[::-1])
+    swapped = Corpus(resting, portraits, own[::-1], many_styles=True)
+    return Corpus(clips, acted, own), Corpus(resting, portraits, own), swapped
 
 
 def as_moving(latents: torch.Tensor, led: bool) -> torch.Tensor:
@@ -525,6 +526,7 @@ def test_style_extractor_is_trained_and_its_prior_kept(
         found = [network.style(*part).mean.mean(dim=0) for part in styles.parts(25)]
     assert len(found) == 2 and not torch.allclose(found[0], found[1])
     torch.testing.assert_close(network.style.prior_mean, (found[0] + found[1]) / 2, atol=1e-4, rtol=1e-3)
+    assert network.style.resting_weight.any() and network.style.resting_bias.any()
 
 
 def test_parts_of_styles_follow_each_other(styles: Styles) -> None:

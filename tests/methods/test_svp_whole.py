@@ -10,6 +10,7 @@ import torch
 from svp_weights import beginning, small_split
 from thbench_methods.svp import bundle, train
 from thbench_methods.svp.pipeline import SVP
+from thbench_methods.svp.style_reader import load_style_reader
 
 from thbench.data.synth_heads.dataset import clips_of
 from thbench.media import read_audio, read_frames
@@ -30,6 +31,8 @@ def test_the_whole_training_writes_a_file_that_generates(tmp_path: Path, monkeyp
         train.train(order)  # goes on from where it was, which is the end
         assert (out / "mini.safetensors").read_bytes() == first
         assert len(first) < 8e6
+        reader = load_style_reader(out / "mini_style_reader.safetensors")
+        assert reader.directions.shape == (3 * 53, 1)  # of two styles
         card = Card.model_validate_json((out / "mini.json").read_bytes())
         assert card.bytes == len(first) and card.data.endswith("first 2 clips of 2 people")
         monkeypatch.setattr(bundle, "FILE", out / "mini.safetensors")

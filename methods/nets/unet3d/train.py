@@ -164,11 +164,14 @@ class Velocity:
 
     signal: Tensor
     """Cumulative alphas, (1000,)."""
+    towards_noise: float = 1.0
+    """How far times tend to the noisy end: 1 for all alike; a few steps of sampling are mostly there, and it is there
+    that lips and expression are decided."""
 
     @classmethod
-    def of(cls, diffusion: Diffusion | None = None) -> Velocity:
+    def of(cls, diffusion: Diffusion | None = None, towards_noise: float = 1.0) -> Velocity:
         """Return that of a schedule, the published one unless stated."""
-        return cls(alpha_bars(diffusion or Diffusion()))
+        return cls(alpha_bars(diffusion or Diffusion()), towards_noise)
 
     def noisy(self, clean: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Draw a time for each row and noise for each number.
@@ -179,11 +182,16 @@ class Velocity:
         Returns:
             Noisy latents and velocities of the same shape, and times (B,).
         """
-        times = torch.randint(TRAIN_STEPS, (len(clean),))
+        times = self._times(len(clean))
         kept = self.signal[times].view(-1, 1, 1, 1, 1)
         noise = torch.randn_like(clean)
         root, rest = kept.sqrt(), (1 - kept).sqrt()
         return root * clean + rest * noise, root * noise - rest * clean, times
+
+    def _times(self, count: int) -> Tensor:
+        if self.towards_noise == 1:
+            return torch.randint(TRAIN_STEPS, (count,))
+        return ((1 - torch.rand(count) ** self.towards_noise) * (TRAIN_STEPS - 1)).round().long()
 
     def losses(
         self, predicted: Tensor, velocity: Tensor, weight: Tensor, lips: Tensor | None = None
