@@ -225,6 +225,17 @@ def kind_of(truth: Truth) -> str:
     return truth.about.emotion if truth.about.emotion == "neutral" else f"{truth.about.emotion} {truth.about.level}"
 
 
+def likeness_to_clip(way: Callable[[Read], Values], one: Spoken) -> Estimate:
+    """Return the area under the ROC curve of results and style clips; of both results of a style, the mean code."""
+    both = (_codes(way, one.first) + _codes(way, one.second)) / 2
+    return ranked(both, _codes(way, one.clips), one.people, one.kinds).area
+
+
+def likeness_of_results(way: Callable[[Read], Values], one: Spoken) -> Estimate:
+    """Return the area under the ROC curve of the first and the second result of each style."""
+    return ranked(_codes(way, one.first), _codes(way, one.second), one.people, one.kinds).area
+
+
 def style_claims(found: Spoken, true: Spoken, ways: Mapping[str, Callable[[Read], Values]]) -> tuple[Claim, Claim]:
     """Compare results with their style clips, and with results of other speech by another portrait.
 
@@ -233,16 +244,6 @@ def style_claims(found: Spoken, true: Spoken, ways: Mapping[str, Callable[[Read]
         true: True pictures of the same.
         ways: Codes of what was read; the first decides.
     """
-
-    def of(way: Callable[[Read], Values], part: Sequence[Read]) -> Values:
-        return np.stack([way(one) for one in part])
-
-    def to_clip(way: Callable[[Read], Values], one: Spoken) -> Estimate:
-        both = (of(way, one.first) + of(way, one.second)) / 2
-        return ranked(both, of(way, one.clips), one.people, one.kinds).area
-
-    def to_other(way: Callable[[Read], Values], one: Spoken) -> Estimate:
-        return ranked(of(way, one.first), of(way, one.second), one.people, one.kinds).area
 
     def claim(statement: str, shown: str, area: Callable[[Callable[[Read], Values], Spoken], Estimate]) -> Claim:
         areas = {name: area(way, found) for name, way in ways.items()}
@@ -263,12 +264,12 @@ def style_claims(found: Spoken, true: Spoken, ways: Mapping[str, Callable[[Read]
         claim(
             "A result speaks in the style of its style clip, more than in that of another.",
             "Each style says two speeches by two portraits, whose mean code is compared with those of all style clips.",
-            to_clip,
+            likeness_to_clip,
         ),
         claim(
             "What is said in one style is alike, whatever is said, and by whom.",
             "One speech by one portrait against another speech by another portrait.",
-            to_other,
+            likeness_of_results,
         ),
     )
 
@@ -398,6 +399,10 @@ def claims(method: SVP, clips: Sequence[Held]) -> tuple[Claim, ...]:
         sampling_claim(draws, people[: len(draws)]),
         head_claim(led, people[: len(led)]),
     )
+
+
+def _codes(way: Callable[[Read], Values], part: Sequence[Read]) -> Values:
+    return np.stack([way(one) for one in part])
 
 
 def _asked(held: Held, **controls: object) -> Request:
