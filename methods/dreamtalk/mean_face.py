@@ -136,6 +136,22 @@ def sampled(maps: Tensor, points: Tensor) -> Tensor:
     return F.grid_sample(maps, places.permute(0, 2, 3, 1), padding_mode="border", align_corners=True)
 
 
+def warped(pictures: Tensor, flow: Tensor) -> Tensor:
+    """Return pictures fetched along a flow, bicubic, the border going on.
+
+    Args:
+        pictures: Shape (N, 3, side, side), range [-1, 1].
+        flow: As `MeanFace` gives it for as many cells as there are pixels, (N, 2, side, side).
+
+    Returns:
+        Shape (N, 3, side, side), range [-1, 1].
+    """
+    line = (torch.arange(flow.shape[-1], device=flow.device) + 0.5) * (2 / flow.shape[-1]) - 1
+    grid = torch.stack(torch.meshgrid(line, line, indexing="xy"), dim=-1)
+    places = grid + flow.permute(0, 2, 3, 1)
+    return F.grid_sample(pictures, places, mode="bicubic", padding_mode="border", align_corners=False).clamp(-1, 1)
+
+
 def rotations(pose: Tensor) -> Tensor:
     """Return rotations (N, 3, 3) as `thbench.faces.pose.rotation_from_degrees` gives them."""
     yaw, pitch, roll = pose[:, ANGLES].unbind(dim=1)

@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from thbench_methods.dreamtalk import faces
 from thbench_methods.dreamtalk.faces import ANGLES, CENTRE, SCALE, UNIT
-from thbench_methods.dreamtalk.mean_face import USUAL, MeanFace, measured_face, rotations
+from thbench_methods.dreamtalk.mean_face import USUAL, MeanFace, measured_face, rotations, warped
 from thbench_methods.dreamtalk.motion import POSE
 from thbench_methods.flap.coefficients import expressions
 from torch import Tensor
@@ -91,13 +90,8 @@ class MovingHead(MeanFace):
         count, size = len(values), len(picture)
         own, place = own.expand(count, -1), place.expand(count, -1)
         flow = self(self._face(own, place), self._face(values, places), size).flow
-        line = (torch.arange(size, device=flow.device) + 0.5) * (2 / size) - 1
-        grid = torch.stack(torch.meshgrid(line, line, indexing="xy"), dim=-1)
         shown = torch.from_numpy(np.array(picture)).to(flow).permute(2, 0, 1).expand(count, -1, -1, -1) / 127.5 - 1
-        warped = F.grid_sample(
-            shown, grid + flow.permute(0, 2, 3, 1), mode="bicubic", padding_mode="border", align_corners=False
-        )
-        return warped.clamp(-1, 1)
+        return warped(shown, flow)
 
     def _face(self, values: Tensor, places: Tensor) -> Tensor:
         """Return coefficients (N, total) and places (N, 3) as a mean face takes them."""

@@ -3,8 +3,9 @@
 `python -m thbench_methods.svp.claims FOLDER` writes the claims into the folder of a run or report. Styles are compared
 by what the mini face regressor reads of the frames, in three ways: by a style reader that no network of SVP knows
 (`style_reader`, which decides), by DreamTalk's style encoder, and by SVP's own extractor, which knows no better than to
-find what it was trained for. Beside each stands what the same way finds of true pictures, drawn of the same people who
-say the same in the same styles: no method can be asked for more.
+find what it was trained for. All three know a face by what the regressor reads of it, as SVP does of its style clips
+and portraits. Beside each stands what the same way finds of true pictures, drawn of the same people who say the same in
+the same styles; a method that overdoes styles may be told apart more easily than these.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from thbench_methods.svp.bundle import FILE, style_inputs
 from thbench_methods.svp.key_points import followed, key_points_of
 from thbench_methods.svp.objective import statistics
 from thbench_methods.svp.pipeline import SVP
-from thbench_methods.svp.restyled import with_manner
+from thbench_methods.svp.restyled import with_habits
 from thbench_methods.svp.spec import NONE, SAMPLED
 from thbench_methods.svp.style_reader import load_style_reader
 
@@ -69,6 +70,8 @@ SECONDS = 2.0
 """Length of mixtures, of samples and of led heads; of what styles are told by, whole clips."""
 SPEECHES = (3, 5)
 """How far from a style clip the two clips are whose words are said in its style."""
+FEWEST = max(SPEECHES) + 1
+"""Clips that styles are told by."""
 READER, OTHER, OWN = "the style reader", "DreamTalk's style encoder", "SVP's own extractor"
 
 
@@ -96,7 +99,7 @@ def encoders(method: SVP) -> dict[str, Callable[[Read], Values]]:
     other, reader = load_dreamtalk(DREAMTALK).speaking.diffusion, load_style_reader()
     every = method.config.style.every
 
-    def independent(one: Read) -> Values:
+    def read_by_reader(one: Read) -> Values:
         return np.asarray(reader(one.expression[None, ::every])[0])
 
     @torch.inference_mode()
@@ -109,7 +112,7 @@ def encoders(method: SVP) -> dict[str, Callable[[Read], Values]]:
         clip = style_inputs(one.expression[::every], one.hidden, every)
         return np.asarray(method.bundle.networks.style(*clip).mean[0].double())
 
-    return {READER: independent, OTHER: of_dreamtalk, OWN: own}
+    return {READER: read_by_reader, OTHER: of_dreamtalk, OWN: own}
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,10 +183,15 @@ def spoken(
 
     Args:
         method: What hears for the extractor.
-        clips: Style clips, at least 6; speeches are theirs, too.
+        clips: Style clips; speeches are theirs, too.
         say: Returns frames of speaker, portrait and style clip.
         kinds: Emotion and level of each clip.
+
+    Raises:
+        ValueError: There are so few clips that a style would say its own clip's words.
     """
+    if len(clips) < FEWEST:
+        raise ValueError(f"there are {len(clips)} clips; at least {FEWEST} are needed")
 
     def result(number: int, speech: int) -> Read:
         portrait = [held for place, held in enumerate(clips[:3]) if place != number][speech]
@@ -214,7 +222,7 @@ def generated(method: SVP) -> Callable[[Held, Held, Held], NDArray[np.uint8]]:
 def drawn(speaker: Held, portrait: Held, style: Held) -> NDArray[np.uint8]:
     """Return true pictures of a person, at rest, who says another's words with the habits and emotion of a third."""
     said, seen, manner = (truth_of(held.clip) for held in (speaker, portrait, style))
-    moved = with_manner(said, make_style(manner.about.person), manner.about.emotion, manner.about.level)
+    moved = with_habits(said, make_style(manner.about.person), manner.about.emotion, manner.about.level)
     about = said.about.model_copy(update={"person": seen.about.person})
     frames: NDArray[np.uint8] = acted_at_rest(replace(said, about=about), moved)["frames"]
     return frames
@@ -435,8 +443,13 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="folder of a split (default: the embedded one)")
     parser.add_argument("--clips", type=int, help="only so many people, from the first")
     options = parser.parse_args()
+    if options.clips is not None and options.clips < FEWEST:
+        parser.error(f"--clips is {options.clips}; it must be {FEWEST} or more")
+    clips = tuple(islice(one_of_each(clips_of(options.data)), options.clips))
+    if len(clips) < FEWEST:
+        parser.error(f"{options.data} has clips of {len(clips)} people; at least {FEWEST} are needed")
     torch.set_num_threads(1)
-    method, clips = SVP("mini"), tuple(islice(one_of_each(clips_of(options.data)), options.clips))
+    method = SVP("mini")
     if options.data is None:
         keep_scores(FILE, measured(method, clips, IMAGE_DIFFUSION_BARS))
     keep_claims(options.folder, claims(method, list(read_held(clips))))

@@ -86,7 +86,7 @@ def expression_of(pictures: Pictures, every: int, folder: Path, drawn: str = "")
     """Return expressions (clips, n, expression) as the mini face regressor reads them; what was read is kept.
 
     Args:
-        pictures: A split, as it is or drawn in another way.
+        pictures: A split, as it is or drawn in another way; in one way, the first clips are the same ones.
         every: Frames from one that is read to the next.
         folder: Of the split.
         drawn: The way in which it is drawn, for the name of the file.

@@ -11,8 +11,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
-import torch.nn.functional as F
 from thbench_methods.dreamtalk.faces import UNIT
+from thbench_methods.dreamtalk.mean_face import warped
 
 from thbench.data.synth_heads.expression import EXPRESSIONS
 
@@ -44,13 +44,4 @@ def with_manner(model: MeanFace, picture: Tensor, own: Face, wanted: Tensor, str
     before, after = (torch.cat((part, pose), dim=1) for part in (expression, held))
     # What the model has of flow where nothing moves, it has by rounding to its own grid.
     flow = model(before, after, size).flow - model(before, before, size).flow
-    line = (torch.arange(size, device=flow.device) + 0.5) * (2 / size) - 1
-    grid = torch.stack(torch.meshgrid(line, line, indexing="xy"), dim=-1)
-    moved = F.grid_sample(
-        picture.expand(count, -1, -1, -1),
-        grid + flow.permute(0, 2, 3, 1),
-        mode="bicubic",
-        padding_mode="border",
-        align_corners=False,
-    )
-    return moved.clamp(-1, 1)
+    return warped(picture.expand(count, -1, -1, -1), flow)

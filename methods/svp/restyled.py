@@ -92,10 +92,10 @@ def with_emotion(truth: Truth, emotion: str, level: int) -> Motion:
         emotion: A name in `EMOTIONS`.
         level: 1 to 3.
     """
-    return with_manner(truth, make_style(truth.about.person), emotion, level)
+    return with_habits(truth, make_style(truth.about.person), emotion, level)
 
 
-def with_manner(truth: Truth, habits: Style, emotion: str, level: int) -> Motion:
+def with_habits(truth: Truth, habits: Style, emotion: str, level: int) -> Motion:
     """Return the same with the habits of somebody else, too."""
     about, seconds = truth.about, len(truth) / truth.about.fps
     person = make_person(about.person)

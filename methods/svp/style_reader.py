@@ -2,9 +2,11 @@
 
 StyleSim of the paper (arXiv 2409.03270) is a cosine of codes by an encoder that is not published. An encoder that was
 trained for one person's clips reads who it is before it reads how they speak: of true pictures of one person in the
-style of another, DreamTalk's small style encoder finds the style with an area under the ROC curve of .80. Here
-statistics of expression are mapped to the directions in which styles differ most over what differs within a style
-(Fisher, 1936; shrunk as by Ledoit and Wolf, 2004), learnt of training people with their own and with another's face.
+style of another, who say one speech, DreamTalk's small style encoder finds the style with an area under the ROC curve
+of .80. Here statistics of expression are mapped to the directions in which styles differ most over what differs within
+a style (Fisher, 1936; what differs within is shrunk towards the same in all directions, Friedman, 1989), learnt of
+training people with their own and with another's face.
+What it reads are expressions as the mini face regressor gives them, which SVP reads its style clips with, too.
 """
 
 from __future__ import annotations

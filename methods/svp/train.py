@@ -19,7 +19,6 @@ from thbench_methods.common.presets import shipped
 from thbench_methods.common.still import still
 from thbench_methods.common.training import About, destination, fitted, ship
 from thbench_methods.dreamtalk.acted import open_acted
-from thbench_methods.dreamtalk.faces import UNIT
 from thbench_methods.hallo.bundle import FILE as HALLO_FILE
 from thbench_methods.hallo.bundle import outlines68
 from thbench_methods.hallo.networks import Hallo, Masks
@@ -92,6 +91,8 @@ ABOUT = About(
         "For some clips there are portraits that show another emotion; at least half of each batch is of these clips.",
         "What is denoised are changes of the portrait, whose head is moved along the key points where it is led. Heads"
         " that are not led stay where they are: such windows are of clips drawn with heads at rest.",
+        "Beside the weights is `mini_style_reader.safetensors`, which tells styles apart in the claims; no network is"
+        " trained with it (`svp/style_reader.py`).",
         "In use the portrait is first given the mean expressions that the style's code tells (`svp/manner.py`); in"
         " training it is as it is, so that what the networks add of the style comes on top.",
     ),
@@ -496,11 +497,22 @@ def train_style(network: SVP, styles: Styles, config: Config, order: Order) -> N
         network.style.keep_prior(Gaussian(*map(torch.cat, zip(*seen, strict=True))))
 
 
-def style_reader(styles: Styles, others: Restyled, every: int, folder: Path) -> StyleReader:
-    """Return what tells styles apart in the claims: of clips as they are, and with another's face."""
-    own = styles.expression.numpy() / UNIT
-    swapped = expression_of(others.pictures, every, folder, "restyled")
-    return fit_style_reader(np.concatenate((own, swapped)), np.concatenate((styles.kind, styles.kind[others.style])))
+def style_reader(
+    pictures: Pictures, others: Restyled, kind: NDArray[np.int64], every: int, folder: Path
+) -> StyleReader:
+    """Return what tells styles apart in the claims: of clips as they are, and with another's face.
+
+    Args:
+        pictures: The split.
+        others: The same clips with other faces.
+        kind: As of `Styles`.
+        every: Frames from one that is read to the next.
+        folder: Of the split.
+    """
+    own = expression_of(pictures, every, folder)
+    # Whose face a clip has depends on how many there are.
+    swapped = expression_of(others.pictures, every, folder, f"restyled-{len(pictures)}")
+    return fit_style_reader(np.concatenate((own, swapped)), np.concatenate((kind, kind[others.style])))
 
 
 def train(order: Order) -> None:
@@ -524,7 +536,8 @@ def train(order: Order) -> None:
     others = restyled(order.data, pictures)
     swapped = replace(resting, clips=latents(others.pictures), style=others.style, many_styles=True)
     styles = styles_of(pictures, moving.clips.speech, config.style.every, order.data)
-    save_style_reader(style_reader(styles, others, config.style.every, order.data), destination(order, READER_FILE))
+    reader = style_reader(pictures, others, styles.kind, config.style.every, order.data)
+    save_style_reader(reader, destination(order, READER_FILE))
     train_style(network, styles, config, order)
     trainings = [
         fitted(

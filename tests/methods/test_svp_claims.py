@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -178,6 +179,18 @@ def test_each_style_says_two_speeches_by_portraits_of_others(method: Any) -> Non
     assert shown == [1, 0, 0, 0, 0, 0, 0, 0, 2, 2, 1, 1, 1, 1, 1, 1]
     assert [one.expression[0, 0] for one in found.first] == [one.expression[0, 0] for one in found.clips]
     assert found.people == found.kinds == PEOPLE
+
+
+def test_too_few_clips_are_refused(
+    method: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    clips: Any = [Numbered(number) for number in range(5)]
+    with pytest.raises(ValueError, match="there are 5 clips; at least 6"):
+        spoken(method, clips, generated(method), PEOPLE[:5])
+    monkeypatch.setattr("sys.argv", ["claims", str(tmp_path), "--clips", "2"])
+    with pytest.raises(SystemExit):
+        module.main()
+    assert "--clips is 2; it must be 6 or more" in capsys.readouterr().err
 
 
 def test_true_pictures_show_one_person_in_the_manner_of_another() -> None:

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from thbench_methods.common.still import still
 from thbench_methods.dreamtalk.acted import open_acted
-from thbench_methods.svp.restyled import drawn_others, restyled, restyled_faces, with_emotion
+from thbench_methods.svp.restyled import drawn_others, restyled, restyled_faces, with_emotion, with_habits
 
 from thbench.data.synth_heads.dataset import clips_of, embedded_folder, truth_of
 from thbench.data.synth_heads.expression import EXPRESSIONS
 from thbench.data.synth_heads.manifest import read_manifest, write_manifest
 from thbench.data.synth_heads.pictures import Pictures, open_pictures
+from thbench.data.synth_heads.style import make_style
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +48,18 @@ def test_another_emotion_changes_the_face_and_neither_words_nor_head() -> None:
     assert happy.expression[:, smile].mean() > truth.motion.expression[:, smile].mean() + 0.3
     assert np.corrcoef(happy.expression[:, jaw], truth.motion.expression[:, jaw])[0, 1] > 0.8
     assert np.array_equal(happy.pose, truth.motion.pose) and np.array_equal(happy.place, truth.motion.place)
+
+
+def test_habits_of_somebody_else_show_in_the_face_alone() -> None:
+    truth, other = (truth_of(clip) for clip in clips_of()[:2])
+    about = truth.about
+    own, changed = (
+        with_habits(truth, make_style(person), about.emotion, about.level)
+        for person in (about.person, other.about.person)
+    )
+    assert np.array_equal(own.expression, truth.motion.expression)
+    assert np.abs(changed.expression - own.expression).max() > 0.05
+    assert np.array_equal(changed.pose, own.pose) and np.array_equal(changed.place, own.place)
 
 
 def test_each_clip_shows_another_emotion() -> None:

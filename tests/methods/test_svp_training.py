@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from copy import copy
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -577,6 +578,38 @@ def test_expression_is_read_once_and_kept(tmp_path: Any, monkeypatch: pytest.Mon
     assert len(set(more.kind.tolist())) == 3
     styles_of(pictures(3), speech, 2, tmp_path)
     assert read == [3, 3, 3]
+
+
+def test_the_style_reader_is_fitted_to_own_and_others_faces(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from thbench_methods.svp import train
+
+    count = 600  # several for each of the 159 statistics
+    own, others = range(count), type("Restyled", (), {})()
+    kind = np.tile(np.arange(3), count // 3)
+    others.pictures, others.style = range(count), np.roll(np.arange(count), -1)  # each has the face of the next clip
+    asked: list[tuple[bool, str]] = []
+    rng = np.random.default_rng(0)
+
+    def shown(kinds: np.ndarray) -> np.ndarray:
+        """A style shows in one coefficient of noisy ones."""
+        frames = 0.02 * rng.standard_normal((len(kinds), 10, 53))
+        frames[:, :, 7] += 0.5 * kinds[:, None]
+        return frames.astype(np.float32)
+
+    def expression(pictures: Any, every: int, folder: Path, drawn: str = "") -> np.ndarray:
+        asked.append((pictures is others.pictures, drawn))
+        assert (every, folder) == (2, tmp_path)
+        return shown(kind[others.style] if pictures is others.pictures else kind)
+
+    monkeypatch.setattr(train, "expression_of", expression)
+    pictures: Any = own
+    reader = train.style_reader(pictures, others, kind, 2, tmp_path)
+    # What is kept of other faces bears the number of clips, on which it depends who has whose.
+    assert asked == [(False, ""), (True, f"restyled-{count}")]
+    codes = reader(shown(kind))
+    middles = np.stack([codes[kind == number].mean(axis=0) for number in range(3)])
+    found = np.linalg.norm(codes[:, None] - middles[None], axis=-1).argmin(axis=1)
+    assert np.mean(found == kind) > 0.95
 
 
 def test_latents_are_brought_to_the_known_channels() -> None:
